@@ -1,0 +1,60 @@
+"""The web page: `python app.py`, then open the address it prints.
+
+Enters: weights/, or another folder or Hub repository "owner/name" named by BUSI_WEIGHTS. Leaves: a page
+that only this machine can open, unless it runs on a Hugging Face Space or GRADIO_SERVER_NAME says
+otherwise; the port comes from GRADIO_SERVER_PORT. Nothing is sent elsewhere; what users open is deleted
+after about an hour and at the end.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+# Before Gradio and the Hub client are imported: they read these once. The folder is closed to other users.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="busi-")
+
+from busi_model import page
+from busi_model.checkpoint import CheckpointError
+from busi_model.phantom import draw_phantom
+from busi_model.predict import Predictor
+
+PRIVATE_FOLDER = os.environ["GRADIO_TEMP_DIR"]
+WEIGHTS = os.environ.get("BUSI_WEIGHTS") or str(Path(__file__).parent / "weights")
+MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
+
+
+def main() -> None:
+    try:
+        predictor = Predictor.load(WEIGHTS)
+    except CheckpointError as error:
+        raise SystemExit(f"app.py: {error}") from None
+    predictor(draw_phantom("normal", seed=0)[0])  # the first pass through a network is the slow one
+    on_space = "SPACE_ID" in os.environ  # there a proxy stands in front
+    page.build(predictor, WEIGHTS, PRIVATE_FOLDER).launch(
+        server_name=os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1"),
+        share=False,
+        ssr_mode=False,
+        run_history=False,  # Gradio would keep every image in the browser's storage
+        max_file_size=MAX_FILE_SIZE,
+        footer_links=[],
+        **page.looks(),
+    )
+
+
+def stop(*_) -> None:
+    """A plain `kill` must not leave images behind; service managers send it twice, and once is enough."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        main()
+    finally:
+        shutil.rmtree(PRIVATE_FOLDER, ignore_errors=True)

@@ -1,0 +1,109 @@
+"""The command line.
+
+python -m busi_model predict IMAGE... --out DIR      prints class and confidence, writes overlay and mask
+python -m busi_model evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
+python -m busi_model card --weights DIR --evaluation DIR...   writes the model card from evaluations
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from busi_model.checkpoint import CheckpointError
+from busi_model.clinic.view import draw_overlay, encode_png
+from busi_model.image import ImageError
+from busi_model.predict import Predictor
+
+
+def predict(arguments) -> int:
+    predictor = Predictor.load(arguments.weights, arguments.device)
+    out = Path(arguments.out) if arguments.out else None
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+    failed, taken = 0, {}
+    for path in map(Path, arguments.images):
+        try:
+            prediction = predictor(path)
+        except ImageError as error:
+            print(f"{path}: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        probabilities = ", ".join(f"{k} {v:.3f}" for k, v in prediction.class_probabilities.items())
+        print(f"{path}: {prediction.label} ({probabilities}); {int(prediction.mask.sum())} px outlined")
+        for warning in prediction.warnings:
+            print(f"  {warning.code}: {warning.text}")
+        if out:
+            taken[path.stem] = taken.get(path.stem, 0) + 1  # a.png and sub/a.png must not overwrite each other
+            stem = path.stem if taken[path.stem] == 1 else f"{path.stem}~{taken[path.stem]}"
+            overlay = draw_overlay(prediction.frame.gray, prediction.mask)
+            (out / f"{stem}_overlay.png").write_bytes(encode_png(overlay))
+            (out / f"{stem}_mask.png").write_bytes(encode_png(prediction.mask))
+    return 1 if failed else 0
+
+
+def evaluate(arguments) -> int:
+    from busi_model.training.cases import CaseError, find_cases
+    from busi_model.training.evaluate import choose_split, evaluate_cases, write_report
+
+    try:
+        cases = choose_split(find_cases(arguments.data, arguments.manifest), arguments.split)
+        predictor = Predictor.load(arguments.weights, arguments.device)
+        table = evaluate_cases(predictor, cases)
+    except CaseError as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 1
+    title = arguments.title or f"{cases[0].source}, {arguments.split}"
+    loaded = predictor.checkpoint
+    write_report(table, arguments.out, title, loaded.weights_sha256, loaded.training.get("recipe", {}))
+    print((Path(arguments.out) / "report.md").read_text(encoding="utf-8"))
+    return 0
+
+
+def card(arguments) -> int:
+    from busi_model.training.card import write_card
+
+    write_card(arguments.weights, arguments.evaluation)
+    return 0
+
+
+def parse_arguments(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m busi_model", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(function, words):
+        one = commands.add_parser(function.__name__, help=words, description=words)
+        one.set_defaults(run=function)
+        one.add_argument("--weights", default="weights", help="folder, or owner/name on the Hugging Face Hub")
+        return one
+
+    one = command(predict, "Outline, class and confidence of each image.")
+    one.add_argument("images", nargs="+", metavar="IMAGE")
+    one.add_argument("--out", help="folder for overlays and masks; without it only the text is printed")
+    one.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+    one = command(evaluate, "Figures with intervals, plots and one row a case, on images the weights never saw.")
+    one.add_argument("--data", required=True, help="folder in BUSI's or BUS-BRA's layout")
+    one.add_argument("--manifest", help="CSV that says how BUSI is split")
+    one.add_argument("--split", required=True, help="fold0 to fold4 (BUS-BRA: fold1 to fold10), test or all")
+    one.add_argument("--title", help="heading of the report")
+    one.add_argument("--out", required=True, help="folder for metrics.json, per_case.csv, report.md and plots")
+    one.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+    one = command(card, "Write evaluations into config.json and the model card README.md of a weights folder.")
+    one.add_argument("--evaluation", nargs="+", required=True, help="folders that `evaluate` or train.py wrote")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None) -> int:
+    arguments = parse_arguments(arguments)
+    try:
+        return arguments.run(arguments)
+    except CheckpointError as error:
+        print(f"python -m busi_model: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

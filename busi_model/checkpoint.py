@@ -1,0 +1,167 @@
+"""A folder with config.json and model.safetensors becomes a network ready for use, and the other way round.
+
+config.json holds all that is needed to use the weights and to know where they came from: network arguments, class
+order, preprocessing, operating point, training fingerprint, figures. Weights are safetensors; no pickle is read.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
+
+from busi_model.network import CLASS_NAMES, MultiTaskUNet
+from busi_model.operating_point import OperatingPoint
+from busi_model.preprocess import Preprocess
+
+FORMAT = 1  # raised when older code can no longer read what newer code writes
+CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
+
+
+class CheckpointError(RuntimeError):
+    """Weights that cannot be used: what was found, what was expected, what to do."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network in evaluation mode on the CPU and all that belongs to it."""
+
+    network: MultiTaskUNet
+    preprocess: Preprocess
+    operating_point: OperatingPoint
+    training: dict = field(default_factory=dict)  # recipe, data, versions: the fingerprint of the run
+    figures: dict = field(default_factory=dict)  # what `evaluate` measured, by data set
+    weights_sha256: str = ""  # of model.safetensors as loaded
+
+
+def save(folder, network, preprocess, operating_point, training: dict, figures: dict) -> None:
+    """Write config.json and model.safetensors: kernels and matrices as fp16, norms and biases as fp32."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {}
+    for name, tensor in network.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue  # counts training steps; of no use here
+        half = tensor.ndim > 1  # a norm's running variance can leave fp16's range
+        tensors[name] = tensor.detach().to("cpu", torch.float16 if half else torch.float32).contiguous()
+    temporary = folder / (WEIGHTS_NAME + ".writing")
+    temporary.write_bytes(serialise(tensors, metadata={"format": "pt"}))  # save_file would make it private to us
+    os.replace(temporary, folder / WEIGHTS_NAME)
+    config = {
+        "format": FORMAT,
+        **network.arguments,
+        "class_names": list(CLASS_NAMES),
+        "preprocess": dataclasses.asdict(preprocess),
+        "operating_point": dataclasses.asdict(operating_point),
+        "training": training,
+        "figures": figures,
+    }
+    write_json(config, folder / CONFIG_NAME)
+
+
+def write_json(content: dict, path) -> None:
+    """Write valid JSON (undefined figures as null), whole or not at all."""
+    text = json.dumps(_without_nan(content), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    temporary = Path(f"{path}.writing")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _without_nan(value):
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and value != value else value
+
+
+def load(source, revision: str | None = None) -> Checkpoint:
+    """Read weights from a folder or, when no such folder exists, from a Hugging Face model repository "owner/name".
+
+    Raises CheckpointError with what was found, what was expected and what to do.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        folder = _download(str(source), revision)
+    config = _read_config(folder / CONFIG_NAME)
+    try:
+        arguments = {key: config[key] for key in ("encoder", "decoder_channels", "class_hidden", "dropout")}
+        network = MultiTaskUNet(**arguments)
+        preprocess = Preprocess(**config["preprocess"])
+        operating_point = OperatingPoint(**config["operating_point"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{CONFIG_NAME} does not describe a network of this program ({error}). "
+            "Take both files from one training run."
+        ) from error
+    weights_path = folder / WEIGHTS_NAME
+    network.load_state_dict(_read_weights(weights_path, network), strict=False)  # names and shapes are checked there
+    network.eval().requires_grad_(False)
+    digest = hashlib.sha256(weights_path.read_bytes()).hexdigest()
+    return Checkpoint(
+        network, preprocess, operating_point, config.get("training", {}), config.get("figures", {}), digest
+    )
+
+
+def _download(repository, revision):
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME]))
+    except (HFValidationError, LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{repository!r} is neither a folder here nor a model on the Hugging Face Hub that can be reached. "
+            "Give a folder with config.json and model.safetensors (the project ships weights/), or owner/name."
+        ) from error
+
+
+def _read_config(path):
+    if not path.is_file():
+        raise CheckpointError(f"The weights folder has no {CONFIG_NAME}. Point to a folder written by train.py.")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{CONFIG_NAME} is not readable JSON. Copy it again from where it was made.") from error
+    if not isinstance(config, dict) or "format" not in config:
+        raise CheckpointError(f"{CONFIG_NAME} was not written by this program: it lacks the key 'format'.")
+    if config["format"] != FORMAT:
+        raise CheckpointError(
+            f"{CONFIG_NAME} has format {config['format']}; this program reads format {FORMAT}. Update the program."
+        )
+    if config.get("class_names") != list(CLASS_NAMES):
+        raise CheckpointError(
+            f"{CONFIG_NAME} lists the classes {config.get('class_names')}; {list(CLASS_NAMES)} are expected."
+        )
+    return config
+
+
+def _read_weights(path, network):
+    """State dict in fp32 whose names and shapes are the network's."""
+    if not path.is_file():
+        raise CheckpointError(f"The weights folder has no {WEIGHTS_NAME}. Point to a folder written by train.py.")
+    expected = {k: v.shape for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        head = path.read_bytes()[:64]
+        found = "a pickle, which is never loaded" if head[:2] in (b"PK", b"\x80\x02") else "truncated or another format"
+        if head.startswith(b"version https://git-lfs"):
+            found = "a Git LFS pointer; run `git lfs pull`"
+        raise CheckpointError(
+            f"{WEIGHTS_NAME} ({path.stat().st_size} bytes) is not a whole safetensors file: {found}. "
+            "Copy or download it again."
+        ) from error
+    wrong = [k for k in expected if k not in tensors or tensors[k].shape != expected[k]]
+    wrong += [k for k in tensors if k not in expected]
+    if wrong:
+        raise CheckpointError(
+            f"{WEIGHTS_NAME} belongs to another network: {len(wrong)} of {len(expected)} tensors are missing, "
+            f"surplus or of another shape, {wrong[0]} first. Take both files from one training run."
+        )
+    return tensors

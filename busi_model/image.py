@@ -1,0 +1,232 @@
+"""One picture from outside becomes a Frame: 8-bit gray in its own pixels, and notices of what was changed.
+
+Enters: a PNG, JPEG, BMP, TIFF, WebP or GIF file, a Pillow image or an array. Leaves: a `Frame`, or an
+`ImageError` that a clinician can act on. Every picture comes through here, so training, the command line and
+the app see the same pixels. Metadata go no further, and no message shows a path: both may name a patient.
+"""
+
+import io
+import math
+import os
+import stat
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # a list, so that no EPS, PSD or PDF reader ever runs
+MIN_SIDE_PX = 64
+MAX_PIXELS = 40_000_000
+MAX_FILE_BYTES = 256 * 2**20  # 40 megapixels of 32-bit gray, uncompressed, are 160 MB
+# Gray saved as colour JPEG or WebP differs by at most 1 level between channels. BUSI's Doppler images have
+# 0.29 % of their pixels or more above 24 levels, its coloured caliper marks 0.05 % or less.
+COLOUR_LEVELS = 24  # a pixel is coloured when its channels differ by more
+COLOUR_SHARE = 0.001  # a picture is coloured from this share of its pixels on
+
+_WANTED = "a PNG, JPEG, BMP, TIFF, WebP or GIF picture is expected"
+_LIMIT = f"at most {MAX_PIXELS // 10**6} megapixels are read. Crop it or export one frame."
+_DAMAGED = (
+    "The file is damaged or incomplete: its pixels cannot be decoded. A whole picture is expected. "
+    "Export or copy it again."
+)
+_SIGNATURES = (  # offset, bytes, what to call it
+    (0, b"PK", "a ZIP archive or an Office document"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"%!PS", "a PostScript document"),
+    (0, b"8BPS", "a Photoshop document"),
+    (4, b"ftyp", "a HEIC or AVIF photograph or a film"),
+    (128, b"DICM", "a DICOM file"),
+)
+
+
+class ImageError(ValueError):
+    """The picture cannot be used: what was found, what was expected, what to do."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the reader of the result should know."""
+
+    code: str  # for programs, for example "colour"
+    text: str  # a sentence
+
+
+@dataclass(frozen=True, eq=False)  # == on the array would raise
+class Frame:
+    """A picture as everything downstream sees it."""
+
+    gray: np.ndarray  # uint8 (H, W), C-contiguous, its own memory
+    spacing_mm: tuple[float, float] | None  # (row, column) mm per pixel; None: unknown, so no millimetres
+    notices: tuple[Notice, ...]
+
+
+def read_image(source) -> Frame:
+    """Read one picture; the same pixels give the same frame by every way in.
+
+    source: path (str or os.PathLike), PIL.Image.Image, or array (H, W), (H, W, 1), (H, W, 3) RGB of bool,
+    integers or floats, or (H, W, 4) RGBA of uint8. Colour becomes ITU-R 601 luma (notice "colour"), alpha
+    lies on black, anything but 8 bits is stretched from its own minimum..maximum to 0..255 ("rescaled"), the EXIF
+    turn is applied ("exif_turned"), of several frames the first is taken ("first_frame"). Raises ImageError.
+    """
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            return _from_pillow(_open(_file_bytes(source)))
+        if isinstance(source, Image.Image):
+            return _from_pillow(source)
+        if isinstance(source, np.ndarray):
+            return _from_array(source)
+    except MemoryError as error:
+        raise ImageError("The image does not fit into memory. Export one frame, or a smaller one.") from error
+    wanted = "a path, a Pillow image or a NumPy array is expected. Convert it first."
+    raise ImageError(f"{type(source).__name__} was given; {wanted}")
+
+
+def _file_bytes(path) -> bytes:
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise ImageError(f"A folder was given; {_WANTED}. Choose one file.")
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise ImageError(f"A device or pipe was given; {_WANTED}. Choose a file.")
+        if status.st_size > MAX_FILE_BYTES:
+            found, most = status.st_size // 2**20, MAX_FILE_BYTES // 2**20
+            raise ImageError(f"The file has {found} MiB; at most {most} MiB are read. Export a single frame.")
+        with open(path, "rb") as file:
+            content = file.read()
+    except ImageError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        reason = getattr(error, "strerror", None) or "not a valid path"  # str(error) would show the path
+        raise ImageError(f"The file cannot be opened ({reason}); {_WANTED}. Check the path.") from None
+    if not content:
+        raise ImageError(f"The file is empty (0 bytes); {_WANTED}. Export or copy it again.")
+    return content
+
+
+def _open(content: bytes) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        image.verify()  # checksums, PNG only: a damaged block can otherwise pass as pixels
+        return Image.open(io.BytesIO(content), formats=FORMATS)
+    except MemoryError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        text = f"The file holds {_describe(content)}; {_WANTED}. Export the frame as PNG."
+        raise ImageError(text) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"The image has far too many pixels; {_LIMIT}") from error
+    except Exception as error:  # Pillow raises whatever a damaged header leads it to
+        raise ImageError(_DAMAGED) from error
+
+
+def _describe(content):
+    for offset, signature, name in _SIGNATURES:
+        if content[offset : offset + len(signature)] == signature:
+            return name
+    if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
+        return "a web page or another text with tags (HTML, SVG, XML)"
+    return "no known kind of picture, or one with a damaged beginning"
+
+
+def _check_size(width, height):
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"The image is {width}x{height} px, {width * height / 1e6:.1f} megapixels; {_LIMIT}")
+    if min(width, height) < MIN_SIDE_PX:
+        needed = f"at least {MIN_SIDE_PX}x{MIN_SIDE_PX} is needed. Export the frame at full size."
+        raise ImageError(f"The image is {width}x{height} px; {needed}")
+
+
+def _from_pillow(image: Image.Image) -> Frame:
+    _check_size(*image.size)  # known from the header: nothing is decoded yet
+    notices = []
+    try:
+        _refuse_misread(image)
+        if image.tell() == 0 and getattr(image, "n_frames", 1) > 1:
+            text = f"The file holds {image.n_frames} frames; only the first was read."
+            notices.append(Notice("first_frame", text))
+        # Asked before the pixels are decoded: Pillow turns a TIFF as it decodes it, and then forgets the tag.
+        if image.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
+            notices.append(Notice("exif_turned", "The picture was turned or mirrored as its EXIF tag asks."))
+        image = ImageOps.exif_transpose(image)
+        pixels = np.asarray(image if image.mode.startswith(("I", "F")) else _on_black(image))
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:
+        raise ImageError(_DAMAGED) from error
+    frame = _from_array(pixels)
+    return Frame(frame.gray, frame.spacing_mm, (*notices, *frame.notices))
+
+
+def _refuse_misread(image):
+    """Refuse the rare kinds that Pillow opens without a word, but with other pixels than the file's."""
+    deep = image.mode.startswith(("I", "F"))
+    tags = getattr(image, "tag_v2", {})  # TIFF only
+    bits, sample_format, photometric = max(tags.get(258, (1,))), tags.get(339, (1,))[0], tags.get(262)
+    deep_png = image.format == "PNG" and any(";16" in str(tile[3]) for tile in image.tile)
+    if not deep and (bits > 8 or deep_png):  # cut to the high byte: a 12-bit picture would turn almost black
+        kind = "several channels of 16 bits"
+    elif deep and photometric == 0:  # inverted at 8 bits, but not beyond
+        kind = "deep gray with white as zero"
+    elif (bits, sample_format) in ((32, 1), (8, 2)):  # unsigned taken for signed, and the reverse
+        kind = "32-bit unsigned or 8-bit signed gray"
+    elif image.mode == "LAB":
+        kind = "LAB colour"
+    else:
+        return
+    wanted = "8-bit colour, 8-bit or 16-bit gray is expected. Save it as a gray PNG."
+    raise ImageError(f"The file holds {kind}; {wanted}")
+
+
+def _on_black(image) -> Image.Image:
+    """Any 8-bit Pillow image -> mode L or RGB, transparent parts on black."""
+    if image.has_transparency_data:
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, image.convert("RGBA"))
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _from_array(pixels: np.ndarray) -> Frame:
+    kind = f"An array of shape {pixels.shape} and type {pixels.dtype} was given"
+    if pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (1,), (3,), (4,)):
+        wanted = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) is expected. Give one picture, channels last."
+        raise ImageError(f"{kind}; {wanted}")
+    if pixels.dtype.kind not in "buif" or (pixels.shape[2:] == (4,) and pixels.dtype != np.uint8):
+        wanted = "bool, integers or floats are expected, with alpha uint8. Convert it."
+        raise ImageError(f"{kind}; {wanted}")
+    _check_size(pixels.shape[1], pixels.shape[0])
+    notices = []
+    if pixels.dtype == bool:
+        pixels = pixels * np.uint8(255)
+    elif pixels.dtype != np.uint8:
+        pixels, notice = _rescale(pixels)
+        notices.append(notice)
+    if pixels.shape[2:] == (1,):
+        pixels = pixels[:, :, 0]  # (H, W)
+    if pixels.ndim == 3:
+        image = _on_black(Image.fromarray(np.ascontiguousarray(pixels)))
+        notices += _colour_notices(np.asarray(image))
+        pixels = np.asarray(image.convert("L"))  # (H, W), Pillow's ITU-R 601 luma
+    gray = np.array(pixels, order="C", subok=False)  # a copy: what the caller does to its array stays there
+    return Frame(gray, None, tuple(notices))
+
+
+def _rescale(pixels: np.ndarray) -> tuple[np.ndarray, Notice]:
+    """Integers or floats, any shape -> uint8, same shape: minimum 0, maximum 255, a constant all 0."""
+    with np.errstate(over="ignore"):  # a long double may become inf, which is refused below
+        levels = pixels.astype(np.float64)
+    low, high = float(levels.min()), float(levels.max())
+    span = high - low  # nan or inf as soon as one value is, or when the values lie too far apart
+    if not math.isfinite(span):
+        raise ImageError("The image holds NaN or infinite values; finite numbers are expected. Replace them.")
+    levels -= low
+    levels /= span or 1.0
+    levels *= 255
+    text = f"Pixel values {low:.6g} to {high:.6g} were stretched to 0 to 255."
+    return np.rint(levels).astype(np.uint8), Notice("rescaled", text)
+
+
+def _colour_notices(rgb) -> list[Notice]:
+    share = float((rgb.max(axis=2) - rgb.min(axis=2) > COLOUR_LEVELS).mean())
+    if share < COLOUR_SHARE:
+        return []
+    return [Notice("colour", f"{share:.1%} of the pixels are coloured; only their brightness is used.")]

@@ -1,0 +1,33 @@
+"""The page: the only place, besides app.py, that knows Gradio.
+
+One module a panel; every word is in `strings`, the looks are in `theme`.
+"""
+
+from pathlib import Path
+
+import gradio as gr
+
+from busi_model.page import about, single, strings
+from busi_model.page.theme import CSS, calm_theme
+
+
+def build(predictor, weights_folder, private_folder) -> gr.Blocks:
+    """Put the panels together.
+
+    weights_folder: where a model card may lie. private_folder: GRADIO_TEMP_DIR, for pictures on their way
+    out.
+    """
+    with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        gr.HTML(f'<p role="note">{strings.RESEARCH_USE}</p>', elem_id="notice")
+        gr.HTML(f"<h1>{strings.HEADING} <small>{strings.SUBHEADING}</small></h1>", elem_id="heading")
+        with gr.Tab(strings.TAB_READ):
+            single.build(predictor, private_folder)
+        with gr.Tab(strings.TAB_ABOUT):
+            about.build(predictor.checkpoint, weights_folder)
+    return page
+
+
+def looks() -> dict:
+    """Arguments for `launch`: theme, stylesheet and the few lines of JavaScript."""
+    script = (Path(__file__).parent / "upload.js").read_text(encoding="utf-8")
+    return {"theme": calm_theme(), "css": CSS, "head": f"<script>{script}</script>"}

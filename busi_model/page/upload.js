@@ -1,0 +1,17 @@
+// Enters: a file pasted anywhere, or dropped beside the upload field. Leaves: the same file in the upload field, as if
+// chosen there; the server sees one way in. Without this a file dropped beside the field replaces the page.
+(() => {
+  const hand = (event, files) => {
+    const input = document.querySelector("#upload input[type=file]");
+    if (!files || !files.length || !input) return;
+    event.preventDefault();
+    const one = new DataTransfer();
+    one.items.add(files[0]);
+    input.files = one.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  const inField = (event) => event.target.closest && event.target.closest("#upload");
+  document.addEventListener("paste", (event) => hand(event, event.clipboardData.files));
+  document.addEventListener("dragover", (event) => inField(event) || event.preventDefault());
+  document.addEventListener("drop", (event) => inField(event) || hand(event, event.dataTransfer.files));
+})();

@@ -1,0 +1,114 @@
+"""One image becomes one `Prediction`: the contract that page, command line and evaluation build on.
+
+The Predictor holds no state besides the weights, so the same image gives the same answer whatever came before.
+"""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from busi_model import checkpoint
+from busi_model.image import Frame, Notice, read_image
+from busi_model.network import CLASS_NAMES
+
+BLANK_STANDARD_DEVIATION = 4.0  # gray levels; the flattest BUSI image has about 20
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says of one frame; all maps are in the frame's own pixels."""
+
+    frame: Frame
+    class_probabilities: dict[str, float]  # calibrated, sums to 1, in the order of CLASS_NAMES
+    mask: np.ndarray  # bool (H, W)
+    mask_probability: np.ndarray  # float32 (H, W) in [0, 1], mean over the mirrored views
+    class_logits: np.ndarray  # float32 (3,), before the temperature: what calibration is fitted on
+    warnings: tuple[Notice, ...]  # the frame's notices, then the model's own
+
+    @property
+    def label(self) -> str:
+        """The likeliest class."""
+        return max(self.class_probabilities, key=self.class_probabilities.get)
+
+    @property
+    def confidence(self) -> float:
+        """The probability of `label`."""
+        return self.class_probabilities[self.label]
+
+
+class Predictor:
+    """Weights on a device. `Predictor.load("weights")`, then call it with images, from any thread."""
+
+    def __init__(self, loaded: checkpoint.Checkpoint, device: str = "auto"):
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.checkpoint = loaded
+        self.preprocess = loaded.preprocess
+        self.operating_point = loaded.operating_point
+        self.device = torch.device(device)
+        fold_batch_norm(loaded.network)
+        self.network = loaded.network.to(self.device, memory_format=torch.channels_last)
+        # One image at a time: two OpenMP teams on two cores are slower than one after the other.
+        self._turn = threading.Lock()
+
+    @classmethod
+    def load(cls, weights, device: str = "auto", revision: str | None = None) -> "Predictor":
+        """weights: folder or Hugging Face repository "owner/name". Raises CheckpointError."""
+        return cls(checkpoint.load(weights, revision), device)
+
+    def __call__(self, image) -> Prediction:
+        """image: path, PIL.Image, uint8 array (H, W) or (H, W, 3), or a Frame. Raises ImageError."""
+        frame = image if isinstance(image, Frame) else read_image(image)
+        class_logits, mask_logits = self._logits(self.preprocess(frame.gray))
+        point = self.operating_point
+        probabilities = point.class_probabilities(class_logits)
+        mask_probability = self.preprocess.restore(point.mask_probability(mask_logits), *frame.gray.shape)
+        mask = point.mask(mask_probability)
+        class_probabilities = {name: float(p) for name, p in zip(CLASS_NAMES, probabilities, strict=True)}
+        warnings = frame.notices + self._warnings(frame, class_probabilities, mask)
+        return Prediction(frame, class_probabilities, mask, mask_probability, class_logits, warnings)
+
+    def _logits(self, normalised):
+        """(1, 1, S, S) -> class logits (3,) and mask logits (S, S), averaged over the image and its mirror image."""
+        x = torch.from_numpy(normalised)
+        x = torch.cat([x, x.flip(-1)]).to(self.device).contiguous(memory_format=torch.channels_last)
+        with self._turn, torch.inference_mode():
+            output = self.network(x)
+        mask_logits = (output.mask_logits[0, 0] + output.mask_logits[1, 0].flip(-1)) / 2
+        return output.class_logits.mean(dim=0).cpu().numpy(), mask_logits.cpu().numpy()
+
+    def _warnings(self, frame, class_probabilities, mask):
+        found = []
+        label = max(class_probabilities, key=class_probabilities.get)
+        if frame.gray.std() < BLANK_STANDARD_DEVIATION:
+            found.append(
+                Notice("blank", "The image is almost uniform. The result means nothing; export the frame again.")
+            )
+        if class_probabilities[label] < self.operating_point.low_confidence:
+            found.append(Notice("low_confidence", "The classes are close to each other. Treat the class as open."))
+        if label == "normal" and mask.any():
+            found.append(
+                Notice(
+                    "heads_disagree",
+                    "A region is outlined, but the class is normal. Look at the region yourself.",
+                )
+            )
+        if label != "normal" and not mask.any():
+            found.append(
+                Notice(
+                    "heads_disagree",
+                    f"The class is {label}, but no lesion is outlined. Look for it yourself.",
+                )
+            )
+        return tuple(found)
+
+
+def fold_batch_norm(network: torch.nn.Module) -> None:
+    """Fold every batch norm into the convolution before it, in place: the same function with fewer passes."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.Sequential) and hasattr(module, "bn"):
+            module.conv = fuse_conv_bn_eval(module.conv, module.bn)
+            module.bn = torch.nn.Identity()

@@ -1,0 +1,84 @@
+"""A gray frame becomes the network's square, and what the network says returns to the frame's own pixels.
+
+Training, evaluation and the app all use this one description; it is stored beside the weights. Geometry is an
+aspect-preserving letterbox: the longer side becomes `size`, the rest is black, the picture is centred.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Where a (height, width) frame lies inside the square: rows top..top+rows, columns left..left+columns."""
+
+    height: int
+    width: int
+    top: int
+    left: int
+    rows: int
+    columns: int
+
+    def to_square(self, points_xy: np.ndarray) -> np.ndarray:
+        """Points (K, 2) as (x, y) in frame pixels -> the square's pixels. Pixel centres are whole numbers."""
+        scale, offset = self._scale_offset()
+        return (np.asarray(points_xy, float) + 0.5) * scale + offset - 0.5
+
+    def to_frame(self, points_xy: np.ndarray) -> np.ndarray:
+        """Points (K, 2) as (x, y) in the square's pixels -> frame pixels; the inverse of `to_square`."""
+        scale, offset = self._scale_offset()
+        return (np.asarray(points_xy, float) + 0.5 - offset) / scale - 0.5
+
+    def _scale_offset(self):
+        scale = np.array([self.columns / self.width, self.rows / self.height])
+        return scale, np.array([self.left, self.top], float)
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How pixels reach the network."""
+
+    size: int = 256  # side of the square in pixels, a multiple of 32
+    mean: float = 127.0  # gray levels; the ImageNet encoder was trained on (x - 127) / 128
+    scale: float = 128.0  # gray levels
+
+    def __post_init__(self):
+        if self.size < 64 or self.size % 32:
+            raise ValueError(f"size is {self.size}; a multiple of 32, at least 64, is expected.")
+        if self.scale <= 0:
+            raise ValueError(f"scale is {self.scale}; a positive number of gray levels is expected.")
+
+    def letterbox(self, height: int, width: int) -> Letterbox:
+        factor = self.size / max(height, width)
+        rows = max(1, round(height * factor))
+        columns = max(1, round(width * factor))
+        return Letterbox(height, width, (self.size - rows) // 2, (self.size - columns) // 2, rows, columns)
+
+    def square(self, gray: np.ndarray) -> np.ndarray:
+        """Gray uint8 (H, W) -> uint8 (S, S), letterboxed. Pillow's bilinear filter averages when it shrinks."""
+        box = self.letterbox(*gray.shape)
+        small = Image.fromarray(gray).resize((box.columns, box.rows), Image.Resampling.BILINEAR)
+        square = np.zeros((self.size, self.size), np.uint8)
+        square[box.top : box.top + box.rows, box.left : box.left + box.columns] = small
+        return square
+
+    def square_mask(self, mask: np.ndarray) -> np.ndarray:
+        """Mask bool (H, W) -> uint8 (S, S), 255 times the share of each pixel that the mask covers."""
+        return self.square(mask.astype(np.uint8) * 255)
+
+    def normalise(self, square):
+        """Gray levels 0..255, array or tensor of any shape -> what the encoder expects, same shape."""
+        return (square - self.mean) / self.scale
+
+    def __call__(self, gray: np.ndarray) -> np.ndarray:
+        """Gray uint8 (H, W) -> float32 (1, 1, S, S)."""
+        return self.normalise(self.square(gray).astype(np.float32))[None, None]
+
+    def restore(self, square: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Float (S, S) map of the network -> float32 (H, W) in the frame's own pixels, bilinear."""
+        box = self.letterbox(height, width)
+        inner = square[box.top : box.top + box.rows, box.left : box.left + box.columns]
+        image = Image.fromarray(np.ascontiguousarray(inner, np.float32))
+        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))

@@ -1,0 +1,227 @@
+"""Weights and cases go in; a table with one row a case, figures with intervals, plots and a report come out.
+
+Everything passes through `Predictor` and is compared in the image's own pixels, as a user would see it.
+"""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # no screen is needed, and none may be there
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from sklearn.metrics import roc_curve
+from tqdm import tqdm
+
+from busi_model.checkpoint import write_json
+from busi_model.network import CLASS_NAMES
+from busi_model.predict import Predictor
+from busi_model.training import metrics
+from busi_model.training.cases import Case, CaseError
+
+
+def choose_split(cases: list[Case], split: str) -> list[Case]:
+    """Cases that count in figures: "fold0" to "fold4" ("fold7" in BUS-BRA), "test", or "all"; scored ones only."""
+    if split == "all":
+        chosen = cases
+    elif split == "test":
+        chosen = [c for c in cases if c.split == "test"]
+    elif split.startswith("fold") and split[4:].isdigit():
+        chosen = [c for c in cases if c.split == "development" and c.fold == int(split[4:])]
+    else:
+        raise CaseError(f"The split is {split!r}; fold0 to fold4 (BUS-BRA: fold1 to fold10), test or all is expected.")
+    chosen = [c for c in chosen if c.scored]
+    if not chosen:
+        raise CaseError(f"The data hold no scored images of split {split!r}.")
+    return chosen
+
+
+def evaluate_cases(predictor: Predictor, cases: list[Case], progress: bool = True) -> pd.DataFrame:
+    """One row a case; `metrics` says what the columns are made into."""
+    rows = []
+    for case in tqdm(cases, desc="evaluating", unit="image", disable=not progress, leave=False):
+        frame, truth = case.read()
+        prediction = predictor(frame)
+        share = float(truth.mean())
+        rows.append(
+            {
+                "case_id": case.case_id,
+                "source": case.source,
+                "group": case.group,
+                "fold": case.fold,
+                "subgroup": case.subgroup,
+                "class_name": case.class_name,
+                "predicted": prediction.label,
+                **dict(zip(metrics.PROBABILITY_COLUMNS, prediction.class_probabilities.values(), strict=True)),
+                **dict(zip(metrics.LOGIT_COLUMNS, prediction.class_logits.astype(float), strict=True)),
+                "lesion_share": share,
+                "size": metrics.size_name(share) if truth.any() else "",
+                "found_px2": int(prediction.mask.sum()),
+                **metrics.mask_figures(prediction.mask, truth),
+                "warnings": " ".join(w.code for w in prediction.warnings),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def write_report(
+    table: pd.DataFrame, folder, title: str, weights_sha256: str, recipe: dict, resamples: int = 1000
+) -> dict:
+    """Write per_case.csv, metrics.json, report.md and plots into a folder; returns what metrics.json holds.
+
+    weights_sha256 and recipe say whose figures these are; the model card compares them with the weights it describes.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_csv(folder / "per_case.csv", index=False)
+    labels = table["class_name"].map(CLASS_NAMES.index).to_numpy()
+    content = {
+        "title": title,
+        "n_images": len(table),
+        "n_groups": int(table["group"].nunique()),
+        "n_by_class": {name: int((table["class_name"] == name).sum()) for name in CLASS_NAMES},
+        "n_by_size": {name: int((table["size"] == name).sum()) for name in metrics.SIZE_NAMES},
+        "n_hd95_undefined": int(table.loc[table["class_name"] != "normal", "hd95_px"].isna().sum()),
+        "weights_sha256": weights_sha256,
+        "recipe": recipe,
+        "resamples": resamples,
+        "figures": metrics.with_intervals(table, resamples),
+        "confusion_matrix": metrics.confusion(table).tolist(),
+        "reliability": metrics.reliability(table[metrics.PROBABILITY_COLUMNS].to_numpy(), labels),
+    }
+    write_json(content, folder / "metrics.json")
+    (folder / "report.md").write_text(report_markdown(content), encoding="utf-8")
+    _plot(table, content, folder)
+    return content
+
+
+FIGURE_ROWS = (
+    ("Lesion Dice, mean", "dice_mean", "lesions"),
+    ("Lesion Dice, median", "dice_median", "lesions"),
+    ("Lesion IoU, mean", "iou_mean", "lesions"),
+    ("Lesions missed (Dice < 0.1)", "missed", "lesions"),
+    ("Dice, benign", "dice_mean_benign", "benign"),
+    ("Dice, malignant", "dice_mean_malignant", "malignant"),
+    ("Dice, small lesions (< 3 % of the image)", "dice_mean_small", "small"),
+    ("Dice, medium lesions (3-10 %)", "dice_mean_medium", "medium"),
+    ("Dice, large lesions (> 10 %)", "dice_mean_large", "large"),
+    ("HD95, median, px of the image", "hd95_median_px", "hd95"),
+    ("Normal images outlined by mistake", "normal_outlined", "normal"),
+    ("Accuracy", "accuracy", "images"),
+    ("Balanced accuracy", "balanced_accuracy", "images"),
+    ("Macro F1", "f1_macro", "images"),
+    ("Weighted F1", "f1_weighted", "images"),
+    ("F1 benign", "f1_benign", "images"),
+    ("F1 malignant", "f1_malignant", "images"),
+    ("F1 normal", "f1_normal", "images"),
+    ("AUC malignant against the rest", "auc_malignant", "images"),
+    ("AUC benign against the rest", "auc_benign", "images"),
+    ("AUC normal against the rest", "auc_normal", "images"),
+    ("Malignant sensitivity at 90 % specificity", "malignant_sensitivity_at_90_specificity", "images"),
+    ("ECE", "ece", "images"),
+    ("ECE before calibration", "ece_before_calibration", "images"),
+    ("Brier score (0 to 2)", "brier", "images"),
+)
+
+
+def figure_table(content: dict) -> str:
+    """Markdown table of all defined figures with intervals and n."""
+    by_class = content["n_by_class"]
+    lesions = by_class["benign"] + by_class["malignant"]
+    counts = {"images": content["n_images"], "lesions": lesions, **by_class, **content["n_by_size"]}
+    counts["hd95"] = lesions - content["n_hd95_undefined"]
+    lines = ["| figure | value | 95 % interval | n |", "|---|---|---|---|"]
+    for words, name, kind in FIGURE_ROWS:
+        figure = content["figures"][name]
+        if figure["value"] is None or np.isnan(figure["value"]):
+            continue
+        digits = 1 if name.endswith("_px") else 3
+        value, low, high = (f"{figure[k]:.{digits}f}" for k in ("value", "low", "high"))
+        lines.append(f"| {words} | {value} | {low} to {high} | {counts[kind]} |")
+    return "\n".join(lines)
+
+
+def report_markdown(content: dict) -> str:
+    by_class = ", ".join(f"{n} {name}" for name, n in content["n_by_class"].items())
+    matrix = ["| truth \\ said | " + " | ".join(CLASS_NAMES) + " |", "|---|---|---|---|"]
+    for name, row in zip(CLASS_NAMES, content["confusion_matrix"], strict=True):
+        matrix.append(f"| {name} | " + " | ".join(map(str, row)) + " |")
+    return "\n".join(
+        [
+            f"# {content['title']}",
+            "",
+            f"{content['n_images']} images ({by_class}) in {content['n_groups']} groups. Intervals: 95 %, bootstrap of "
+            f"{content['resamples']} resamples of whole groups. Dice and IoU are means over images that hold a lesion, "
+            "in the image's own pixels; HD95 leaves out "
+            f"{content['n_hd95_undefined']} lesions where nothing was outlined. "
+            f"Weights sha256 {content['weights_sha256'][:16]}.",
+            "",
+            figure_table(content),
+            "",
+            *matrix,
+            "",
+        ]
+    )
+
+
+def _plot(table, content, folder):
+    labels = table["class_name"].map(CLASS_NAMES.index).to_numpy()
+    with plt.rc_context({"figure.figsize": (5, 4.2), "figure.dpi": 120, "savefig.bbox": "tight"}):
+        sns.heatmap(
+            content["confusion_matrix"],
+            annot=True,
+            fmt="d",
+            cmap="Blues",
+            cbar=False,
+            xticklabels=CLASS_NAMES,
+            yticklabels=CLASS_NAMES,
+        )
+        _finish(folder / "confusion.png", "said", "truth")
+        for i, name in enumerate(CLASS_NAMES):
+            auc = content["figures"][f"auc_{name}"]["value"]
+            if not np.isnan(auc):
+                plt.plot(*roc_curve(labels == i, table[f"p_{name}"])[:2], label=f"{name}, AUC {auc:.3f}")
+        plt.plot([0, 1], [0, 1], "k:", linewidth=0.8)
+        plt.legend(loc="lower right")
+        _finish(folder / "roc.png", "1 - specificity", "sensitivity")
+        bins = content["reliability"]
+        plt.plot([0, 1], [0, 1], "k:", linewidth=0.8)
+        plt.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], "o-")
+        for b in bins:
+            plt.annotate(
+                f"n={b['n']}",
+                (b["confidence"], b["accuracy"]),
+                (4, -10),
+                textcoords="offset points",
+                fontsize=7,
+            )
+        _finish(folder / "reliability.png", "confidence", "share correct")
+        lesions = table[table["class_name"] != "normal"]
+        sns.histplot(lesions, x="dice", hue="class_name", bins=np.linspace(0, 1, 21), multiple="stack")
+        _finish(folder / "dice.png", "Dice", "lesion images")
+
+
+def _finish(path, xlabel, ylabel):
+    plt.xlabel(xlabel)
+    plt.ylabel(ylabel)
+    plt.savefig(path)
+    plt.close()
+
+
+def plot_history(history: list[dict], path) -> None:
+    """Training curves as PNG: losses, and validation figures where there are any."""
+    table = pd.DataFrame(history)
+    with plt.rc_context({"figure.dpi": 120, "savefig.bbox": "tight"}):
+        figure, axes = plt.subplots(1, 2, figsize=(10, 4))
+        for axis, prefix in zip(axes, ("train_", "val_"), strict=True):
+            for name in (c for c in table if c.startswith(prefix)):
+                axis.plot(table["epoch"], table[name], label=name.removeprefix(prefix))
+            axis.set_xlabel("epoch")
+            axis.set_title("training losses" if prefix == "train_" else "validation, averaged weights")
+            if axis.lines:
+                axis.legend()
+        figure.savefig(path)
+        plt.close(figure)

@@ -1,0 +1,297 @@
+"""Cases become an image set in memory, and the image set trains a network; every epoch is kept and can be resumed.
+
+The recipe: AdamW with one cycle of warm-up and decay, an ImageNet encoder at a lower rate than the rest, bfloat16
+where the machine has it, gradient clipping, and an exponential moving average of the weights, which is what is
+validated, saved and used. The last epoch counts: picking the best epoch would look at the validation images.
+"""
+
+import csv
+import dataclasses
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from busi_model.network import MultiTaskUNet
+from busi_model.preprocess import Preprocess
+from busi_model.training.augment import Augmenter
+from busi_model.training.cases import Case
+from busi_model.training.loss import class_weights, label_numbers, multi_task_loss
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every setting of a training run; the flags of train.py are these fields."""
+
+    epochs: int = 40  # passes over BUSI; the last one is kept
+    size: int = 256  # side of the network's square in pixels, a multiple of 32
+    encoder: str = "lite0"  # lite0, lite1 or lite2
+    batch: int = 8  # images a step; half of them from the second hospital when there is one
+    lr: float = 1e-3  # AdamW peak, after 15 % warm-up
+    encoder_lr: float = 0.3  # share of lr for the encoder, which starts from ImageNet
+    weight_decay: float = 0.02  # on matrices and kernels, not on biases and norms
+    ema: float = 0.998  # decay a step of the averaged weights: a memory of about 500 steps
+    clip: float = 5.0  # largest gradient norm
+    class_loss: float = 0.5  # weight of the class cross-entropy beside pixel cross-entropy + Dice
+    smoothing: float = 0.05  # of class labels: 5 % of BUSI's labels are in doubt
+    dropout: float = 0.3  # in the class head
+    seed: int = 0  # of weights, order, augmentation
+    precision: str = "auto"  # bfloat16, float32, or auto: bfloat16 where the machine computes it natively
+
+    def __post_init__(self):
+        if self.epochs < 1 or self.batch < 2:
+            raise ValueError(f"epochs is {self.epochs} and batch {self.batch}; at least 1 and 2 are expected.")
+        if self.precision not in ("auto", "bfloat16", "float32"):
+            raise ValueError(f"precision is {self.precision!r}; auto, bfloat16 or float32 is expected.")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Letterboxed pictures in memory: about 0.13 MB a case at 256 px."""
+
+    cases: list[Case]
+    images: Tensor  # uint8 (N, S, S)
+    masks: Tensor  # uint8 (N, S, S), 255 times coverage
+    labels: Tensor  # int64 (N,)
+
+    def __len__(self):
+        return len(self.cases)
+
+
+def load_images(cases: list[Case], preprocess: Preprocess, name: str) -> ImageSet:
+    """Read every case once. Raises CaseError for the first that cannot be used."""
+    images = torch.zeros(len(cases), preprocess.size, preprocess.size, dtype=torch.uint8)
+    masks = torch.zeros_like(images)
+    for i, case in enumerate(tqdm(cases, desc=f"reading {name}", unit="image", leave=False)):
+        frame, mask = case.read()
+        images[i] = torch.from_numpy(preprocess.square(frame.gray))
+        masks[i] = torch.from_numpy(preprocess.square_mask(mask))
+    return ImageSet(cases, images, masks, label_numbers(c.class_name for c in cases))
+
+
+class RunError(RuntimeError):
+    """A run folder that cannot be continued: what was found, what to do."""
+
+
+class Trainer:
+    """One run in one folder: `fit()` starts or resumes it and returns the averaged network."""
+
+    def __init__(self, config: TrainConfig, train: ImageSet, extra: ImageSet | None, folder, device: str = "auto"):
+        """extra: images of a second source. An epoch shows every image of `train` once and as many of `extra`,
+        drawn without repeats until all were seen, so that neither hospital drowns the other."""
+        if not len(train):
+            raise RunError("The training split holds no images.")
+        self.config, self.train, self.folder = config, train, Path(folder)
+        self.extra = extra if extra is not None and len(extra) else None
+        self.device = torch.device(_choose_device(device))
+        self.preprocess = self.preprocess_for(config)
+        torch.manual_seed(config.seed)
+        network = MultiTaskUNet(config.encoder, dropout=config.dropout)
+        network.encoder.load_imagenet()
+        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.averaged = AveragedModel(self.network, multi_avg_fn=_ema(config.ema), use_buffers=True)
+        self.augment = Augmenter(config.size, seed=config.seed)
+        self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and _native_bfloat16(self.device))
+        labels, rates = train.labels, torch.ones(len(train))
+        if self.extra:
+            labels = torch.cat([labels, self.extra.labels])
+            rates = torch.cat([rates, torch.full((len(self.extra),), len(train) / len(self.extra))])
+        self.class_weights = class_weights(labels, rates).to(self.device)
+        shown = len(train) * (2 if self.extra else 1)
+        self.steps = max(1, shown // config.batch)
+        self.optimizer = torch.optim.AdamW(self._parameter_groups())
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer,
+            [group["lr"] for group in self.optimizer.param_groups],
+            total_steps=self.steps * config.epochs,
+            pct_start=0.15,
+        )
+        self.history: list[dict] = []
+
+    @staticmethod
+    def preprocess_for(config: TrainConfig) -> Preprocess:
+        return Preprocess(size=config.size)
+
+    def describe_device(self) -> str:
+        return f"{self.device.type}, {'bfloat16' if self.bfloat16 else 'float32'}"
+
+    @property
+    def averaged_network(self) -> MultiTaskUNet:
+        return self.averaged.module
+
+    def _parameter_groups(self):
+        groups = []
+        encoder = {id(p) for p in self.network.encoder.parameters()}
+        for in_encoder in (True, False):
+            for decay in (True, False):
+                lr = self.config.lr * (self.config.encoder_lr if in_encoder else 1.0)
+                members = [
+                    p for p in self.network.parameters() if (id(p) in encoder) == in_encoder and (p.ndim > 1) == decay
+                ]
+                groups.append({"params": members, "lr": lr, "weight_decay": self.config.weight_decay * decay})
+        return groups
+
+    def fit(self, validation: ImageSet | None = None) -> MultiTaskUNet:
+        """Train to the last epoch, from the folder's checkpoint if it holds one of this same run."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._resume()
+        total = self.config.epochs * self.steps
+        with tqdm(
+            total=total, initial=len(self.history) * self.steps, desc="training", unit="step", mininterval=5.0
+        ) as progress:
+            for epoch in range(len(self.history), self.config.epochs):
+                row = {"epoch": epoch + 1, **self._epoch(epoch, progress)}
+                if validation is not None and len(validation):
+                    row |= validate(self.averaged_network, validation, self.preprocess, self.device)
+                self.history.append(row)
+                self._save()
+                progress.write("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
+        return self.averaged_network
+
+    def _order(self, epoch, generator):
+        """Indices of one epoch; those of `extra` are counted on from the end of `train`."""
+        order = torch.randperm(len(self.train), generator=generator)
+        if not self.extra:
+            return order
+        n, m = len(self.train), len(self.extra)
+        # The epoch's window of an endless sequence of shuffles of `extra`, the same whether resumed or not.
+        first, last = epoch * n // m, ((epoch + 1) * n - 1) // m
+        shuffles = [
+            torch.randperm(m, generator=torch.Generator().manual_seed(self.config.seed + 7919 * (k + 1)))
+            for k in range(first, last + 1)
+        ]
+        window = torch.cat(shuffles)[epoch * n - first * m :][:n]
+        return torch.stack([order, window + n], dim=1).flatten()  # alternating: every batch sees both hospitals
+
+    def _gather(self, indices, name):
+        n = len(self.train)
+        own = getattr(self.train, name)
+        if not self.extra:
+            return own[indices]
+        other = getattr(self.extra, name)
+        return torch.stack([own[i] if i < n else other[i - n] for i in indices.tolist()])
+
+    def _epoch(self, epoch, progress):
+        # Seeded by epoch, so that a resumed run draws what an uninterrupted one would have drawn.
+        generator = torch.Generator().manual_seed(self.config.seed * 100_003 + epoch)
+        torch.manual_seed(self.config.seed * 100_003 + epoch)
+        self.network.train()
+        order = self._order(epoch, generator)
+        sums, augment_s, started = {}, 0.0, time.perf_counter()
+        for step in range(self.steps):
+            indices = order[step * self.config.batch : (step + 1) * self.config.batch]
+            before = time.perf_counter()
+            images, masks = (self._gather(indices, name).to(self.device) for name in ("images", "masks"))
+            image, mask = self.augment(images, masks, generator)
+            x = self.preprocess.normalise(image).contiguous(memory_format=torch.channels_last)
+            augment_s += time.perf_counter() - before
+            label = self._gather(indices, "labels").to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+                output = self.network(x)
+            loss, parts = multi_task_loss(
+                output, mask, label, self.class_weights, self.config.class_loss, self.config.smoothing
+            )
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+            self.optimizer.step()
+            self.schedule.step()
+            self.averaged.update_parameters(self.network)
+            for name, part in parts.items():
+                sums[name] = sums.get(name, 0.0) + float(part)
+            progress.set_postfix({k: f"{v / (step + 1):.3f}" for k, v in sums.items()}, refresh=False)
+            progress.update()
+        seconds = time.perf_counter() - started
+        means = {f"train_{name}": value / self.steps for name, value in sums.items()}
+        return means | {"seconds": seconds, "augment_share": augment_s / seconds}
+
+    def _run_identity(self):
+        names = [c.case_id for s in (self.train, self.extra) if s for c in s.cases]
+        return {**dataclasses.asdict(self.config), "cases": names}
+
+    def _save(self):
+        state = {
+            "identity": self._run_identity(),
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "history": self.history,
+        }
+        temporary = self.folder / "last.pt.writing"
+        torch.save(state, temporary)
+        os.replace(temporary, self.folder / "last.pt")  # a kill during the write leaves the epoch before
+        write_history(self.history, self.folder / "history.csv")
+
+    def _resume(self):
+        path = self.folder / "last.pt"
+        if not path.is_file():
+            return
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        ours = self._run_identity()
+        changed = [key for key in ours if state["identity"].get(key) != ours[key]]
+        if changed:
+            raise RunError(
+                f"{self.folder} holds a run with other settings ({', '.join(changed)}). "
+                "Give --out a new folder, or the settings of that run to resume it."
+            )
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.history = state["history"]
+
+
+def _ema(decay):
+    def update(averaged, current, n_averaged):
+        if not averaged[0].is_floating_point():
+            torch._foreach_copy_(averaged, current)
+            return
+        n = int(n_averaged)
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))  # young averages forget faster
+
+    return update
+
+
+def _choose_device(device):
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def _native_bfloat16(device):
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+@torch.no_grad()
+def validate(network: MultiTaskUNet, images: ImageSet, preprocess: Preprocess, device) -> dict[str, float]:
+    """Quick figures for the progress line, in the network's square; `evaluate` makes those that are reported."""
+    network.eval()
+    dice, correct = [], []
+    for indices in torch.arange(len(images)).split(16):
+        x = preprocess.normalise(images.images[indices].float())[:, None].to(device)
+        output = network(x.contiguous(memory_format=torch.channels_last))
+        found = output.mask_logits[:, 0].cpu() > 0
+        truth = images.masks[indices] > 127
+        overlap = (found & truth).sum(dim=(1, 2))
+        both = found.sum(dim=(1, 2)) + truth.sum(dim=(1, 2))
+        dice += (2 * overlap / both)[truth.any(dim=2).any(dim=1)].tolist()
+        correct += (output.class_logits.argmax(dim=1).cpu() == images.labels[indices]).tolist()
+    return {
+        "val_dice": float(np.mean(dice)) if dice else float("nan"),
+        "val_missed": float(np.mean(np.array(dice) < 0.1)) if dice else float("nan"),
+        "val_accuracy": float(np.mean(correct)),
+    }
+
+
+def write_history(history: list[dict], path) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)

@@ -1,0 +1,161 @@
+"""A table with one row a case becomes figures with intervals. No images here, no network: numbers in, numbers out.
+
+Undefined is NaN and is counted, never 0 or 1: Dice of a normal image, HD95 when either mask is empty, AUC without
+both classes. Intervals are percentiles of a bootstrap over groups, so that twins and one patient's images move
+together (Efron & Tibshirani 1993; for clustered images see Metrics Reloaded, Nat Methods 2024).
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+from monai.metrics import compute_dice, compute_hausdorff_distance, compute_iou
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score, roc_curve
+
+from busi_model.network import CLASS_NAMES
+
+MISSED_BELOW = 0.1  # Dice under which a lesion counts as not found at all
+SIZE_EDGES = (0.03, 0.10)  # share of the image: small below 3 %, large from 10 %; about a third of BUSI each
+SIZE_NAMES = ("small", "medium", "large")
+CALIBRATION_BINS = 10
+PROBABILITY_COLUMNS = [f"p_{name}" for name in CLASS_NAMES]
+LOGIT_COLUMNS = [f"logit_{name}" for name in CLASS_NAMES]
+
+
+def mask_figures(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Masks bool (H, W) -> dice, iou, hd95_px. All NaN without a reference lesion; HD95 also when nothing was found.
+
+    HD95 is the 95th percentile of the symmetric surface distance, in pixels of the frame.
+    """
+    pair = [torch.from_numpy(np.ascontiguousarray(m))[None, None] for m in (found, truth)]
+    dice = float(compute_dice(*pair, ignore_empty=True))
+    iou = float(compute_iou(*pair, ignore_empty=True))
+    if not (found.any() and truth.any()):
+        return {"dice": dice, "iou": iou, "hd95_px": float("nan")}
+    return {"dice": dice, "iou": iou, "hd95_px": float(compute_hausdorff_distance(*pair, percentile=95))}
+
+
+def size_name(lesion_share: float) -> str:
+    """Lesion area as a share of the image -> small, medium or large."""
+    return SIZE_NAMES[int(np.digitize(lesion_share, SIZE_EDGES))]
+
+
+def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """(N, K) probabilities, (N,) class numbers -> ECE of the top label, ten equal bins (Guo et al., ICML 2017)."""
+    bins = reliability(probabilities, labels)
+    return sum(b["n"] * abs(b["confidence"] - b["accuracy"]) for b in bins) / len(labels)
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict]:
+    """Non-empty bins of top-label confidence: n, mean confidence, accuracy, and the bin's edges."""
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    which = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return [
+        {
+            "low": b / CALIBRATION_BINS,
+            "high": (b + 1) / CALIBRATION_BINS,
+            "n": int((which == b).sum()),
+            "confidence": float(confidence[which == b].mean()),
+            "accuracy": float(correct[which == b].mean()),
+        }
+        for b in range(CALIBRATION_BINS)
+        if (which == b).any()
+    ]
+
+
+def brier_score(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean squared distance to the one-hot truth, 0 (perfect) to 2 (Brier 1950)."""
+    return float(((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(axis=1).mean())
+
+
+def sensitivity_at_specificity(score: np.ndarray, positive: np.ndarray, specificity: float = 0.9) -> float:
+    """Largest sensitivity of any threshold whose specificity is at least the given one; NaN with one class only."""
+    if positive.all() or not positive.any():
+        return float("nan")
+    false_positive_rate, sensitivity, _ = roc_curve(positive, score, drop_intermediate=False)
+    return float(sensitivity[false_positive_rate <= 1 - specificity + 1e-12].max())
+
+
+def case_figures(table: pd.DataFrame) -> dict[str, float]:
+    """One row a case (columns as `evaluate.evaluate_cases` writes them) -> every figure of the report."""
+    return outline_figures(table) | class_figures(table)
+
+
+def outline_figures(table: pd.DataFrame) -> dict[str, float]:
+    figures = {}
+    lesions = table[table["class_name"] != "normal"]
+    parts = {"": lesions}
+    parts |= {f"_{name}": lesions[lesions["class_name"] == name] for name in CLASS_NAMES[:2]}
+    parts |= {f"_{name}": lesions[lesions["size"] == name] for name in SIZE_NAMES}
+    for suffix, part in parts.items():
+        dice, iou = part["dice"].to_numpy(), part["iou"].to_numpy()
+        figures[f"dice_mean{suffix}"] = _nan_if_empty(np.mean, dice)
+        figures[f"dice_median{suffix}"] = _nan_if_empty(np.median, dice)
+        figures[f"iou_mean{suffix}"] = _nan_if_empty(np.mean, iou)
+        figures[f"missed{suffix}"] = _nan_if_empty(np.mean, dice < MISSED_BELOW)
+    figures["hd95_median_px"] = _nan_if_empty(np.median, lesions["hd95_px"].dropna().to_numpy())
+    normal = table[table["class_name"] == "normal"]
+    figures["normal_outlined"] = _nan_if_empty(np.mean, (normal["found_px2"] > 0).to_numpy())
+    return figures
+
+
+def class_figures(table: pd.DataFrame) -> dict[str, float]:
+    labels = table["class_name"].map(CLASS_NAMES.index).to_numpy()
+    probabilities = table[PROBABILITY_COLUMNS].to_numpy()
+    predicted = probabilities.argmax(axis=1)
+    _, recall, f1, n = precision_recall_fscore_support(
+        labels, predicted, labels=range(len(CLASS_NAMES)), zero_division=0.0
+    )
+    present = n > 0
+    figures = {
+        "accuracy": (predicted == labels).mean(),
+        "balanced_accuracy": recall[present].mean(),
+        "f1_macro": f1[present].mean(),
+        "f1_weighted": np.average(f1, weights=n),
+    }
+    for i, name in enumerate(CLASS_NAMES):
+        figures[f"f1_{name}"] = f1[i] if present[i] else float("nan")
+    for i, name in enumerate(CLASS_NAMES):
+        positive = labels == i
+        defined = positive.any() and not positive.all()
+        figures[f"auc_{name}"] = roc_auc_score(positive, probabilities[:, i]) if defined else float("nan")
+    malignant = CLASS_NAMES.index("malignant")
+    figures["malignant_sensitivity_at_90_specificity"] = sensitivity_at_specificity(
+        probabilities[:, malignant], labels == malignant
+    )
+    figures["ece"] = expected_calibration_error(probabilities, labels)
+    figures["ece_before_calibration"] = expected_calibration_error(_softmax(table[LOGIT_COLUMNS].to_numpy()), labels)
+    figures["brier"] = brier_score(probabilities, labels)
+    return {name: float(value) for name, value in figures.items()}
+
+
+def _softmax(logits):
+    exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponential / exponential.sum(axis=1, keepdims=True)
+
+
+def _nan_if_empty(function, values):
+    return float(function(values)) if len(values) else float("nan")
+
+
+def with_intervals(table: pd.DataFrame, resamples: int = 1000, seed: int = 0) -> dict[str, dict[str, float]]:
+    """Every figure with its 95 % interval: {name: {"value", "low", "high"}}, by resampling whole groups."""
+    rng = np.random.default_rng(seed)
+    values = case_figures(table)
+    rows_of_group = list(table.groupby("group", sort=True).indices.values())
+    drawn = []
+    for _ in range(resamples):
+        chosen = rng.integers(len(rows_of_group), size=len(rows_of_group))
+        drawn.append(case_figures(table.iloc[np.concatenate([rows_of_group[g] for g in chosen])]))
+    drawn = pd.DataFrame(drawn)
+    result = {}
+    for name, value in values.items():
+        defined = drawn[name].dropna()
+        low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) and value == value else (np.nan, np.nan)
+        result[name] = {"value": value, "low": float(low), "high": float(high)}
+    return result
+
+
+def confusion(table: pd.DataFrame) -> np.ndarray:
+    """Counts (3, 3): truth by row, prediction by column, in the order of CLASS_NAMES."""
+    return confusion_matrix(table["class_name"], table["predicted"], labels=list(CLASS_NAMES))

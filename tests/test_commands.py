@@ -1,0 +1,141 @@
+"""train.py and `python -m busi_model` as a user runs them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from busi_model.__main__ import main
+from busi_model.phantom import draw_phantom
+from busi_model.predict import Predictor
+from tests.conftest import ROOT
+
+TINY = ["--epochs", "2", "--size", "64", "--batch", "4", "--device", "cpu"]
+
+
+def _train(*arguments):
+    command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def test_train_evaluates_calibrates_and_saves(phantoms, tmp_path):
+    done = _train("--data", phantoms, "--out", tmp_path / "run", *TINY)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "run"
+    assert "class weights" in done.stdout and "G multiply-adds" in done.stdout
+    assert "% of the last epoch" in done.stdout and "Fold 0, held out" in done.stdout
+    for name in ("split.csv", "history.csv", "curves.png", "operating_point.json", "evaluation/report.md"):
+        assert (run / name).is_file(), name
+    predictor = Predictor.load(run / "weights", device="cpu")
+    assert "fold 0" in predictor.operating_point.fitted_on
+    assert predictor.checkpoint.training["recipe"]["epochs"] == 2
+    # The split that was written is obeyed: the same command with it resumes, and has nothing left to do.
+    again = _train("--data", phantoms, "--manifest", run / "split.csv", "--out", run, *TINY)
+    assert again.returncode == 0, again.stderr
+    assert Predictor.load(run / "weights").checkpoint.weights_sha256 == predictor.checkpoint.weights_sha256
+    # evaluate repeats what the run said
+    arguments = ["--weights", run / "weights", "--data", phantoms, "--manifest", run / "split.csv"]
+    arguments += ["--split", "fold0", "--out", tmp_path / "evaluation", "--device", "cpu"]
+    assert main(["evaluate", *map(str, arguments)]) == 0
+    ours, theirs = (json.loads((f / "metrics.json").read_text()) for f in (tmp_path / "evaluation", run / "evaluation"))
+    assert ours["figures"] == theirs["figures"]
+
+
+def test_release_takes_a_runs_temperatures(phantoms, tmp_path):
+    (tmp_path / "calibrated").mkdir()
+    point = {"temperature": 1.7, "mask_temperature": 1.2, "fitted_on": "somewhere"}
+    (tmp_path / "calibrated" / "operating_point.json").write_text(json.dumps(point))
+    arguments = ["--data", phantoms, "--folds", "all", "--operating-point", tmp_path / "calibrated"]
+    done = _train(*arguments, "--out", tmp_path / "run", *TINY)
+    assert done.returncode == 0, done.stderr
+    predictor = Predictor.load(tmp_path / "run" / "weights", device="cpu")
+    assert predictor.operating_point.temperature == 1.7
+    assert predictor.checkpoint.training["n_training_images"] == {"BUSI": 24, "BUS-BRA": 0}
+
+
+def test_cross_validation_pools_all_folds(phantoms, tmp_path):
+    arguments = ["--epochs", "1", "--size", "64", "--batch", "4", "--device", "cpu"]
+    done = _train("--data", phantoms, "--cross-validate", "--out", tmp_path, *arguments)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
+    assert content["n_images"] == 24
+    assert "24 scored out-of-fold" in json.loads((tmp_path / "operating_point.json").read_text())["fitted_on"]
+
+
+def test_ctrl_c_leaves_usable_weights_and_can_be_resumed(phantoms, tmp_path):
+    arguments = ["--data", phantoms, "--out", tmp_path, "--epochs", "500", "--size", "64", "--batch", "4"]
+    command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments), "--device", "cpu"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "history.csv").is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "resumes it" in errors and "Traceback" not in errors
+    prediction = Predictor.load(tmp_path / "weights", device="cpu")(draw_phantom("benign", 1, 90, 110)[0])
+    assert prediction.mask.shape == (90, 110)
+    assert (tmp_path / "last.pt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data", "no/such/folder", "--out", "OUT"], "is not a folder"),
+        (["--data", "DATA", "--out", "OUT", "--folds", "7"], "--folds is '7'"),
+        (["--data", "DATA", "--out", "OUT", "--encoder", "vit"], "lite0"),
+        (["--data", "DATA", "--out", "OUT", "--size", "100"], "multiple of 32"),
+    ],
+)
+def test_wrong_training_arguments_get_a_sentence(phantoms, tmp_path, arguments, words):
+    arguments = [str(phantoms) if a == "DATA" else str(tmp_path / "out") if a == "OUT" else a for a in arguments]
+    done = _train(*arguments)
+    assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_predict_prints_and_writes(untrained, tmp_path, capsys):
+    gray, _ = draw_phantom("malignant", 1, 100, 140)
+    (tmp_path / "sub").mkdir()
+    Image.fromarray(gray).save(tmp_path / "scan.png")
+    Image.fromarray(gray).save(tmp_path / "sub" / "scan.png")
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    paths = [str(tmp_path / name) for name in ("scan.png", "bad.png", "sub/scan.png")]
+    status = main(["predict", "--weights", str(untrained), "--out", str(tmp_path / "out"), "--device", "cpu", *paths])
+    printed = capsys.readouterr()
+    assert status == 1 and "bad.png" in printed.err and "Traceback" not in printed.err
+    assert printed.out.count("px outlined") == 2
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert names == ["scan_mask.png", "scan_overlay.png", "scan~2_mask.png", "scan~2_overlay.png"]
+    mask = np.asarray(Image.open(tmp_path / "out" / "scan_mask.png"))
+    expected = Predictor.load(untrained, device="cpu")(gray).mask
+    np.testing.assert_array_equal(mask > 0, expected)
+    assert Image.open(tmp_path / "out" / "scan_overlay.png").size == (140, 100)
+
+
+def test_missing_weights_get_a_sentence(tmp_path, capsys):
+    assert main(["predict", "--weights", str(tmp_path), "x.png"]) == 1
+    assert "config.json" in capsys.readouterr().err
+
+
+def test_evaluate_with_wrong_data_gets_a_sentence(untrained, tmp_path, capsys):
+    arguments = ["--weights", untrained, "--data", tmp_path, "--split", "fold0", "--out", tmp_path / "out"]
+    assert main(["evaluate", *map(str, arguments)]) == 1
+    assert "holds no images" in capsys.readouterr().err
+
+
+def test_shipped_weights_outline_a_real_lesion(data_dir, shipped):
+    """Any sound set of weights finds this large, plain lesion; it may have been trained on."""
+    from busi_model.training.cases import find_cases
+
+    case = next(
+        c for c in find_cases(data_dir / "BUSI", data_dir / "busi_manifest.csv") if c.case_id == "benign (10).png"
+    )
+    frame, truth = case.read()
+    prediction = Predictor.load(shipped, device="cpu")(frame)
+    dice = 2 * (prediction.mask & truth).sum() / (prediction.mask.sum() + truth.sum())
+    assert dice > 0.8

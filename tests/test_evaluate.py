@@ -1,0 +1,115 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from busi_model.predict import Predictor
+from busi_model.training import calibrate
+from busi_model.training.card import write_card
+from busi_model.training.cases import CaseError, find_cases
+from busi_model.training.evaluate import choose_split, evaluate_cases, plot_history, write_report
+
+
+@pytest.fixture(scope="module")
+def cases(phantoms):
+    return find_cases(phantoms)
+
+
+@pytest.fixture(scope="module")
+def predictor(untrained):
+    return Predictor.load(untrained, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def table(predictor, cases):
+    return evaluate_cases(predictor, cases, progress=False)
+
+
+def test_rows_are_what_the_predictor_says(table, predictor, cases):
+    assert list(table["case_id"]) == [c.case_id for c in cases]
+    frame, truth = cases[0].read()
+    prediction = predictor(cases[0].image_path)
+    row = table.iloc[0]
+    assert row["p_malignant"] == prediction.class_probabilities["malignant"]
+    assert row["found_px2"] == prediction.mask.sum()
+    both = (prediction.mask & truth).sum()
+    assert row["dice"] == pytest.approx(2 * both / (prediction.mask.sum() + truth.sum()))
+    assert row["lesion_share"] == pytest.approx(truth.sum() / frame.gray.size)
+    assert table.loc[table["class_name"] == "normal", "dice"].isna().all()
+
+
+def test_report_holds_figures_intervals_and_counts(table, tmp_path):
+    content = write_report(table, tmp_path, "Phantoms", "0" * 64, {}, resamples=20)
+    stored = json.loads((tmp_path / "metrics.json").read_text())
+    assert stored["n_images"] == 24 and stored["n_by_class"] == {"benign": 8, "malignant": 8, "normal": 8}
+    assert stored["figures"]["accuracy"]["value"] == content["figures"]["accuracy"]["value"]
+    assert np.sum(stored["confusion_matrix"]) == 24
+    report = (tmp_path / "report.md").read_text()
+    assert "Lesion Dice, mean" in report and "95 % interval" in report and "24 images" in report
+    assert len(pd.read_csv(tmp_path / "per_case.csv")) == 24
+    for name in ("confusion.png", "roc.png", "reliability.png", "dice.png"):
+        assert (tmp_path / name).stat().st_size > 3000
+
+
+def test_splits(cases):
+    assert {c.fold for c in choose_split(cases, "fold2")} == {2}
+    assert len(choose_split(cases, "all")) == sum(c.scored for c in cases)
+    for wrong, words in (
+        ("validation", "is expected"),
+        ("fold9", "no scored images"),
+        ("test", "no scored images"),
+    ):
+        with pytest.raises(CaseError, match=words):
+            choose_split(cases, wrong)
+
+
+def test_fit_temperature_finds_the_scale_that_was_put_in():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (20_000, 3))
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
+    assert calibrate.fit_temperature(3 * logits, labels) == pytest.approx(3, rel=0.05)
+
+
+def test_operating_point_is_fitted_and_says_on_what(predictor, cases, table):
+    point = calibrate.fit_operating_point(predictor, cases, table, "phantoms")
+    assert point.fitted_on == "phantoms"
+    assert point.temperature == pytest.approx(calibrate.class_temperature(table))
+    assert 0.2 <= point.mask_temperature <= 5
+    assert point.mask_threshold == predictor.operating_point.mask_threshold
+
+
+def test_cross_fitted_probabilities_come_from_the_other_folds(table):
+    found = calibrate.cross_fitted(table)
+    fold = table["fold"].iloc[0]
+    own = table["fold"] == fold
+    expected = calibrate.OperatingPoint(temperature=calibrate.class_temperature(table[~own])).class_probabilities(
+        table.loc[own, calibrate.LOGIT_COLUMNS].to_numpy()
+    )
+    np.testing.assert_allclose(found.loc[own, calibrate.PROBABILITY_COLUMNS], expected)
+    assert (found[calibrate.LOGIT_COLUMNS] == table[calibrate.LOGIT_COLUMNS]).all().all()
+
+
+def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path):
+    import shutil
+
+    weights = shutil.copytree(untrained, tmp_path / "weights")
+    write_report(table, tmp_path / "own", "Own", predictor.checkpoint.weights_sha256, {}, resamples=20)
+    write_report(table, tmp_path / "other", "Other", "f" * 64, {"epochs": 3}, resamples=20)
+    write_card(weights, [tmp_path / "own", tmp_path / "other"])
+    text = (weights / "README.md").read_text()
+    assert text.startswith("---\nlicense: apache-2.0")
+    own, other = text[text.index("### Own") :].split("### Other")
+    assert "These very weights" in own and "Other weights, of another recipe" in other
+    accuracy = f"{np.mean(table['class_name'] == table['predicted']):.3f}"
+    assert f"| Accuracy | {accuracy} |" in own
+    figures = Predictor.load(weights, device="cpu").checkpoint.figures
+    assert figures["Own"]["figures"]["accuracy"]["value"] == pytest.approx(float(accuracy), abs=5e-4)
+
+
+def test_curves_are_drawn_with_and_without_validation(tmp_path):
+    rows = [{"epoch": e, "train_bce": 1 / e, "val_dice": e / 10} for e in (1, 2, 3)]
+    plot_history(rows, tmp_path / "with.png")
+    plot_history([{k: v for k, v in row.items() if k != "val_dice"} for row in rows], tmp_path / "without.png")
+    assert (tmp_path / "with.png").stat().st_size > (tmp_path / "without.png").stat().st_size > 3000

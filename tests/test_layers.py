@@ -1,0 +1,71 @@
+"""Imports go one way, down: the order of the design, read from the code itself."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "busi_model"
+
+# What each place may import of this project; a folder's own modules are checked for cycles below.
+SPINE = ("image", "preprocess", "network", "operating_point", "checkpoint", "predict", "phantom")
+MAY_IMPORT = {
+    "image": (),
+    "preprocess": (),
+    "network": (),
+    "operating_point": (),
+    "phantom": ("network",),
+    "checkpoint": ("network", "operating_point", "preprocess"),
+    "predict": ("checkpoint", "image", "network"),
+    "clinic": SPINE,
+    "training": SPINE,
+    "page": (*SPINE, "clinic"),
+    "__main__": (*SPINE, "clinic", "training"),
+    "__init__": (),
+}
+# Heavy packages and the only places that may name them.
+ONLY_IN = {"gradio": ("page",), "torch": ("network", "checkpoint", "predict", "training")}
+
+
+def _modules():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _place(path):
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0].removesuffix(".py")
+
+
+def _imported(path):
+    """Full names of all modules that a file imports, wherever the import stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: relative imports hide where a name comes from"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    place = _place(path)
+    for name in _imported(path):
+        parts = name.split(".")
+        assert parts[0] not in ("app", "train", "tests"), f"{path.name} imports {name}"
+        if parts[0] == "busi_model" and len(parts) > 1:
+            known = (PACKAGE / parts[1]).is_dir() or (PACKAGE / f"{parts[1]}.py").is_file()
+            if known and parts[1] != place:
+                assert parts[1] in MAY_IMPORT[place], f"{place} imports {parts[1]}"
+        if parts[0] in ONLY_IN:
+            assert place in ONLY_IN[parts[0]], f"{path.name} imports {parts[0]}"
+
+
+def test_no_folder_imports_in_a_circle():
+    modules = {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in _modules()}
+    edges = {name: {i for i in _imported(path) if i in modules and i != name} for name, path in modules.items()}
+    done = set()
+    while ready := [name for name in edges if name not in done and edges[name] <= done]:
+        done.update(ready)
+    assert set(edges) == done, f"a circle among {sorted(set(edges) - done)}"

@@ -1,0 +1,157 @@
+import json
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from busi_model import checkpoint
+from busi_model.network import MultiTaskUNet
+from busi_model.operating_point import OperatingPoint
+from busi_model.phantom import draw_phantom
+from busi_model.predict import Predictor, fold_batch_norm
+from busi_model.preprocess import Preprocess
+
+
+@pytest.fixture(scope="module")
+def predictor(untrained):
+    return Predictor.load(untrained, device="cpu")
+
+
+def test_prediction_keeps_the_contract(predictor):
+    prediction = predictor(draw_phantom("benign", 1, 100, 150)[0])
+    assert list(prediction.class_probabilities) == ["benign", "malignant", "normal"]
+    assert sum(prediction.class_probabilities.values()) == pytest.approx(1)
+    assert prediction.confidence == prediction.class_probabilities[prediction.label]
+    assert prediction.confidence == max(prediction.class_probabilities.values())
+    assert prediction.mask.shape == (100, 150) and prediction.mask.dtype == bool
+    assert prediction.mask_probability.shape == (100, 150)
+    assert prediction.mask_probability.dtype == np.float32
+    assert prediction.mask_probability.min() >= 0 and prediction.mask_probability.max() <= 1
+
+
+def test_file_image_and_array_give_one_answer(predictor, tmp_path):
+    gray = draw_phantom("malignant", 2, 80, 120)[0]
+    Image.fromarray(gray).save(tmp_path / "a.png")
+    answers = [predictor(x) for x in (gray, Image.fromarray(gray), tmp_path / "a.png", str(tmp_path / "a.png"))]
+    for answer in answers[1:]:
+        assert answer.class_probabilities == answers[0].class_probabilities
+        np.testing.assert_array_equal(answer.mask_probability, answers[0].mask_probability)
+
+
+def test_the_answer_does_not_depend_on_what_came_before(predictor):
+    one, other = draw_phantom("benign", 3, 90, 90)[0], draw_phantom("normal", 4, 200, 70)[0]
+    before = predictor(one)
+    predictor(other)
+    after = predictor(one)
+    assert before.class_probabilities == after.class_probabilities
+    np.testing.assert_array_equal(before.mask_probability, after.mask_probability)
+
+
+def test_many_threads_get_their_own_answers(predictor):
+    images = [draw_phantom("benign", seed, 80, 80 + 10 * seed)[0] for seed in range(6)]
+    expected = [predictor(image).class_probabilities for image in images]
+    found = [None] * len(images)
+
+    def work(i):
+        found[i] = predictor(images[i]).class_probabilities
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(images))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == expected
+
+
+def test_a_mirrored_image_gives_the_mirrored_answer(predictor):
+    gray = draw_phantom("malignant", 5, 96, 96)[0]
+    straight, mirrored = predictor(gray), predictor(np.ascontiguousarray(gray[:, ::-1]))
+    np.testing.assert_allclose(straight.mask_probability, mirrored.mask_probability[:, ::-1], atol=1e-5)
+    assert straight.class_probabilities == pytest.approx(mirrored.class_probabilities, abs=1e-5)
+
+
+def test_folding_batch_norm_changes_no_output():
+    torch.manual_seed(1)
+    network = MultiTaskUNet()
+    network(torch.randn(4, 1, 64, 64))  # training mode: the norms move away from 0 and 1
+    network.eval()
+    x = torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        before = network(x)
+        fold_batch_norm(network)
+        after = network(x)
+    torch.testing.assert_close(after.mask_logits, before.mask_logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(after.class_logits, before.class_logits, rtol=1e-4, atol=1e-4)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+
+
+def _predictor_that_says(tmp_path, class_bias, mask_bias, **point):
+    """A network whose answer is set by its last biases."""
+    network = MultiTaskUNet(decoder_channels=(16, 16, 8, 8), class_hidden=8)
+    with torch.no_grad():
+        for parameter in (network.mask_head.weight, network.class_head.layers[-1].weight):
+            parameter.zero_()
+        network.mask_head.bias.fill_(mask_bias)
+        network.class_head.layers[-1].bias.copy_(torch.tensor(class_bias))
+    checkpoint.save(tmp_path, network, Preprocess(size=64), OperatingPoint(**point), {}, {})
+    return Predictor.load(tmp_path, device="cpu")
+
+
+def test_probabilities_by_hand(tmp_path):
+    say = _predictor_that_says(tmp_path, [np.log(2), np.log(5), np.log(3)], np.log(4))
+    prediction = say(draw_phantom("benign", 1, 64, 64)[0])
+    assert prediction.class_probabilities == pytest.approx({"benign": 0.2, "malignant": 0.5, "normal": 0.3}, abs=1e-3)
+    np.testing.assert_allclose(prediction.mask_probability, 0.8, atol=1e-3)
+    assert prediction.label == "malignant"
+    assert prediction.mask.all()
+
+
+@pytest.mark.parametrize(
+    ("class_bias", "mask_bias", "code"),
+    [
+        ([0.0, 0.0, 9.0], 5.0, "heads_disagree"),
+        ([0.0, 9.0, 0.0], -5.0, "heads_disagree"),
+        ([0.0, 0.1, 0.0], 5.0, "low_confidence"),
+    ],
+)
+def test_warnings_are_given(tmp_path, class_bias, mask_bias, code):
+    prediction = _predictor_that_says(tmp_path, class_bias, mask_bias)(draw_phantom("benign", 1, 64, 64)[0])
+    assert [w.code for w in prediction.warnings] == [code]
+
+
+@pytest.mark.parametrize(("class_bias", "mask_bias"), [([9.0, 0.0, 0.0], 5.0), ([0.0, 0.0, 9.0], -5.0)])
+def test_agreement_warns_of_nothing(tmp_path, class_bias, mask_bias):
+    prediction = _predictor_that_says(tmp_path, class_bias, mask_bias)(draw_phantom("benign", 1, 64, 64)[0])
+    assert prediction.warnings == ()
+
+
+def test_blank_image_is_flagged(tmp_path):
+    prediction = _predictor_that_says(tmp_path, [9.0, 0.0, 0.0], 5.0)(np.full((80, 80), 90, np.uint8))
+    assert "blank" in [w.code for w in prediction.warnings]
+
+
+def test_frame_notices_come_along(predictor):
+    colour = np.zeros((80, 80, 3), np.uint8)
+    colour[:40] = (255, 0, 0)
+    assert "colour" in [w.code for w in predictor(colour).warnings]
+
+
+def test_idle_threads_do_not_spin():
+    code = "import busi_model, os; print(os.environ['OMP_WAIT_POLICY'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "PASSIVE"
+
+
+def test_shipped_weights_give_the_recorded_answers(shipped):
+    """Phantoms are no patients: this pins arithmetic and files, not quality."""
+    recorded = json.loads((shipped.parent / "tests" / "recorded_phantoms.json").read_text())
+    predictor = Predictor.load(shipped, device="cpu")
+    assert predictor.checkpoint.weights_sha256 == recorded["weights_sha256"]
+    for case in recorded["cases"]:
+        prediction = predictor(draw_phantom(case["class_name"], case["seed"])[0])
+        assert prediction.class_probabilities == pytest.approx(case["class_probabilities"], abs=0.01)
+        assert prediction.mask.sum() == pytest.approx(case["mask_px2"], rel=0.02, abs=20)

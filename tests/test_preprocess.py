@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from busi_model.preprocess import Preprocess
+
+SIDES = st.integers(64, 1200)
+
+
+def test_letterbox_by_hand():
+    box = Preprocess(size=256).letterbox(height=300, width=600)
+    assert (box.rows, box.columns, box.top, box.left) == (128, 256, 64, 0)
+    # The frame's upper left corner is (-0.5, -0.5); the square's rows start at 64.
+    np.testing.assert_allclose(box.to_square([[-0.5, -0.5], [599.5, 299.5]]), [[-0.5, 63.5], [255.5, 191.5]])
+
+
+def test_square_pads_with_black_and_keeps_the_picture():
+    square = Preprocess(size=64).square(np.full((128, 64), 200, np.uint8))
+    assert square.shape == (64, 64) and square.dtype == np.uint8
+    assert (square[:, 16:48] == 200).all()
+    assert (square[:, :16] == 0).all() and (square[:, 48:] == 0).all()
+
+
+def test_normalised_values_by_hand():
+    gray = np.full((64, 64), 255, np.uint8)
+    assert Preprocess(size=64)(gray).shape == (1, 1, 64, 64)
+    assert Preprocess(size=64)(gray)[0, 0, 0, 0] == pytest.approx((255 - 127) / 128)
+
+
+@given(SIDES, SIDES, st.lists(st.tuples(st.floats(-5, 1300), st.floats(-5, 1300)), min_size=1, max_size=5))
+def test_points_return_to_where_they_were(height, width, points):
+    box = Preprocess().letterbox(height, width)
+    np.testing.assert_allclose(box.to_frame(box.to_square(points)), points, atol=1e-6)
+
+
+@given(SIDES, SIDES)
+def test_letterbox_fits_and_keeps_the_aspect(height, width):
+    box = Preprocess().letterbox(height, width)
+    assert max(box.rows, box.columns) == 256
+    assert box.top >= 0 and box.left >= 0
+    assert box.top + box.rows <= 256 and box.left + box.columns <= 256
+    assert abs(box.rows / height - box.columns / width) <= 0.51 / min(height, width)
+
+
+@given(st.integers(64, 500), st.integers(64, 500), st.integers(0, 10**6))
+def test_a_mask_survives_the_way_to_the_square_and_back(height, width, seed):
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((height, width), bool)
+    top, left = rng.integers(0, height // 2), rng.integers(0, width // 2)
+    mask[top : top + height // 3, left : left + width // 3] = True
+    preprocess = Preprocess()
+    back = preprocess.restore(preprocess.square_mask(mask) / np.float32(255), height, width)
+    assert back.shape == mask.shape and back.dtype == np.float32
+    dice = 2 * ((back > 0.5) & mask).sum() / ((back > 0.5).sum() + mask.sum())
+    assert dice > 0.93
+
+
+@pytest.mark.parametrize("size", [0, 100, 33])
+def test_wrong_size_is_refused(size):
+    with pytest.raises(ValueError, match="multiple of 32"):
+        Preprocess(size=size)

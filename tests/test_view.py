@@ -1,0 +1,131 @@
+"""Outlines and overlays against shapes whose answer is known by hand."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from busi_model.clinic.view import draw_overlay, encode_png, outlines_xy
+
+
+def rectangle(height, width, *boxes):
+    """Bool (height, width), true in each (top, bottom, left, right), bottom and right not included."""
+    mask = np.zeros((height, width), bool)
+    for top, bottom, left, right in boxes:
+        mask[top:bottom, left:right] = True
+    return mask
+
+
+def enclosed_area_px2(outline):
+    """Shoelace formula for a closed outline (K, 2)."""
+    x, y = outline.T
+    return abs(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2
+
+
+def yellow(picture):
+    """Bool (H, W): where red is far above blue, which no gray pixel is."""
+    return picture[:, :, 0].astype(int) - picture[:, :, 2] > 90
+
+
+def test_outline_of_a_rectangle_runs_between_the_pixels():
+    (outline,) = outlines_xy(rectangle(8, 10, (2, 5, 3, 7)))  # 3 rows, 4 columns
+    assert outline.min(axis=0).tolist() == [2.5, 1.5]  # x, y
+    assert outline.max(axis=0).tolist() == [6.5, 4.5]
+    assert (outline[0] == outline[-1]).all()
+    assert enclosed_area_px2(outline) == pytest.approx(4 * 3 - 4 * 0.125)  # marching squares cuts the corners
+
+
+def test_outlines_are_one_a_lesion_outer_and_largest_first():
+    mask = rectangle(40, 60, (2, 6, 2, 6), (10, 38, 20, 58))
+    mask[20:24, 30:34] = False  # a hole is no lesion of its own
+    small_second = outlines_xy(mask)
+    assert len(small_second) == 2
+    assert small_second[0].min(axis=0).tolist() == [19.5, 9.5]
+    assert small_second[1].max(axis=0).tolist() == [5.5, 5.5]
+
+
+def test_outline_closes_at_the_border_of_the_frame():
+    (outline,) = outlines_xy(np.ones((4, 5), bool))
+    assert outline.min(axis=0).tolist() == [-0.5, -0.5]
+    assert outline.max(axis=0).tolist() == [4.5, 3.5]
+
+
+def test_no_lesion_no_outline_and_the_overlay_is_the_image():
+    gray = np.arange(70 * 90, dtype=np.uint32).reshape(70, 90).astype(np.uint8)
+    empty = np.zeros((70, 90), bool)
+    assert outlines_xy(empty) == []
+    assert (draw_overlay(gray, empty) == gray[:, :, None]).all()
+
+
+def test_overlay_draws_on_the_edge_and_nowhere_else():
+    gray = np.random.default_rng(0).integers(60, 140, (120, 160), dtype=np.uint8)
+    overlay = draw_overlay(gray, rectangle(120, 160, (30, 80, 40, 110)))
+    assert overlay.shape == (120, 160, 3) and overlay.dtype == np.uint8
+    for column in (39, 40, 109, 110):  # the two pixels on each side of x = 39.5 and x = 109.5
+        assert yellow(overlay)[50, column]
+    for row in (29, 30, 79, 80):
+        assert yellow(overlay)[row, 70]
+    away = ~rectangle(120, 160, (26, 84, 36, 114)) | rectangle(120, 160, (34, 76, 44, 106))
+    assert (overlay[away] == gray[away][:, None]).all()
+    assert overlay[50, 38].max() < 0.6 * gray[50, 38]  # the dark rim, outside
+    assert overlay[50, 111].max() < 0.8 * gray[50, 111]
+
+
+def test_overlay_line_grows_with_the_image():
+    mask = rectangle(1400, 1750, (300, 900, 400, 1300))
+    overlay = draw_overlay(np.full((1400, 1750), 100, np.uint8), mask)
+    assert 4 <= yellow(overlay)[600, 380:420].sum() <= 6  # 1750 / 350 = 5 px
+
+
+def test_overlay_reaches_the_border_of_the_frame():
+    overlay = draw_overlay(np.full((70, 90), 100, np.uint8), np.ones((70, 90), bool))
+    assert overlay.shape == (70, 90, 3)
+    assert (overlay[35, 45] == 100).all()
+
+
+def test_several_lesions_are_numbered_and_a_single_one_is_not():
+    gray = np.full((200, 300), 100, np.uint8)
+    large, small = (60, 150, 40, 140), (90, 120, 220, 250)
+    both = draw_overlay(gray, rectangle(200, 300, large, small))
+    beside_large = (slice(40, 80), slice(144, 170))  # upper right of the larger lesion
+    beside_small = (slice(70, 110), slice(254, 280))
+    assert yellow(both)[beside_large].any() and yellow(both)[beside_small].any()
+    for box, place in ((large, beside_large), (small, beside_small)):
+        assert not yellow(draw_overlay(gray, rectangle(200, 300, box)))[place].any()
+
+
+def test_numbers_stay_inside_the_frame():
+    gray = np.full((100, 100), 100, np.uint8)
+    overlay = draw_overlay(gray, rectangle(100, 100, (0, 20, 70, 100), (80, 100, 80, 100)))
+    assert overlay.shape == (100, 100, 3)
+    assert yellow(overlay)[:, 84:99].sum() > 40
+
+
+def test_overlay_refuses_a_mask_of_another_frame():
+    with pytest.raises(ValueError, match=r"\(5, 5\).*\(6, 5\).*same frame"):
+        draw_overlay(np.zeros((6, 5), np.uint8), np.zeros((5, 5), bool))
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (30, 40, 3)])
+def test_png_is_exact_and_holds_pixels_only(shape):
+    pixels = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    data = encode_png(pixels)
+    assert (np.asarray(Image.open(io.BytesIO(data))) == pixels).all()
+    assert set(png_chunks(data)) == {b"IHDR", b"IDAT", b"IEND"}
+
+
+def test_png_of_a_mask_is_black_and_white():
+    mask = rectangle(20, 30, (5, 9, 7, 20))
+    image = Image.open(io.BytesIO(encode_png(mask)))
+    assert image.mode == "L" and image.size == (30, 20)
+    assert (np.asarray(image) == mask * 255).all()
+
+
+def png_chunks(data):
+    position = 8  # after the signature
+    while position < len(data):
+        (length,) = struct.unpack(">I", data[position : position + 4])
+        yield data[position + 4 : position + 8]
+        position += 12 + length
