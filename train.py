@@ -135,7 +135,8 @@ def cross_validate(arguments, config, cases, folder: Path):
         fitted_on=f"the {len(pooled)} scored out-of-fold images of five folds",
     )
     save_operating_point(point, folder)
-    write_report(pooled, folder / "evaluation", "Five folds, out of fold", "of five networks, see fold0 to fold4")
+    title = "BUSI, five folds, out of fold"
+    write_report(pooled, folder / "evaluation", title, "five networks", recipe(config, arguments))
     print((folder / "evaluation" / "report.md").read_text(encoding="utf-8"))
 
 

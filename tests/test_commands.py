@@ -28,7 +28,7 @@ def test_train_evaluates_calibrates_and_saves(phantoms, tmp_path):
     assert done.returncode == 0, done.stderr
     run = tmp_path / "run"
     assert "class weights" in done.stdout and "G multiply-adds" in done.stdout
-    assert "% of the last epoch" in done.stdout and "Fold 0, held out" in done.stdout
+    assert "% of the last epoch" in done.stdout and "BUSI fold 0, held out" in done.stdout
     for name in ("split.csv", "history.csv", "curves.png", "operating_point.json", "evaluation/report.md"):
         assert (run / name).is_file(), name
     predictor = Predictor.load(run / "weights", device="cpu")
@@ -111,10 +111,12 @@ def test_predict_prints_and_writes(untrained, tmp_path, capsys):
     assert printed.out.count("px outlined") == 2
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
     assert names == ["scan_mask.png", "scan_overlay.png", "scan~2_mask.png", "scan~2_overlay.png"]
-    mask = np.asarray(Image.open(tmp_path / "out" / "scan_mask.png"))
+    with Image.open(tmp_path / "out" / "scan_mask.png") as image:
+        mask = np.asarray(image)
     expected = Predictor.load(untrained, device="cpu")(gray).mask
     np.testing.assert_array_equal(mask > 0, expected)
-    assert Image.open(tmp_path / "out" / "scan_overlay.png").size == (140, 100)
+    with Image.open(tmp_path / "out" / "scan_overlay.png") as image:
+        assert image.size == (140, 100)
 
 
 def test_missing_weights_get_a_sentence(tmp_path, capsys):
