@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import json
 import platform
+import signal
 import sys
 from pathlib import Path
 
@@ -182,4 +183,7 @@ def main(arguments=None) -> int:
 
 
 if __name__ == "__main__":
+    # A plain `kill` stops as Ctrl-C does; a shell that runs us in the background has both switched off.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

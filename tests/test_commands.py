@@ -67,14 +67,15 @@ def test_cross_validation_pools_all_folds(phantoms, tmp_path):
     assert "24 scored out-of-fold" in json.loads((tmp_path / "operating_point.json").read_text())["fitted_on"]
 
 
-def test_ctrl_c_leaves_usable_weights_and_can_be_resumed(phantoms, tmp_path):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_leaves_usable_weights_and_can_be_resumed(phantoms, tmp_path, stop):
     arguments = ["--data", phantoms, "--out", tmp_path, "--epochs", "500", "--size", "64", "--batch", "4"]
     command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments), "--device", "cpu"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (tmp_path / "history.csv").is_file() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "resumes it" in errors and "Traceback" not in errors
