@@ -39,7 +39,7 @@ class TrainConfig:
     ema: float = 0.998  # decay a step of the averaged weights: a memory of about 500 steps
     clip: float = 5.0  # largest gradient norm
     class_loss: float = 0.5  # weight of the class cross-entropy beside pixel cross-entropy + Dice
-    smoothing: float = 0.05  # of class labels: 5 % of BUSI's labels are in doubt
+    smoothing: float = 0.05  # of class labels: in BUSI one picture can carry two of them
     dropout: float = 0.3  # in the class head
     seed: int = 0  # of weights, order, augmentation
     precision: str = "auto"  # bfloat16, float32, or auto: bfloat16 where the machine computes it natively
