@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _keep_freed_memory() -> None:
-    """Ask glibc to reuse large buffers: handing each back to the kernel costs a fifth of a training step."""
+    """Ask glibc to reuse large buffers: handing each back to the kernel costs a sixth of a training step."""
     try:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD, in bytes

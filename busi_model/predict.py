@@ -14,7 +14,7 @@ from busi_model import checkpoint
 from busi_model.image import Frame, Notice, read_image
 from busi_model.network import CLASS_NAMES
 
-BLANK_STANDARD_DEVIATION = 4.0  # gray levels; the flattest BUSI image has about 20
+BLANK_STANDARD_DEVIATION = 4.0  # gray levels; the flattest image of BUSI has 29, of BUS-BRA 16
 
 
 @dataclass(frozen=True)

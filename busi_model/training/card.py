@@ -19,6 +19,7 @@ probability out. **For research and teaching. Not a medical device: no diagnosis
 
 ```python
 from busi_model.predict import Predictor
+
 prediction = Predictor.load("weights")("scan.png")
 prediction.class_probabilities, prediction.mask
 ```
