@@ -114,7 +114,7 @@ def calibrate_and_report(folder, held_out, fold, fingerprint, device):
         predictor, held_out, table, f"the {len(held_out)} scored images of fold {fold}, never trained on"
     )
     save_operating_point(point, folder)
-    loaded = checkpoint.load(folder / "weights")
+    loaded = checkpoint.load(folder / "weights")  # anew: the Predictor has folded its own network's norms
     checkpoint.save(folder / "weights", loaded.network, loaded.preprocess, point, fingerprint, {})
     predictor = Predictor.load(folder / "weights", device)
     table = evaluate_cases(predictor, held_out)

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "preprocess": (),
     "network": (),
     "operating_point": (),
-    "phantom": ("network",),
+    "phantom": (),
     "checkpoint": ("network", "operating_point", "preprocess"),
     "predict": ("checkpoint", "image", "network"),
     "clinic": SPINE,

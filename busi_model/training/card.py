@@ -92,7 +92,7 @@ def card_text(loaded: checkpoint.Checkpoint, evaluations: list[dict]) -> str:
         "",
         f"Class temperature {point.temperature:.3f}, mask temperature {point.mask_temperature:.3f}, outline where the "
         f"lesion's probability is at least {point.mask_threshold}, specks below {100 * point.min_lesion_share:.1f} % "
-        f"of the image dropped. Fitted on {point.fitted_on}; on those very images ECE flatters.",
+        f"of the image dropped. Fitted on {point.fitted_on}. ECE on images that temperatures were fitted on flatters.",
         "",
         LIMITS,
         "## Training",
