@@ -152,7 +152,7 @@ def read_operating_point(folder) -> OperatingPoint:
     path = Path(folder) / "operating_point.json"
     if not path.is_file():
         raise RunError(f"{folder} holds no operating_point.json. Name the folder of a run that held out a fold.")
-    return OperatingPoint(**json.loads(path.read_text(encoding="utf-8")))
+    return OperatingPoint.from_dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def main(arguments=None) -> int:

@@ -95,7 +95,7 @@ def load(source, revision: str | None = None) -> Checkpoint:
         arguments = {key: config[key] for key in ("encoder", "decoder_channels", "class_hidden", "dropout")}
         network = MultiTaskUNet(**arguments)
         preprocess = Preprocess(**config["preprocess"])
-        operating_point = OperatingPoint(**config["operating_point"])
+        operating_point = OperatingPoint.from_dict(config["operating_point"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{CONFIG_NAME} does not describe a network of this program ({error}). "

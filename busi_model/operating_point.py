@@ -1,12 +1,45 @@
 """Everything that turns the network's logits into a decision, in one place and stored with the weights.
 
-The network returns logits; `Predictor` makes probabilities with these temperatures; only this module decides.
+The network returns logits; `Predictor` makes probabilities with these temperatures; only this module decides. What is
+known of those decisions (how often they were right, on which images) is kept beside them, so that a page can say so.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+
+CLASS_NAMES = ("benign", "malignant", "normal")  # as in `network`, which needs torch; a test compares the two
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share that was measured, with its 95 % interval (bootstrap of groups) and the number of images it is of."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """One way to call images suspicious of malignancy, for a clinician to pick."""
+
+    name: str  # "balanced" or "sensitive"
+    malignant_probability: float  # suspicious from this calibrated probability on
+    sensitivity: Rate  # of malignant images
+    specificity: Rate  # of all others
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """What became of the images whose calibrated probability of one class lay in [low, high)."""
+
+    class_name: str
+    low: float
+    high: float
+    observed: Rate  # share that truly was of the class
 
 
 @dataclass(frozen=True)
@@ -18,6 +51,13 @@ class OperatingPoint:
     mask_threshold: float = 0.5  # calibrated mask probability from which a pixel is lesion
     min_lesion_share: float = 0.001  # smaller spots than this share of the image are dropped as specks
     low_confidence: float = 0.6  # below this probability of the likeliest class a warning is given
+    thresholds: tuple[Threshold, ...] = ()  # empty: not measured
+    conformal_probability: float = 1.0  # classes from this probability on are in the class set; 1 = only the likeliest
+    conformal_coverage: Rate | None = None  # how often the class set held the truth
+    margin_inside: float = 0.5  # mask probability from which a pixel is surely inside the lesion
+    margin_outside: float = 0.5  # mask probability below which it is surely outside; the margin band lies between
+    margin_coverage: Rate | None = None  # share of the reference contour that lay in the band
+    reliability: tuple[ReliabilityBin, ...] = ()
     fitted_on: str = "nothing: probabilities are as the network gives them"  # split, n and figures, in words
 
     def __post_init__(self):
@@ -25,6 +65,30 @@ class OperatingPoint:
             raise ValueError(f"Temperatures are {self.temperature} and {self.mask_temperature}; both must be above 0.")
         if not 0 < self.mask_threshold < 1:
             raise ValueError(f"mask_threshold is {self.mask_threshold}; a probability in (0, 1) is expected.")
+        if not self.margin_outside <= self.margin_inside:
+            raise ValueError(
+                f"margin_outside is {self.margin_outside} and margin_inside {self.margin_inside}; "
+                "outside must not be above inside."
+            )
+
+    @classmethod
+    def from_dict(cls, content: dict) -> "OperatingPoint":
+        """The inverse of `dataclasses.asdict`, as read from JSON. Raises TypeError or ValueError on other content."""
+
+        def rate(value):
+            return None if value is None else Rate(**value)
+
+        content = dict(content)
+        for name in ("conformal_coverage", "margin_coverage"):
+            content[name] = rate(content.get(name))
+        content["thresholds"] = tuple(
+            Threshold(**{**t, "sensitivity": rate(t["sensitivity"]), "specificity": rate(t["specificity"])})
+            for t in content.get("thresholds", ())
+        )
+        content["reliability"] = tuple(
+            ReliabilityBin(**{**b, "observed": rate(b["observed"])}) for b in content.get("reliability", ())
+        )
+        return cls(**content)
 
     def class_probabilities(self, class_logits: np.ndarray) -> np.ndarray:
         """Logits (..., 3) -> probabilities (..., 3) that sum to 1, by temperature (Guo et al., ICML 2017)."""
@@ -47,3 +111,23 @@ class OperatingPoint:
         keep = area_px2 >= self.min_lesion_share * filled.size
         keep[0] = False
         return keep[labels]
+
+    def margin(self, mask_probability: np.ndarray) -> np.ndarray:
+        """Probability (H, W) -> bool (H, W): the band between surely outside and surely inside, where the contour of
+        a lesion could reasonably lie."""
+        return (mask_probability >= self.margin_outside) & (mask_probability < self.margin_inside)
+
+    def class_set(self, class_probabilities: dict[str, float]) -> tuple[str, ...]:
+        """The classes that cannot be ruled out, likeliest first: the likeliest and all that reach
+        `conformal_probability` (split conformal prediction with the score 1 - p: Sadinle et al., JASA 2019)."""
+        ranked = sorted(class_probabilities, key=class_probabilities.get, reverse=True)
+        return tuple(
+            name for i, name in enumerate(ranked) if i == 0 or class_probabilities[name] >= self.conformal_probability
+        )
+
+    def observed(self, class_name: str, probability: float) -> ReliabilityBin | None:
+        """What became of images that were given such a probability of this class; None where that was not measured."""
+        for b in self.reliability:
+            if b.class_name == class_name and b.low <= probability < b.high + (b.high == 1.0):
+                return b
+        return None

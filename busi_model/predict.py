@@ -14,6 +14,7 @@ from busi_model import checkpoint
 from busi_model.image import Frame, Notice, read_image
 from busi_model.network import CLASS_NAMES
 
+REFUSALS = ("blank", "not_ultrasound")  # codes of the warnings that make a result meaningless
 BLANK_STANDARD_DEVIATION = 4.0  # gray levels; the flattest image of BUSI has 29, of BUS-BRA 16
 
 
@@ -26,6 +27,8 @@ class Prediction:
     mask: np.ndarray  # bool (H, W)
     mask_probability: np.ndarray  # float32 (H, W) in [0, 1], mean over the mirrored views
     class_logits: np.ndarray  # float32 (3,), before the temperature: what calibration is fitted on
+    class_set: tuple[str, ...]  # the classes that cannot be ruled out, likeliest first; more than one: uncertain
+    margin: np.ndarray  # bool (H, W): the band where the contour of a lesion could reasonably lie
     warnings: tuple[Notice, ...]  # the frame's notices, then the model's own
 
     @property
@@ -37,6 +40,11 @@ class Prediction:
     def confidence(self) -> float:
         """The probability of `label`."""
         return self.class_probabilities[self.label]
+
+    @property
+    def refused(self) -> bool:
+        """Whether the picture is not one that can be judged; class and mask are there, but mean nothing."""
+        return any(warning.code in REFUSALS for warning in self.warnings)
 
 
 class Predictor:
@@ -68,8 +76,16 @@ class Predictor:
         mask_probability = self.preprocess.restore(point.mask_probability(mask_logits), *frame.gray.shape)
         mask = point.mask(mask_probability)
         class_probabilities = {name: float(p) for name, p in zip(CLASS_NAMES, probabilities, strict=True)}
-        warnings = frame.notices + self._warnings(frame, class_probabilities, mask)
-        return Prediction(frame, class_probabilities, mask, mask_probability, class_logits, warnings)
+        return Prediction(
+            frame,
+            class_probabilities,
+            mask,
+            mask_probability,
+            class_logits,
+            point.class_set(class_probabilities),
+            point.margin(mask_probability),
+            frame.notices + self._warnings(frame, class_probabilities, mask),
+        )
 
     def _logits(self, normalised):
         """(1, 1, S, S) -> class logits (3,) and mask logits (S, S), averaged over the image and its mirror image."""

@@ -368,7 +368,10 @@ class Oracle:
         mask[20:40, 30:60] = True
         probabilities = dict(zip(CLASS_NAMES, self.probabilities, strict=True))
         logits = np.zeros(3, np.float32)
-        return Prediction(frame, probabilities, mask, mask.astype(np.float32), logits, tuple(self.warnings))
+        class_set = (max(probabilities, key=probabilities.get),)
+        return Prediction(
+            frame, probabilities, mask, mask.astype(np.float32), logits, class_set, mask & False, tuple(self.warnings)
+        )
 
 
 NO_CHANGE = [gr.skip()] * 6  # what an outdated run must end with: Gradio repeats a run's last output

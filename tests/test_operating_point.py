@@ -1,9 +1,13 @@
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busi_model.operating_point import OperatingPoint
+from busi_model import network, operating_point
+from busi_model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
 
 LOGITS = st.lists(st.floats(-50, 50), min_size=3, max_size=3)
 
@@ -46,3 +50,49 @@ def test_mask_keeps_what_reaches_the_threshold():
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ValueError, match="expected|above 0"):
         OperatingPoint(**wrong)
+
+
+RATE = Rate(0.9, 0.8, 0.95, 100)
+MEASURED = OperatingPoint(
+    thresholds=(Threshold("balanced", 0.4, RATE, RATE),),
+    conformal_probability=0.2,
+    conformal_coverage=RATE,
+    margin_inside=0.8,
+    margin_outside=0.2,
+    reliability=(
+        ReliabilityBin("malignant", 0.5, 0.9, RATE),
+        ReliabilityBin("malignant", 0.9, 1.0, Rate(0.97, 0.9, 1.0, 40)),
+    ),
+)
+
+
+def test_json_round_trip_is_exact():
+    assert OperatingPoint.from_dict(json.loads(json.dumps(dataclasses.asdict(MEASURED)))) == MEASURED
+
+
+def test_content_of_another_program_is_refused():
+    with pytest.raises(TypeError):
+        OperatingPoint.from_dict({"temperature": 1.0, "surplus": 1})
+
+
+def test_class_set_holds_the_likeliest_and_whatever_cannot_be_ruled_out():
+    assert MEASURED.class_set({"benign": 0.3, "malignant": 0.6, "normal": 0.1}) == ("malignant", "benign")
+    assert MEASURED.class_set({"benign": 0.05, "malignant": 0.85, "normal": 0.1}) == ("malignant",)
+    assert OperatingPoint().class_set({"benign": 0.3, "malignant": 0.4, "normal": 0.3}) == ("malignant",)
+
+
+def test_margin_lies_between_surely_outside_and_surely_inside():
+    probability = np.array([[0.1, 0.2, 0.5, 0.79, 0.8]], np.float32)
+    assert MEASURED.margin(probability).tolist() == [[False, True, True, True, False]]
+
+
+def test_observed_finds_the_bin_and_says_nothing_outside():
+    assert MEASURED.observed("malignant", 0.9).observed.n == 40
+    assert MEASURED.observed("malignant", 1.0).observed.n == 40
+    assert MEASURED.observed("malignant", 0.5).observed == RATE
+    assert MEASURED.observed("malignant", 0.49) is None
+    assert MEASURED.observed("benign", 0.9) is None
+
+
+def test_class_order_is_the_networks():
+    assert operating_point.CLASS_NAMES == network.CLASS_NAMES

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+DARK = 0.08  # share of full white under which brightness is added only in part
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -42,11 +44,16 @@ class Augmenter:
         rng = np.random.default_rng(seed)
         self.marks = torch.from_numpy(np.stack([draw_marks(size, rng) for _ in range(n_marks)]))  # (M, S, S) uint8
 
-    def __call__(self, images: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """uint8 (N, S, S) twice -> float32 (N, 1, S, S) gray levels 0..255, float32 (N, 1, S, S) coverage 0..1."""
-        n = len(images)
+    def __call__(
+        self, images: Tensor, masks: Tensor, generator: torch.Generator, size: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """uint8 (N, S, S) twice -> float32 (N, 1, s, s) gray levels 0..255, float32 (N, 1, s, s) coverage 0..1.
+
+        size: side s of what comes out, even, at most S; S if not given.
+        """
+        n, s = len(images), size or self.size
         both = torch.stack([images, masks], dim=1).float() / 255.0  # (N, 2, S, S)
-        grid = F.affine_grid(self._transforms(n, generator).to(both.device), list(both.shape), align_corners=False)
+        grid = F.affine_grid(self._transforms(n, generator).to(both.device), [n, 2, s, s], align_corners=False)
         both = F.grid_sample(both, grid, padding_mode="zeros", align_corners=False)
         image, mask = both[:, :1], both[:, 1:]
         image = self._intensity(image, generator)
@@ -69,13 +76,15 @@ class Augmenter:
         return torch.stack([x, y]).permute(2, 0, 1)
 
     def _intensity(self, image, generator):
-        c, n, s, device = self.config, len(image), self.size, image.device
+        c, n, s, device = self.config, len(image), image.shape[-1], image.device
 
         def each(half_width):  # one random number an image, (N, 1, 1, 1)
             return self._uniform(n, generator, half_width).view(n, 1, 1, 1).to(device)
 
         image = image.clamp(1e-4, 1.0) ** torch.exp(each(c.gamma))
-        image = image * torch.exp(each(c.contrast)) + (image > 0.02) * each(c.brightness)  # padding stays black
+        # The padding stays black, and so that shadows do not speckle, dark gray is lifted in proportion.
+        lift = (image / DARK).clamp(max=1.0) * each(c.brightness)
+        image = image * torch.exp(each(c.contrast)) + lift
         ramp = torch.linspace(-1, 1, s, device=device)
         image = image * torch.exp(each(c.shading) * ramp.view(1, 1, s, 1) + each(c.shading / 2) * ramp.view(1, 1, 1, s))
         # Speckle is coarser than a pixel: noise at half the resolution, brought up.
@@ -90,8 +99,8 @@ class Augmenter:
         n = len(image)
         chosen = self.marks[torch.randint(len(self.marks), (n,), generator=generator)]
         used = torch.rand(n, generator=generator) < self.config.marks_probability
-        chosen = torch.where(used.view(n, 1, 1), chosen, 0).unsqueeze(1).to(image.device)
-        return torch.maximum(image, chosen.float() / 255.0)
+        chosen = torch.where(used.view(n, 1, 1), chosen, 0).unsqueeze(1).to(image.device).float() / 255.0
+        return torch.maximum(image, F.interpolate(chosen, image.shape[-2:], mode="area"))
 
 
 def draw_marks(size: int, rng: np.random.Generator) -> np.ndarray:

@@ -29,8 +29,9 @@ from busi_model.training.loss import class_weights, label_numbers, multi_task_lo
 class TrainConfig:
     """Every setting of a training run; the flags of train.py are these fields."""
 
-    epochs: int = 40  # passes over BUSI; the last one is kept
+    epochs: int = 24  # passes over BUSI; the last one is kept
     size: int = 256  # side of the network's square in pixels, a multiple of 32
+    start_size: float = 0.625  # share of size in the first half of the epochs; see `size_in`
     encoder: str = "lite0"  # lite0, lite1 or lite2
     batch: int = 8  # images a step; half of them from the second hospital when there is one
     lr: float = 1e-3  # AdamW peak, after 15 % warm-up
@@ -38,7 +39,8 @@ class TrainConfig:
     weight_decay: float = 0.02  # on matrices and kernels, not on biases and norms
     ema: float = 0.998  # decay a step of the averaged weights: a memory of about 500 steps
     clip: float = 5.0  # largest gradient norm
-    class_loss: float = 0.5  # weight of the class cross-entropy beside pixel cross-entropy + Dice
+    class_loss: float = 0.5  # weight of the class cross-entropy beside pixel cross-entropy + Dice; 0: outline only
+    mask_loss: float = 1.0  # weight of pixel cross-entropy + Dice; 0: class only, for the ablation
     smoothing: float = 0.05  # of class labels: in BUSI one picture can carry two of them
     dropout: float = 0.3  # in the class head
     seed: int = 0  # of weights, order, augmentation
@@ -47,8 +49,19 @@ class TrainConfig:
     def __post_init__(self):
         if self.epochs < 1 or self.batch < 2:
             raise ValueError(f"epochs is {self.epochs} and batch {self.batch}; at least 1 and 2 are expected.")
+        if not 0 < self.start_size <= 1:
+            raise ValueError(f"start_size is {self.start_size}; a share of size in (0, 1] is expected.")
         if self.precision not in ("auto", "bfloat16", "float32"):
             raise ValueError(f"precision is {self.precision!r}; auto, bfloat16 or float32 is expected.")
+
+    def size_in(self, epoch: int) -> int:
+        """Side in pixels, a multiple of 32, in an epoch counted from 0: small in the first half of the epochs,
+        half-way to `size` in the third quarter, `size` in the last. Small squares cost little and teach the coarse
+        things (progressive learning: Tan & Le, EfficientNetV2, ICML 2021).
+        """
+        quarter = 4 * epoch // self.epochs
+        share = (self.start_size, self.start_size, (1 + self.start_size) / 2, 1.0)[quarter]
+        return max(32, int(share * self.size) // 32 * 32)
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,7 @@ class Trainer:
         self.class_weights = class_weights(labels, rates).to(self.device)
         shown = len(train) * (2 if self.extra else 1)
         self.steps = max(1, shown // config.batch)
-        self.optimizer = torch.optim.AdamW(self._parameter_groups())
+        self.optimizer = torch.optim.AdamW(self._parameter_groups(), fused=True)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             [group["lr"] for group in self.optimizer.param_groups],
@@ -148,7 +161,7 @@ class Trainer:
             for epoch in range(len(self.history), self.config.epochs):
                 row = {"epoch": epoch + 1, **self._epoch(epoch, progress)}
                 if validation is not None and len(validation):
-                    row |= validate(self.averaged_network, validation, self.preprocess, self.device)
+                    row |= validate(self.averaged_network, validation, self.preprocess, self.device, self.bfloat16)
                 self.history.append(row)
                 self._save()
                 progress.write("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
@@ -182,20 +195,26 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.config.seed * 100_003 + epoch)
         torch.manual_seed(self.config.seed * 100_003 + epoch)
         self.network.train()
-        order = self._order(epoch, generator)
+        order, size = self._order(epoch, generator), self.config.size_in(epoch)
         sums, augment_s, started = {}, 0.0, time.perf_counter()
         for step in range(self.steps):
             indices = order[step * self.config.batch : (step + 1) * self.config.batch]
             before = time.perf_counter()
             images, masks = (self._gather(indices, name).to(self.device) for name in ("images", "masks"))
-            image, mask = self.augment(images, masks, generator)
+            image, mask = self.augment(images, masks, generator, size)
             x = self.preprocess.normalise(image).contiguous(memory_format=torch.channels_last)
             augment_s += time.perf_counter() - before
             label = self._gather(indices, "labels").to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
                 output = self.network(x)
             loss, parts = multi_task_loss(
-                output, mask, label, self.class_weights, self.config.class_loss, self.config.smoothing
+                output,
+                mask,
+                label,
+                self.class_weights,
+                self.config.class_loss,
+                self.config.smoothing,
+                self.config.mask_loss,
             )
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -270,13 +289,16 @@ def _native_bfloat16(device):
 
 
 @torch.no_grad()
-def validate(network: MultiTaskUNet, images: ImageSet, preprocess: Preprocess, device) -> dict[str, float]:
+def validate(
+    network: MultiTaskUNet, images: ImageSet, preprocess: Preprocess, device, bfloat16: bool = False
+) -> dict[str, float]:
     """Quick figures for the progress line, in the network's square; `evaluate` makes those that are reported."""
     network.eval()
     dice, correct = [], []
     for indices in torch.arange(len(images)).split(16):
         x = preprocess.normalise(images.images[indices].float())[:, None].to(device)
-        output = network(x.contiguous(memory_format=torch.channels_last))
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
+            output = network(x.contiguous(memory_format=torch.channels_last))
         found = output.mask_logits[:, 0].cpu() > 0
         truth = images.masks[indices] > 127
         overlap = (found & truth).sum(dim=(1, 2))

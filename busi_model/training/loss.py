@@ -33,15 +33,24 @@ def soft_dice_loss(mask_logits: Tensor, mask: Tensor) -> Tensor:
 
 
 def multi_task_loss(
-    output: NetworkOutput, mask: Tensor, label: Tensor, weights: Tensor, class_share: float, smoothing: float
+    output: NetworkOutput,
+    mask: Tensor,
+    label: Tensor,
+    weights: Tensor,
+    class_share: float,
+    smoothing: float,
+    mask_share: float = 1.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Pixel cross-entropy + soft Dice + class_share * weighted class cross-entropy; mask (N, 1, S, S), label (N,)."""
+    """mask_share * (pixel cross-entropy + soft Dice) + class_share * weighted class cross-entropy.
+
+    mask (N, 1, S, S), label (N,). A share of 0 trains the other task alone.
+    """
     parts = {
         "bce": F.binary_cross_entropy_with_logits(output.mask_logits, mask),
         "dice": soft_dice_loss(output.mask_logits, mask),
         "class": F.cross_entropy(output.class_logits, label, weights, label_smoothing=smoothing),
     }
-    total = parts["bce"] + parts["dice"] + class_share * parts["class"]
+    total = mask_share * (parts["bce"] + parts["dice"]) + class_share * parts["class"]
     return total, {name: part.detach() for name, part in parts.items()}
 
 
