@@ -25,18 +25,20 @@ from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
 from busi_model.training import calibrate
-from busi_model.training.cases import N_FOLDS, CaseError, find_cases, write_manifest
+from busi_model.training.augment import paint_marks
+from busi_model.training.cases import N_FOLDS, Case, CaseError, find_cases, write_manifest
 from busi_model.training.evaluate import choose_split, evaluate_cases, plot_history, write_report
 from busi_model.training.fit import RunError, TrainConfig, Trainer, load_images
 
-EXTRA_FOLDS = range(1, 7)  # of BUS-BRA: fold 7 stays out for evaluation, 8-10 for a final test
+EXTRA_CALIBRATION = "fold6"  # of BUS-BRA: never trained on, so that calibration hears of a second hospital
 
 
 def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="folder in BUSI's published layout")
     parser.add_argument("--manifest", help="CSV that says how to split; without it near-duplicates are kept together")
-    parser.add_argument("--extra", help="BUS-BRA's folder: its folds 1-6 are mixed into training, one for one")
+    parser.add_argument("--extra", help="BUS-BRA's folder: its folds 1-5 are mixed into training")
+    parser.add_argument("--start", help="weights folder to start from instead of an ImageNet encoder")
     parser.add_argument("--folds", default="0", help="fold to hold out, 0-4, or 'all' to train on everything")
     parser.add_argument("--cross-validate", action="store_true", help="hold out each fold in turn")
     parser.add_argument("--operating-point", help="run folder whose temperatures to take (with --folds all)")
@@ -47,12 +49,19 @@ def parse_arguments(arguments=None):
     return parser.parse_args(arguments)
 
 
-def train(arguments, config, cases, fold: int | None, folder: Path):
-    """Fit one network, holding out a fold (None: nothing); returns its table of held-out cases, or None."""
-    development = [c for c in cases if c.split == "development"]
-    chosen = [c for c in development if c.fold != fold]
-    extra = [c for c in find_cases(arguments.extra) if c.fold in EXTRA_FOLDS] if arguments.extra else []
-    held_out = choose_split(cases, f"fold{fold}") if fold is not None else []
+def train(arguments, config, cases, fold: int | None, folder: Path) -> list[list[Case]]:
+    """Fit one network, holding out a fold (None: nothing), and save it in folder/weights.
+
+    Returns the scored cases that it never saw, one list a hospital. The second hospital's go round: each of
+    the five folds has every fifth, so that together they show each image once.
+    """
+    chosen = [c for c in cases if c.split == "development" and c.fold != fold]
+    held_out = [choose_split(cases, f"fold{fold}")] if fold is not None else []
+    extra = []
+    if arguments.extra:
+        second = find_cases(arguments.extra)
+        extra = [c for c in second if c.split == "development"]
+        held_out.append(choose_split(second, EXTRA_CALIBRATION)[fold or 0 :: N_FOLDS])
     preprocess = Trainer.preprocess_for(config)
     trainer = Trainer(
         config,
@@ -60,6 +69,7 @@ def train(arguments, config, cases, fold: int | None, folder: Path):
         load_images(extra, preprocess, "second hospital"),
         folder,
         arguments.device,
+        start=checkpoint.load(arguments.start).network if arguments.start else None,
     )
     parameters, multiply_adds = (
         count_parameters(trainer.network),
@@ -67,7 +77,7 @@ def train(arguments, config, cases, fold: int | None, folder: Path):
     )
     weights = ", ".join(f"{w:.2f}" for w in trainer.class_weights.tolist())
     print(
-        f"{len(chosen)} training images + {len(extra)} of a second hospital, {len(held_out)} held out; "
+        f"{len(chosen)} training images + {len(extra)} of a second hospital, {sum(map(len, held_out))} held out; "
         f"class weights {weights}; {parameters / 1e6:.2f} M parameters, "
         f"{multiply_adds / 1e9:.2f} G multiply-adds at {config.size} px; {trainer.describe_device()}"
     )
@@ -81,67 +91,100 @@ def train(arguments, config, cases, fold: int | None, folder: Path):
         "python": platform.python_version(),
     }
     point = read_operating_point(arguments.operating_point) if fold is None else OperatingPoint()
-    validation = load_images(held_out, preprocess, "held-out images")
+    validation = load_images(held_out[0] if fold is not None else [], preprocess, "held-out images")
     try:
         trainer.fit(validation)
     except KeyboardInterrupt:  # what was learned so far is usable
         save_run(trainer, folder, point, fingerprint)
         raise
     save_run(trainer, folder, point, fingerprint)
+    predictor = Predictor.load(folder / "weights", arguments.device)
+    gate = calibrate.fit_training_gate(predictor, [c for c in (chosen, extra) if c])
+    save_run(trainer, folder, point, fingerprint, gate)
     print(f"augmentation took {100 * trainer.history[-1]['augment_share']:.1f} % of the last epoch")
-    if fold is None:
-        print(f"Weights: {folder / 'weights'}. Evaluate them on images that they never saw.")
-        return None
-    return calibrate_and_report(folder, held_out, fold, fingerprint, arguments.device)
+    return held_out
 
 
 def recipe(config, arguments) -> dict:
     """What two runs must share for the figures of one to speak for the other."""
-    return {**dataclasses.asdict(config), "second_hospital": bool(arguments.extra)}
+    started = checkpoint.load(arguments.start).weights_sha256 if arguments.start else "ImageNet encoder"
+    return {**dataclasses.asdict(config), "second_hospital": bool(arguments.extra), "start": started}
 
 
-def save_run(trainer, folder, point, fingerprint):
-    checkpoint.save(folder / "weights", trainer.averaged_network, trainer.preprocess, point, fingerprint, {})
+def save_run(trainer, folder, point, fingerprint, gate=None):
+    checkpoint.save(folder / "weights", trainer.averaged_network, trainer.preprocess, point, fingerprint, {}, gate)
     if trainer.history:
         plot_history(trainer.history, folder / "curves.png")
 
 
-def calibrate_and_report(folder, held_out, fold, fingerprint, device):
-    """Fit the temperatures on the held-out fold, store them with the weights, report through the final weights."""
-    predictor = Predictor.load(folder / "weights", device)
-    table = evaluate_cases(predictor, held_out)
-    point = calibrate.fit_operating_point(
-        predictor, held_out, table, f"the {len(held_out)} scored images of fold {fold}, never trained on"
-    )
-    save_operating_point(point, folder)
-    loaded = checkpoint.load(folder / "weights")  # anew: the Predictor has folded its own network's norms
-    checkpoint.save(folder / "weights", loaded.network, loaded.preprocess, point, fingerprint, {})
-    predictor = Predictor.load(folder / "weights", device)
-    table = evaluate_cases(predictor, held_out)
-    title = f"BUSI fold {fold}, held out"
-    write_report(table, folder / "evaluation", title, predictor.checkpoint.weights_sha256, fingerprint["recipe"])
-    print((folder / "evaluation" / "report.md").read_text(encoding="utf-8"))
-    return table
+def hold_out(arguments, config, cases, fold: int, folder: Path):
+    """Train without one fold, calibrate on it, report on it: the figures of the class are flattered by that."""
+    held_out = train(arguments, config, cases, fold, folder)
+    predictions = predict(folder, held_out, arguments.device)
+    point = calibrate.fit_operating_point(predictions, f"the scored images of fold {fold}, never trained on")
+    tables, marked = evaluate_with(folder, point, held_out, arguments.device)
+    point = calibrate.with_rates(point, pd.concat(tables, ignore_index=True))
+    store_operating_point(folder, point)
+    digest = checkpoint.load(folder / "weights").weights_sha256
+    report(tables, marked, folder, f"fold {fold}, held out", digest, recipe(config, arguments))
 
 
 def cross_validate(arguments, config, cases, folder: Path):
     """Hold out each fold in turn; report on the pooled predictions, each fold calibrated by the others."""
-    tables = [train(arguments, config, cases, fold, folder / f"fold{fold}") for fold in range(N_FOLDS)]
-    pooled = calibrate.cross_fitted(pd.concat(tables, ignore_index=True))
-    points = [read_operating_point(folder / f"fold{fold}") for fold in range(N_FOLDS)]
-    point = dataclasses.replace(
-        points[0],
-        temperature=calibrate.class_temperature(pooled),
-        mask_temperature=sum(p.mask_temperature for p in points) / N_FOLDS,
-        fitted_on=f"the {len(pooled)} scored out-of-fold images of five folds",
+    folders = [folder / f"fold{fold}" for fold in range(N_FOLDS)]
+    held_out = [train(arguments, config, cases, fold, f) for fold, f in enumerate(folders)]
+    predictions = [predict(f, h, arguments.device) for f, h in zip(folders, held_out, strict=True)]
+    results = []
+    for fold, f in enumerate(folders):
+        others = [p for k, those in enumerate(predictions) if k != fold for p in those]
+        point = calibrate.fit_operating_point(others, f"the scored out-of-fold images of the folds but {fold}")
+        results.append(evaluate_with(f, point, held_out[fold], arguments.device))
+    tables, marked = (
+        [pd.concat(hospital, ignore_index=True) for hospital in zip(*kind, strict=True)]
+        for kind in zip(*results, strict=True)
     )
-    save_operating_point(point, folder)
-    title = "BUSI, five folds, out of fold"
-    write_report(pooled, folder / "evaluation", title, "five networks", recipe(config, arguments))
-    print((folder / "evaluation" / "report.md").read_text(encoding="utf-8"))
+    pooled = pd.concat(tables, ignore_index=True)
+    counts = ", ".join(f"{n} of {source}" for source, n in pooled["source"].value_counts().items())
+    everything = [p for those in predictions for p in those]
+    point = calibrate.fit_operating_point(everything, f"{len(pooled)} scored out-of-fold images ({counts})")
+    write_operating_point(calibrate.with_rates(point, pooled), folder)
+    report(tables, marked, folder, "five folds, out of fold", "five networks", recipe(config, arguments))
 
 
-def save_operating_point(point: OperatingPoint, folder):
+def predict(folder: Path, held_out, device) -> list[calibrate.HeldOut]:
+    predictor = Predictor.load(folder / "weights", device)
+    return [calibrate.predict_held_out(predictor, hospital) for hospital in held_out]
+
+
+def store_operating_point(folder: Path, point: OperatingPoint):
+    """Put a run's operating point beside its weights and into them."""
+    loaded = checkpoint.load(folder / "weights")
+    checkpoint.save(
+        folder / "weights", loaded.network, loaded.preprocess, point, loaded.training, loaded.figures, loaded.gate
+    )
+    write_operating_point(point, folder)
+
+
+def evaluate_with(folder: Path, point: OperatingPoint, held_out, device):
+    """Tables of a run's held-out cases through its weights with this operating point, one a hospital: as the images
+    are, and with calipers and text painted on them."""
+    store_operating_point(folder, point)
+    predictor = Predictor.load(folder / "weights", device)
+    return [
+        [evaluate_cases(predictor, hospital, paint=paint) for hospital in held_out] for paint in (None, paint_marks)
+    ]
+
+
+def report(tables, marked, folder: Path, what: str, weights: str, recipe: dict):
+    """Write and print one report a hospital: RUN/evaluation for the first, RUN/evaluation-SOURCE for others."""
+    for number, (table, with_marks) in enumerate(zip(tables, marked, strict=True)):
+        source = table["source"].iloc[0]
+        place = folder / ("evaluation" if number == 0 else f"evaluation-{source}")
+        write_report(table, place, f"{source}, {what}", weights, recipe, marked=with_marks)
+        print((place / "report.md").read_text(encoding="utf-8"))
+
+
+def write_operating_point(point: OperatingPoint, folder):
     checkpoint.write_json(dataclasses.asdict(point), Path(folder) / "operating_point.json")
 
 
@@ -170,7 +213,7 @@ def main(arguments=None) -> int:
         elif arguments.folds == "all":
             train(arguments, config, cases, None, folder)
         elif arguments.folds in [str(k) for k in range(N_FOLDS)]:
-            train(arguments, config, cases, int(arguments.folds), folder)
+            hold_out(arguments, config, cases, int(arguments.folds), folder)
         else:
             raise RunError(f"--folds is {arguments.folds!r}; 0 to {N_FOLDS - 1}, or all, is expected.")
     except (CaseError, RunError, RuntimeError, ValueError) as error:

@@ -17,12 +17,13 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
+from busi_model.gate import Gate
 from busi_model.network import CLASS_NAMES, MultiTaskUNet
 from busi_model.operating_point import OperatingPoint
 from busi_model.preprocess import Preprocess
 
 FORMAT = 1  # raised when older code can no longer read what newer code writes
-CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
+CONFIG_NAME, WEIGHTS_NAME, GATE_NAME = "config.json", "model.safetensors", "gate.safetensors"
 
 
 class CheckpointError(RuntimeError):
@@ -39,10 +40,12 @@ class Checkpoint:
     training: dict = field(default_factory=dict)  # recipe, data, versions: the fingerprint of the run
     figures: dict = field(default_factory=dict)  # what `evaluate` measured, by data set
     weights_sha256: str = ""  # of model.safetensors as loaded
+    gate: Gate | None = None  # what training pictures look like to this network; None: not measured
 
 
-def save(folder, network, preprocess, operating_point, training: dict, figures: dict) -> None:
-    """Write config.json and model.safetensors: kernels and matrices as fp16, norms and biases as fp32."""
+def save(folder, network, preprocess, operating_point, training: dict, figures: dict, gate: Gate | None = None) -> None:
+    """Write config.json, model.safetensors (kernels and matrices as fp16, norms and biases as fp32) and, when there is
+    a gate, gate.safetensors."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
@@ -51,9 +54,11 @@ def save(folder, network, preprocess, operating_point, training: dict, figures: 
             continue  # counts training steps; of no use here
         half = tensor.ndim > 1  # a norm's running variance can leave fp16's range
         tensors[name] = tensor.detach().to("cpu", torch.float16 if half else torch.float32).contiguous()
-    temporary = folder / (WEIGHTS_NAME + ".writing")
-    temporary.write_bytes(serialise(tensors, metadata={"format": "pt"}))  # save_file would make it private to us
-    os.replace(temporary, folder / WEIGHTS_NAME)
+    _write_whole(folder / WEIGHTS_NAME, serialise(tensors, metadata={"format": "pt"}))
+    if gate is None:
+        (folder / GATE_NAME).unlink(missing_ok=True)  # of an earlier network
+    else:
+        _write_whole(folder / GATE_NAME, serialise({k: torch.from_numpy(v) for k, v in vars(gate).items()}))
     config = {
         "format": FORMAT,
         **network.arguments,
@@ -66,12 +71,16 @@ def save(folder, network, preprocess, operating_point, training: dict, figures: 
     write_json(config, folder / CONFIG_NAME)
 
 
+def _write_whole(path, content: bytes):
+    temporary = Path(f"{path}.writing")
+    temporary.write_bytes(content)  # safetensors' save_file would make it private to us
+    os.replace(temporary, path)
+
+
 def write_json(content: dict, path) -> None:
     """Write valid JSON (undefined figures as null), whole or not at all."""
     text = json.dumps(_without_nan(content), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    temporary = Path(f"{path}.writing")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    _write_whole(path, text.encode())
 
 
 def _without_nan(value):
@@ -106,13 +115,21 @@ def load(source, revision: str | None = None) -> Checkpoint:
     network.eval().requires_grad_(False)
     digest = hashlib.sha256(weights_path.read_bytes()).hexdigest()
     return Checkpoint(
-        network, preprocess, operating_point, config.get("training", {}), config.get("figures", {}), digest
+        network,
+        preprocess,
+        operating_point,
+        config.get("training", {}),
+        config.get("figures", {}),
+        digest,
+        _read_gate(folder / GATE_NAME),
     )
 
 
 def _download(repository, revision):
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME]))
+        return Path(
+            snapshot_download(repository, revision=revision, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME, GATE_NAME])
+        )
     except (HFValidationError, LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
         raise CheckpointError(
             f"{repository!r} is neither a folder here nor a model on the Hugging Face Hub that can be reached. "
@@ -138,6 +155,20 @@ def _read_config(path):
             f"{CONFIG_NAME} lists the classes {config.get('class_names')}; {list(CLASS_NAMES)} are expected."
         )
     return config
+
+
+def _read_gate(path):
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="np") as file:
+            gate = Gate(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, TypeError) as error:
+        raise CheckpointError(
+            f"{GATE_NAME} ({path.stat().st_size} bytes) is not a gate written by train.py. Copy it again from where it "
+            "was made, or delete it to go without."
+        ) from error
+    return gate
 
 
 def _read_weights(path, network):

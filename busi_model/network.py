@@ -36,10 +36,11 @@ BN_EPS = 1e-3  # TensorFlow's value: with torch's 1e-5 the published weights giv
 
 
 class NetworkOutput(NamedTuple):
-    """Logits only; `Predictor` makes probabilities of them."""
+    """Logits, of which `Predictor` makes probabilities, and the features by which `Gate` knows its kind of image."""
 
     mask_logits: Tensor  # (N, 1, S, S)
     class_logits: Tensor  # (N, 3), in the order of CLASS_NAMES
+    features: Tensor  # (N, C), the encoder's deepest, averaged over the image
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -208,7 +209,7 @@ class MultiTaskUNet(
     """One encoder, a U-Net decoder for the outline, a head for the class.
 
     `forward` takes float (N, 1, S, S), normalised as `Preprocess` does, S a multiple of 32, and returns
-    `NetworkOutput(mask_logits (N, 1, S, S), class_logits (N, 3))`. Construction gives random weights; call
+    `NetworkOutput`. Construction gives random weights; call
     `encoder.load_imagenet()` before training or `from_pretrained(folder)` for use.
     """
 
@@ -248,7 +249,7 @@ class MultiTaskUNet(
         half_logits = self.mask_head(y)  # (N, 1, S/2, S/2)
         class_logits = self.class_head(deep, skips[3], decoded[2], half_logits)
         mask_logits = F.interpolate(half_logits.float(), scale_factor=2.0, mode="bilinear", align_corners=False)
-        return NetworkOutput(mask_logits, class_logits.float())
+        return NetworkOutput(mask_logits, class_logits.float(), deep.mean(dim=(2, 3)).float())
 
 
 def count_parameters(network: nn.Module) -> int:

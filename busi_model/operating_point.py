@@ -28,8 +28,8 @@ class Threshold:
 
     name: str  # "balanced" or "sensitive"
     malignant_probability: float  # suspicious from this calibrated probability on
-    sensitivity: Rate  # of malignant images
-    specificity: Rate  # of all others
+    sensitivity: Rate | None  # of malignant images; None: not measured
+    specificity: Rate | None  # of all others
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class OperatingPoint:
     mask_temperature: float = 1.0  # divides mask logits
     mask_threshold: float = 0.5  # calibrated mask probability from which a pixel is lesion
     min_lesion_share: float = 0.001  # smaller spots than this share of the image are dropped as specks
+    silent_from_normal: float = 1.0  # from this probability of "normal" on nothing is outlined
+    gate_distance: float | None = None  # `Gate`'s, from which a picture is no breast ultrasound; None: unknown
     low_confidence: float = 0.6  # below this probability of the likeliest class a warning is given
     thresholds: tuple[Threshold, ...] = ()  # empty: not measured
     conformal_probability: float = 1.0  # classes from this probability on are in the class set; 1 = only the likeliest
@@ -101,8 +103,11 @@ class OperatingPoint:
         clipped = np.clip(mask_logits / self.mask_temperature, -30.0, 30.0)  # exp(30) is far from overflow
         return (1.0 / (1.0 + np.exp(-clipped))).astype(np.float32)
 
-    def mask(self, mask_probability: np.ndarray) -> np.ndarray:
-        """Probability (H, W) -> bool (H, W): above threshold, holes filled, specks dropped."""
+    def mask(self, mask_probability: np.ndarray, normal_probability: float = 0.0) -> np.ndarray:
+        """Probability (H, W) -> bool (H, W): above threshold, holes filled, specks dropped; empty when the class head
+        is sure of a normal image."""
+        if normal_probability >= self.silent_from_normal:
+            return np.zeros(mask_probability.shape, bool)
         filled = ndimage.binary_fill_holes(mask_probability >= self.mask_threshold)
         labels, count = ndimage.label(filled)
         if count == 0:
@@ -111,6 +116,10 @@ class OperatingPoint:
         keep = area_px2 >= self.min_lesion_share * filled.size
         keep[0] = False
         return keep[labels]
+
+    def is_stranger(self, distance: float) -> bool:
+        """Whether a picture at this distance of `Gate` is no breast ultrasound."""
+        return self.gate_distance is not None and distance >= self.gate_distance
 
     def margin(self, mask_probability: np.ndarray) -> np.ndarray:
         """Probability (H, W) -> bool (H, W): the band between surely outside and surely inside, where the contour of

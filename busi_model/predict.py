@@ -11,6 +11,7 @@ import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from busi_model import checkpoint
+from busi_model.gate import gate_inputs
 from busi_model.image import Frame, Notice, read_image
 from busi_model.network import CLASS_NAMES
 
@@ -29,6 +30,7 @@ class Prediction:
     class_logits: np.ndarray  # float32 (3,), before the temperature: what calibration is fitted on
     class_set: tuple[str, ...]  # the classes that cannot be ruled out, likeliest first; more than one: uncertain
     margin: np.ndarray  # bool (H, W): the band where the contour of a lesion could reasonably lie
+    distance: float  # from the training pictures, by `Gate`: about 1 for one like them; NaN: not measured
     warnings: tuple[Notice, ...]  # the frame's notices, then the model's own
 
     @property
@@ -70,11 +72,12 @@ class Predictor:
     def __call__(self, image) -> Prediction:
         """image: path, PIL.Image, uint8 array (H, W) or (H, W, 3), or a Frame. Raises ImageError."""
         frame = image if isinstance(image, Frame) else read_image(image)
-        class_logits, mask_logits = self._logits(self.preprocess(frame.gray))
+        class_logits, mask_logits, features = self.logits(frame.gray)
+        distance = self.distance(features, frame.gray)
         point = self.operating_point
         probabilities = point.class_probabilities(class_logits)
         mask_probability = self.preprocess.restore(point.mask_probability(mask_logits), *frame.gray.shape)
-        mask = point.mask(mask_probability)
+        mask = point.mask(mask_probability, float(probabilities[CLASS_NAMES.index("normal")]))
         class_probabilities = {name: float(p) for name, p in zip(CLASS_NAMES, probabilities, strict=True)}
         return Prediction(
             frame,
@@ -84,24 +87,41 @@ class Predictor:
             class_logits,
             point.class_set(class_probabilities),
             point.margin(mask_probability),
-            frame.notices + self._warnings(frame, class_probabilities, mask),
+            distance,
+            frame.notices + self._warnings(frame, class_probabilities, mask, distance),
         )
 
-    def _logits(self, normalised):
-        """(1, 1, S, S) -> class logits (3,) and mask logits (S, S), averaged over the image and its mirror image."""
-        x = torch.from_numpy(normalised)
+    def logits(self, gray: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Gray uint8 (H, W) -> class logits (3,), mask logits (S, S) in the network's square, features (C,); float32.
+
+        Means over the image and its mirror image, before any temperature: what calibration is fitted on.
+        """
+        x = torch.from_numpy(self.preprocess(gray))
         x = torch.cat([x, x.flip(-1)]).to(self.device).contiguous(memory_format=torch.channels_last)
         with self._turn, torch.inference_mode():
             output = self.network(x)
         mask_logits = (output.mask_logits[0, 0] + output.mask_logits[1, 0].flip(-1)) / 2
-        return output.class_logits.mean(dim=0).cpu().numpy(), mask_logits.cpu().numpy()
+        maps = (output.class_logits.mean(dim=0), mask_logits, output.features.mean(dim=0))
+        return tuple(m.cpu().numpy() for m in maps)
 
-    def _warnings(self, frame, class_probabilities, mask):
+    def distance(self, features: np.ndarray, gray: np.ndarray) -> float:
+        """Features (C,) of `logits` and gray uint8 (H, W) -> `Gate`'s distance; NaN when the weights have no gate."""
+        gate = self.checkpoint.gate
+        return float(gate.distance(gate_inputs(features, gray)[None])[0]) if gate else float("nan")
+
+    def _warnings(self, frame, class_probabilities, mask, distance):
         found = []
         label = max(class_probabilities, key=class_probabilities.get)
         if frame.gray.std() < BLANK_STANDARD_DEVIATION:
             found.append(
                 Notice("blank", "The image is almost uniform. The result means nothing; export the frame again.")
+            )
+        elif self.operating_point.is_stranger(distance):
+            found.append(
+                Notice(
+                    "not_ultrasound",
+                    "This does not look like a breast ultrasound. The result means nothing; open a B-mode image.",
+                )
             )
         if class_probabilities[label] < self.operating_point.low_confidence:
             found.append(Notice("low_confidence", "The classes are close to each other. Treat the class as open."))

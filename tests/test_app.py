@@ -370,7 +370,15 @@ class Oracle:
         logits = np.zeros(3, np.float32)
         class_set = (max(probabilities, key=probabilities.get),)
         return Prediction(
-            frame, probabilities, mask, mask.astype(np.float32), logits, class_set, mask & False, tuple(self.warnings)
+            frame,
+            probabilities,
+            mask,
+            mask.astype(np.float32),
+            logits,
+            class_set,
+            mask & False,
+            1.0,
+            tuple(self.warnings),
         )
 
 

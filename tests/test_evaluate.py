@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from busi_model.predict import Predictor
-from busi_model.training import calibrate
 from busi_model.training.card import write_card
 from busi_model.training.cases import CaseError, find_cases
 from busi_model.training.evaluate import choose_split, evaluate_cases, plot_history, write_report
@@ -48,7 +47,7 @@ def test_report_holds_figures_intervals_and_counts(table, tmp_path):
     report = (tmp_path / "report.md").read_text()
     assert "Lesion Dice, mean" in report and "95 % interval" in report and "24 images" in report
     assert len(pd.read_csv(tmp_path / "per_case.csv")) == 24
-    for name in ("confusion.png", "roc.png", "reliability.png", "dice.png"):
+    for name in ("confusion.png", "roc.png", "reliability.png", "dice.png", "risk_coverage.png"):
         assert (tmp_path / name).stat().st_size > 3000
 
 
@@ -62,33 +61,6 @@ def test_splits(cases):
     ):
         with pytest.raises(CaseError, match=words):
             choose_split(cases, wrong)
-
-
-def test_fit_temperature_finds_the_scale_that_was_put_in():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 2, (20_000, 3))
-    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    labels = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
-    assert calibrate.fit_temperature(3 * logits, labels) == pytest.approx(3, rel=0.05)
-
-
-def test_operating_point_is_fitted_and_says_on_what(predictor, cases, table):
-    point = calibrate.fit_operating_point(predictor, cases, table, "phantoms")
-    assert point.fitted_on == "phantoms"
-    assert point.temperature == pytest.approx(calibrate.class_temperature(table))
-    assert 0.2 <= point.mask_temperature <= 5
-    assert point.mask_threshold == predictor.operating_point.mask_threshold
-
-
-def test_cross_fitted_probabilities_come_from_the_other_folds(table):
-    found = calibrate.cross_fitted(table)
-    fold = table["fold"].iloc[0]
-    own = table["fold"] == fold
-    expected = calibrate.OperatingPoint(temperature=calibrate.class_temperature(table[~own])).class_probabilities(
-        table.loc[own, calibrate.LOGIT_COLUMNS].to_numpy()
-    )
-    np.testing.assert_allclose(found.loc[own, calibrate.PROBABILITY_COLUMNS], expected)
-    assert (found[calibrate.LOGIT_COLUMNS] == table[calibrate.LOGIT_COLUMNS]).all().all()
 
 
 def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path):

@@ -9,15 +9,16 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "busi_model"
 
 # What each place may import of this project; a folder's own modules are checked for cycles below.
-SPINE = ("image", "preprocess", "network", "operating_point", "checkpoint", "predict", "phantom")
+SPINE = ("image", "preprocess", "network", "operating_point", "gate", "checkpoint", "predict", "phantom")
 MAY_IMPORT = {
     "image": (),
     "preprocess": (),
     "network": (),
     "operating_point": (),
     "phantom": (),
-    "checkpoint": ("network", "operating_point", "preprocess"),
-    "predict": ("checkpoint", "image", "network"),
+    "gate": (),
+    "checkpoint": ("gate", "network", "operating_point", "preprocess"),
+    "predict": ("checkpoint", "gate", "image", "network"),
     "clinic": SPINE,
     "training": SPINE,
     "page": (*SPINE, "clinic"),

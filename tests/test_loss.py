@@ -46,10 +46,10 @@ def test_total_is_the_sum_of_its_parts_and_a_perfect_answer_costs_nothing():
     mask = torch.zeros(2, 1, 4, 4)
     mask[0, 0, :2] = 1
     label = torch.tensor([1, 2])
-    perfect = NetworkOutput((mask * 2 - 1) * 40, torch.nn.functional.one_hot(label, 3) * 40.0)
+    perfect = NetworkOutput((mask * 2 - 1) * 40, torch.nn.functional.one_hot(label, 3) * 40.0, torch.zeros(2, 1))
     total, _ = multi_task_loss(perfect, mask, label, torch.ones(3), class_share=0.5, smoothing=0.0)
     assert total.item() == pytest.approx(0, abs=1e-5)
-    guess = NetworkOutput(torch.zeros(2, 1, 4, 4), torch.zeros(2, 3))
+    guess = NetworkOutput(torch.zeros(2, 1, 4, 4), torch.zeros(2, 3), torch.zeros(2, 1))
     total, parts = multi_task_loss(guess, mask, label, torch.ones(3), class_share=0.5, smoothing=0.0)
     assert parts["bce"].item() == pytest.approx(math.log(2))
     assert parts["class"].item() == pytest.approx(math.log(3))

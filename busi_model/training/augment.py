@@ -103,6 +103,13 @@ class Augmenter:
         return torch.maximum(image, F.interpolate(chosen, image.shape[-2:], mode="area"))
 
 
+def paint_marks(gray: np.ndarray, case_id: str) -> np.ndarray:
+    """Gray uint8 (H, W) -> a copy with calipers and text as in training; the same for the same case_id."""
+    rng = np.random.default_rng(list(case_id.encode()))
+    marks = draw_marks(max(gray.shape), rng)
+    return np.maximum(gray, marks[: gray.shape[0], : gray.shape[1]])
+
+
 def draw_marks(size: int, rng: np.random.Generator) -> np.ndarray:
     """One random overlay, uint8 (size, size): caliper crosses with dotted lines, lines of text, a pictogram."""
     image = Image.new("L", (size, size))

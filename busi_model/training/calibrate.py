@@ -1,75 +1,235 @@
-"""Predictions for images that the weights never saw become the temperatures that make probabilities mean what they say.
+"""Predictions for images that the weights never saw become the operating point: probabilities that mean what they say,
+decisions whose price is known.
 
-One temperature for the class, one for the mask's pixels (Guo et al., ICML 2017): they keep every ranking and every
-outline at 0.5, and are hard to overfit.
+Temperatures keep every ranking and are hard to overfit (Guo et al., ICML 2017). With two hospitals each counts half,
+however many images it sent. What a fit claims of itself is checked on other images: `with_rates` measures on
+predictions whose own fold took no part in the fit.
 """
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import binary_erosion
 from scipy.optimize import minimize_scalar
+from scipy.special import expit
+from sklearn.metrics import roc_curve
 from tqdm import tqdm
 
+from busi_model.gate import Gate, fit_gate, gate_inputs
 from busi_model.network import CLASS_NAMES
-from busi_model.operating_point import OperatingPoint
+from busi_model.operating_point import OperatingPoint, ReliabilityBin, Threshold
 from busi_model.predict import Predictor
+from busi_model.training import metrics
 from busi_model.training.cases import Case
-from busi_model.training.metrics import LOGIT_COLUMNS, PROBABILITY_COLUMNS
+from busi_model.training.trust import rate, trust_figures
 
 TEMPERATURE_RANGE = (0.2, 5.0)  # outside it something else is wrong than the scale
-PIXELS_PER_CASE = 2000  # enough for one number, and no large lesion outweighs the rest
+PIXELS_PER_CASE = 500  # enough for one number, and no large lesion outweighs the rest
+COVERAGE = 0.9  # of the conformal class sets
+SENSITIVITY = 0.95  # of the threshold called "sensitive"
+CONTOUR_SHARE = 0.8  # of the reference contour that the margin band shall hold
+FALSE_ALARMS = 0.01  # of breast images that the gate may turn away
+GATE_IMAGES = 400  # of each hospital: enough for 64 components
+DICE_PRICE = 0.002  # mean lesion Dice that may be paid for silence in normal images
+MALIGNANT = CLASS_NAMES.index("malignant")
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Logits (N, K), class numbers (N,) -> the temperature with the least negative log-likelihood."""
+@dataclass(frozen=True)
+class HeldOut:
+    """What a network says of images that it never saw, before any decision, in the network's square."""
+
+    source: str
+    labels: np.ndarray  # class numbers (N,)
+    class_logits: np.ndarray  # (N, 3)
+    mask_logits: np.ndarray  # float16 (N, S, S)
+    masks: np.ndarray  # bool (N, S, S)
+    distances: np.ndarray  # (N,), `Gate`'s; NaN without a gate
+
+
+def predict_held_out(predictor: Predictor, cases: list[Case]) -> HeldOut:
+    """Scored cases of one hospital -> what the predictor's network says of them."""
+    class_logits, mask_logits, masks, distances = [], [], [], []
+    for case in tqdm(cases, desc="held-out images", unit="image", leave=False):
+        frame, truth = case.read()
+        class_logit, mask_logit, features = predictor.logits(frame.gray)
+        class_logits.append(class_logit)
+        mask_logits.append(mask_logit.astype(np.float16))
+        masks.append(predictor.preprocess.square_mask(truth) > 127)
+        distances.append(predictor.distance(features, frame.gray))
+    labels = np.array([CLASS_NAMES.index(case.class_name) for case in cases])
+    return HeldOut(cases[0].source, labels, *map(np.stack, (class_logits, mask_logits, masks, distances)))
+
+
+def fit_training_gate(predictor: Predictor, hospitals: list[list[Case]], seed: int = 0) -> Gate:
+    """What the pictures that a network was trained on look like to it, each hospital counting alike."""
+    inputs = []
+    for cases in hospitals:
+        chosen = np.random.default_rng(seed).permutation(len(cases))[:GATE_IMAGES]
+        for i in tqdm(chosen, desc="gate", unit="image", leave=False):
+            frame, _ = cases[i].read()
+            inputs.append(gate_inputs(predictor.logits(frame.gray)[2], frame.gray))
+    return fit_gate(np.stack(inputs))
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Logits (N, K), class numbers (N,), weights (N,) -> the temperature with the least negative log-likelihood."""
 
     def loss(log_temperature):
         scaled = logits / np.exp(log_temperature)
         top = scaled.max(axis=1)
         log_sum = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-        return (log_sum - scaled[np.arange(len(labels)), labels]).mean()
+        return np.average(log_sum - scaled[np.arange(len(labels)), labels], weights=weights)
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURE_RANGE), method="bounded").x))
 
 
-def class_temperature(table: pd.DataFrame) -> float:
-    """The table of `evaluate_cases` -> class temperature."""
-    labels = table["class_name"].map(CLASS_NAMES.index).to_numpy()
-    return fit_temperature(table[LOGIT_COLUMNS].to_numpy(), labels)
+def _source_weights(sizes: list[int]) -> np.ndarray:
+    """Numbers of items a source -> a weight an item: each source counts alike."""
+    return np.concatenate([np.full(n, 1 / n) for n in sizes])
 
 
-def cross_fitted(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of several folds, each fold's probabilities by the temperature that the other folds give."""
-    table = table.copy()
-    for fold in table["fold"].unique():
-        own = table["fold"] == fold
-        point = OperatingPoint(temperature=class_temperature(table[~own]))
-        table.loc[own, PROBABILITY_COLUMNS] = point.class_probabilities(table.loc[own, LOGIT_COLUMNS].to_numpy())
-    return table
+def _by_source(held_out: list[HeldOut]) -> list[HeldOut]:
+    """Join the parts of each source."""
+    joined = []
+    for source in dict.fromkeys(h.source for h in held_out):
+        parts = [h for h in held_out if h.source == source]
+        arrays = [np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(HeldOut)[1:]]
+        joined.append(HeldOut(source, *arrays))
+    return joined
 
 
-def sample_mask_pixels(predictor: Predictor, cases: list[Case], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Random pixels of every case: mask logits (M,) as the network gave them, truth bool (M,)."""
-    rng = np.random.default_rng(seed)
-    logits, truths = [], []
-    for case in tqdm(cases, desc="calibrating", unit="image", leave=False):
-        frame, truth = case.read()
-        probability = predictor(frame).mask_probability
-        chosen = rng.integers(truth.size, size=PIXELS_PER_CASE)
-        p = np.clip(probability.ravel()[chosen].astype(np.float64), 1e-7, 1 - 1e-7)
-        logits.append(np.log(p / (1 - p)) * predictor.operating_point.mask_temperature)
-        truths.append(truth.ravel()[chosen])
-    return np.concatenate(logits), np.concatenate(truths)
-
-
-def fit_operating_point(predictor: Predictor, cases: list[Case], table: pd.DataFrame, fitted_on: str) -> OperatingPoint:
-    """Held-out cases and their table -> the predictor's operating point with both temperatures fitted."""
-    logits, truth = sample_mask_pixels(predictor, cases)
-    two_class = np.stack([np.zeros_like(logits), logits], axis=1)
-    return dataclasses.replace(
-        predictor.operating_point,
-        temperature=class_temperature(table),
-        mask_temperature=fit_temperature(two_class, truth.astype(int)),
+def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoint:
+    """Held-out predictions of one or several networks -> temperatures and thresholds; rates come by `with_rates`."""
+    sources = _by_source(held_out)
+    labels = np.concatenate([s.labels for s in sources])
+    logits = np.concatenate([s.class_logits for s in sources])
+    weights = _source_weights([len(s.labels) for s in sources])
+    point = OperatingPoint(
+        temperature=fit_temperature(logits, labels, weights),
+        mask_temperature=_mask_temperature(sources),
         fitted_on=fitted_on,
     )
+    probabilities = point.class_probabilities(logits)
+    half_band = _half_band(sources, point)
+    return dataclasses.replace(
+        point,
+        gate_distance=_gate_distance(np.concatenate([s.distances for s in sources]), weights),
+        silent_from_normal=_silent_from(sources, point),
+        conformal_probability=_conformal_probability(probabilities, labels, weights),
+        margin_inside=float(expit(half_band)),
+        margin_outside=float(expit(-half_band)),
+        thresholds=tuple(
+            Threshold(name, choose(probabilities[:, MALIGNANT], labels == MALIGNANT, weights), None, None)
+            for name, choose in (("balanced", _balanced_threshold), ("sensitive", _sensitive_threshold))
+        ),
+    )
+
+
+def with_rates(point: OperatingPoint, table: pd.DataFrame) -> OperatingPoint:
+    """The point with what its decisions are worth, measured on a table (of `evaluate_cases`) that it was not fitted on:
+    each fold's rows by an operating point fitted on the other folds."""
+    groups, malignant = table["group"], table["class_name"] == CLASS_NAMES[MALIGNANT]
+    trust = trust_figures(table)
+    suspicious = {t.name: table[f"suspicious_{t.name}"].astype(float) for t in point.thresholds}
+    return dataclasses.replace(
+        point,
+        thresholds=tuple(
+            dataclasses.replace(
+                t,
+                sensitivity=rate(suspicious[t.name].where(malignant), groups),
+                specificity=rate((1 - suspicious[t.name]).where(~malignant), groups),
+            )
+            for t in point.thresholds
+        ),
+        conformal_coverage=trust["Class set holds the truth"],
+        margin_coverage=trust["Reference contour within the margin band, lesions found"],
+        reliability=tuple(_reliability(table)),
+    )
+
+
+def _reliability(table):
+    for name, column in zip(CLASS_NAMES, metrics.PROBABILITY_COLUMNS, strict=True):
+        which = np.minimum((table[column] * metrics.CALIBRATION_BINS).astype(int), metrics.CALIBRATION_BINS - 1)
+        for b, part in table.groupby(which):
+            observed = rate((part["class_name"] == name).astype(float), part["group"])
+            yield ReliabilityBin(name, b / metrics.CALIBRATION_BINS, (b + 1) / metrics.CALIBRATION_BINS, observed)
+
+
+def _conformal_probability(probabilities, labels, weights):
+    """The probability from which a class stays in the set, so that the set holds the truth in COVERAGE of the cases."""
+    truth = probabilities[np.arange(len(labels)), labels]
+    corrected = min(1.0, COVERAGE * (1 + 1 / len(labels)))  # finite sample: (n + 1) / n
+    return float(_weighted_quantile(truth, weights, 1 - corrected))
+
+
+def _balanced_threshold(score, malignant, weights):
+    """Where sensitivity + specificity is greatest (Youden, Cancer 1950)."""
+    false_positive_rate, sensitivity, thresholds = roc_curve(malignant, score, sample_weight=weights)
+    return float(min(1.0, thresholds[np.argmax(sensitivity - false_positive_rate)]))
+
+
+def _sensitive_threshold(score, malignant, weights):
+    """The highest with a sensitivity of at least SENSITIVITY."""
+    _, sensitivity, thresholds = roc_curve(malignant, score, sample_weight=weights)
+    return float(thresholds[np.argmax(sensitivity >= SENSITIVITY)])
+
+
+def _half_band(sources, point):
+    """Half-width of the margin band, in calibrated logits: it holds CONTOUR_SHARE of the reference contours of lesions
+    that were found, each lesion counting alike."""
+    distances, weights = [], []
+    for source in sources:
+        for logits, mask in zip(source.mask_logits, source.masks, strict=True):
+            found = point.mask(point.mask_probability(logits.astype(np.float32)))
+            if 2 * (found & mask).sum() > metrics.MISSED_BELOW * (found.sum() + mask.sum()):
+                contour = mask & ~binary_erosion(mask, border_value=0)
+                distances.append(np.abs(logits[contour].astype(np.float64)) / point.mask_temperature)
+                weights.append(np.full(len(distances[-1]), 1 / len(distances[-1]) / len(source.labels)))
+    if not distances:
+        return 0.0
+    return float(_weighted_quantile(np.concatenate(distances), np.concatenate(weights), CONTOUR_SHARE))
+
+
+def _silent_from(sources, point):
+    """The lowest probability of "normal" that may silence the outline: it costs no hospital more than DICE_PRICE."""
+    lowest = 0.0
+    for source in sources:
+        normal = point.class_probabilities(source.class_logits)[:, CLASS_NAMES.index("normal")]
+        dice = np.array(
+            [
+                metrics.mask_figures(point.mask(point.mask_probability(logits.astype(np.float32))), mask)["dice"]
+                for logits, mask in zip(source.mask_logits, source.masks, strict=True)
+            ]
+        )
+        lesion = ~np.isnan(dice)
+        order = np.argsort(-normal[lesion])
+        price = np.cumsum(dice[lesion][order]) / max(1, lesion.sum())  # lost when all up to here fall silent
+        affordable = int((price <= DICE_PRICE).sum())
+        ranked = np.append(normal[lesion][order], 0.0)
+        lowest = max(lowest, ranked[affordable])
+    return float(np.nextafter(lowest, 1.0)) if lowest > 0 else 1.0
+
+
+def _gate_distance(distances, weights):
+    """The distance beyond which FALSE_ALARMS of the breast images lie; None without a gate."""
+    return None if np.isnan(distances).any() else float(_weighted_quantile(distances, weights, 1 - FALSE_ALARMS))
+
+
+def _weighted_quantile(values, weights, share):
+    order = np.argsort(values)
+    cumulative = np.cumsum(weights[order]) / weights.sum()
+    return values[order][min(np.searchsorted(cumulative, share), len(values) - 1)]
+
+
+def _mask_temperature(sources, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    logits, truth = [], []
+    for source in sources:
+        chosen = rng.integers(source.masks[0].size, size=(len(source.masks), PIXELS_PER_CASE))
+        logits.append(np.take_along_axis(source.mask_logits.reshape(len(chosen), -1), chosen, axis=1).ravel())
+        truth.append(np.take_along_axis(source.masks.reshape(len(chosen), -1), chosen, axis=1).ravel())
+    weights = _source_weights([len(t) for t in truth])
+    one = np.concatenate(logits).astype(np.float64)
+    return fit_temperature(np.stack([np.zeros_like(one), one], axis=1), np.concatenate(truth).astype(int), weights)

@@ -22,6 +22,7 @@ IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 MANIFEST_COLUMNS = ("image", "class", "group", "split", "fold", "scored")
 DUPLICATE_CORRELATION = 0.95  # of 32 x 32 thumbnails; see `near_duplicate_groups` for what it finds
 N_FOLDS = 5
+BUSBRA_TRAINING_FOLDS = range(1, 6)  # 6 is for calibration, 7 for evaluation, 8-10 for a final test
 
 
 class CaseError(ValueError):
@@ -37,8 +38,8 @@ class Case:
     mask_paths: tuple[Path, ...]  # one a lesion in BUSI; their union is the outline. Empty: no mask file needed
     class_name: str  # one of CLASS_NAMES
     group: str  # near-duplicates, the same lesion, the same patient; never on two sides of a split
-    split: str  # "development" or "test"
-    fold: int | None  # within development
+    split: str  # "development" (may be trained on), "test" or "reserved" (BUS-BRA's other folds)
+    fold: int | None  # None in BUSI's test split
     scored: bool  # False: may be trained on, is never counted in a figure
     source: str  # "BUSI" or "BUS-BRA"
     subgroup: str = ""  # what the data say of the picture: burned-in marks (BUSI), device (BUS-BRA)
@@ -193,7 +194,7 @@ def _find_busbra(folder):
                 (mask_path,),
                 row["Pathology"],
                 f"BRA{row['Case']}",
-                "development",
+                "development" if folds[row["ID"]] in BUSBRA_TRAINING_FOLDS else "reserved",
                 folds[row["ID"]],
                 True,
                 "BUS-BRA",

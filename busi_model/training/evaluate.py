@@ -3,6 +3,8 @@
 Everything passes through `Predictor` and is compared in the image's own pixels, as a user would see it.
 """
 
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import matplotlib
@@ -13,14 +15,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from scipy.ndimage import binary_erosion
 from sklearn.metrics import roc_curve
 from tqdm import tqdm
 
 from busi_model.checkpoint import write_json
 from busi_model.network import CLASS_NAMES
 from busi_model.predict import Predictor
-from busi_model.training import metrics
+from busi_model.training import metrics, trust
 from busi_model.training.cases import Case, CaseError
+
+BLACK_BELOW = 8  # gray levels
 
 
 def choose_split(cases: list[Case], split: str) -> list[Case]:
@@ -30,7 +35,7 @@ def choose_split(cases: list[Case], split: str) -> list[Case]:
     elif split == "test":
         chosen = [c for c in cases if c.split == "test"]
     elif split.startswith("fold") and split[4:].isdigit():
-        chosen = [c for c in cases if c.split == "development" and c.fold == int(split[4:])]
+        chosen = [c for c in cases if c.fold == int(split[4:])]
     else:
         raise CaseError(f"The split is {split!r}; fold0 to fold4 (BUS-BRA: fold1 to fold10), test or all is expected.")
     chosen = [c for c in chosen if c.scored]
@@ -39,11 +44,21 @@ def choose_split(cases: list[Case], split: str) -> list[Case]:
     return chosen
 
 
-def evaluate_cases(predictor: Predictor, cases: list[Case], progress: bool = True) -> pd.DataFrame:
-    """One row a case; `metrics` says what the columns are made into."""
+def evaluate_cases(
+    predictor: Predictor,
+    cases: list[Case],
+    progress: bool = True,
+    paint: Callable[[np.ndarray, str], np.ndarray] | None = None,
+) -> pd.DataFrame:
+    """One row a case; `metrics` says what the columns are made into.
+
+    paint: what to do to each picture first, (gray uint8 (H, W), case_id) -> gray of the same size.
+    """
     rows = []
     for case in tqdm(cases, desc="evaluating", unit="image", disable=not progress, leave=False):
         frame, truth = case.read()
+        if paint:
+            frame = replace(frame, gray=paint(frame.gray, case.case_id))
         prediction = predictor(frame)
         share = float(truth.mean())
         rows.append(
@@ -59,7 +74,16 @@ def evaluate_cases(predictor: Predictor, cases: list[Case], progress: bool = Tru
                 **dict(zip(metrics.LOGIT_COLUMNS, prediction.class_logits.astype(float), strict=True)),
                 "lesion_share": share,
                 "size": metrics.size_name(share) if truth.any() else "",
+                "long_side_px": max(truth.shape),
+                "black_share": float((frame.gray < BLACK_BELOW).mean()),
                 "found_px2": int(prediction.mask.sum()),
+                **{
+                    f"suspicious_{t.name}": prediction.class_probabilities["malignant"] >= t.malignant_probability
+                    for t in predictor.operating_point.thresholds
+                },
+                "class_set": " ".join(prediction.class_set),
+                "gate_distance": prediction.distance,
+                "contour_in_margin": _contour_share(truth, prediction.margin),
                 **metrics.mask_figures(prediction.mask, truth),
                 "warnings": " ".join(w.code for w in prediction.warnings),
             }
@@ -67,12 +91,25 @@ def evaluate_cases(predictor: Predictor, cases: list[Case], progress: bool = Tru
     return pd.DataFrame(rows)
 
 
+def _contour_share(truth, band):
+    """Share of the reference contour's pixels (the mask's own outermost ones) that lie in a band; NaN without one."""
+    contour = truth & ~binary_erosion(truth, border_value=0)
+    return float(band[contour].mean()) if contour.any() else float("nan")
+
+
 def write_report(
-    table: pd.DataFrame, folder, title: str, weights_sha256: str, recipe: dict, resamples: int = 1000
+    table: pd.DataFrame,
+    folder,
+    title: str,
+    weights_sha256: str,
+    recipe: dict,
+    resamples: int = 1000,
+    marked: pd.DataFrame | None = None,
 ) -> dict:
     """Write per_case.csv, metrics.json, report.md and plots into a folder; returns what metrics.json holds.
 
     weights_sha256 and recipe say whose figures these are; the model card compares them with the weights it describes.
+    marked: the table of the same cases with marks painted on them.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,6 +127,10 @@ def write_report(
         "resamples": resamples,
         "figures": metrics.with_intervals(table, resamples),
         "confusion_matrix": metrics.confusion(table).tolist(),
+        "trust": {name: asdict(rate) for name, rate in trust.trust_figures(table).items()},
+        "subgroups": trust.subgroup_rows(table),
+        "shortcuts": {} if marked is None else trust.shortcut_figures(table, marked),
+        "failures": trust.failures(table),
         "reliability": metrics.reliability(table[metrics.PROBABILITY_COLUMNS].to_numpy(), labels),
     }
     write_json(content, folder / "metrics.json")
@@ -144,6 +185,27 @@ def figure_table(content: dict) -> str:
     return "\n".join(lines)
 
 
+def trust_sections(content: dict) -> list[str]:
+    """Lines of Markdown: what doubt is worth, shortcuts, subgroups."""
+    lines = ["| doubt and agreement | share | 95 % interval | n |", "|---|---|---|---|"]
+    lines += [f"| {name} | {_share(r)} |" for name, r in content["trust"].items() if r["n"]]
+    if content["shortcuts"]:
+        lines += ["", "| painted marks | value | 95 % interval | n |", "|---|---|---|---|"]
+        lines += [f"| {name} | {_share(r)} |" for name, r in content["shortcuts"].items()]
+    lines += ["", "| by | subgroup | n | accuracy | lesion Dice |", "|---|---|---|---|---|"]
+    for row in content["subgroups"]:
+        accuracy, dice = (
+            f"{row[k]['value']:.3f} ({row[k]['low']:.3f}-{row[k]['high']:.3f})" if row[k]["n"] else "-"
+            for k in ("accuracy", "dice")
+        )
+        lines.append(f"| {row['by']} | {row['subgroup']} | {row['n']} | {accuracy} | {dice} |")
+    return [*lines, ""]
+
+
+def _share(rate):
+    return f"{rate['value']:.3f} | {rate['low']:.3f} to {rate['high']:.3f} | {rate['n']}"
+
+
 def report_markdown(content: dict) -> str:
     by_class = ", ".join(f"{n} {name}" for name, n in content["n_by_class"].items())
     matrix = ["| truth \\ said | " + " | ".join(CLASS_NAMES) + " |", "|---|---|---|---|"]
@@ -163,6 +225,7 @@ def report_markdown(content: dict) -> str:
             "",
             *matrix,
             "",
+            *trust_sections(content),
         ]
     )
 
@@ -200,8 +263,19 @@ def _plot(table, content, folder):
             )
         _finish(folder / "reliability.png", "confidence", "share correct")
         lesions = table[table["class_name"] != "normal"]
+        _plot_risk(table)
+        _finish(folder / "risk_coverage.png", "share of cases kept, surest first", "share of wrong classes among them")
         sns.histplot(lesions, x="dice", hue="class_name", bins=np.linspace(0, 1, 21), multiple="stack")
         _finish(folder / "dice.png", "Dice", "lesion images")
+
+
+def _plot_risk(table):
+    """Risk-coverage curve (El-Yaniv & Wiener, JMLR 2010)."""
+    order = table[metrics.PROBABILITY_COLUMNS].max(axis=1).sort_values(ascending=False).index
+    wrong = (table["predicted"] != table["class_name"]).loc[order].to_numpy()
+    kept = np.arange(1, len(wrong) + 1)
+    plt.plot(kept / len(wrong), wrong.cumsum() / kept)
+    plt.ylim(bottom=0)
 
 
 def _finish(path, xlabel, ylabel):

@@ -33,7 +33,8 @@ class TrainConfig:
     size: int = 256  # side of the network's square in pixels, a multiple of 32
     start_size: float = 0.625  # share of size in the first half of the epochs; see `size_in`
     encoder: str = "lite0"  # lite0, lite1 or lite2
-    batch: int = 8  # images a step; half of them from the second hospital when there is one
+    batch: int = 8  # images a step
+    extra_share: float = 1.0  # images of the second hospital for each of the first; 1: neither drowns the other
     lr: float = 1e-3  # AdamW peak, after 15 % warm-up
     encoder_lr: float = 0.3  # share of lr for the encoder, which starts from ImageNet
     weight_decay: float = 0.02  # on matrices and kernels, not on biases and norms
@@ -95,9 +96,18 @@ class RunError(RuntimeError):
 class Trainer:
     """One run in one folder: `fit()` starts or resumes it and returns the averaged network."""
 
-    def __init__(self, config: TrainConfig, train: ImageSet, extra: ImageSet | None, folder, device: str = "auto"):
-        """extra: images of a second source. An epoch shows every image of `train` once and as many of `extra`,
-        drawn without repeats until all were seen, so that neither hospital drowns the other."""
+    def __init__(
+        self,
+        config: TrainConfig,
+        train: ImageSet,
+        extra: ImageSet | None,
+        folder,
+        device: str = "auto",
+        start: MultiTaskUNet | None = None,
+    ):
+        """extra: images of a second source. An epoch shows every image of `train` once and `extra_share` times as
+        many of `extra`, drawn without repeats until all were seen, so that neither hospital drowns the other.
+        start: network to go on from; without one, an encoder from ImageNet and random weights elsewhere."""
         if not len(train):
             raise RunError("The training split holds no images.")
         self.config, self.train, self.folder = config, train, Path(folder)
@@ -106,18 +116,21 @@ class Trainer:
         self.preprocess = self.preprocess_for(config)
         torch.manual_seed(config.seed)
         network = MultiTaskUNet(config.encoder, dropout=config.dropout)
-        network.encoder.load_imagenet()
+        if start is None:
+            network.encoder.load_imagenet()
+        else:
+            network.load_state_dict(start.state_dict())
         self.network = network.to(self.device, memory_format=torch.channels_last)
         self.averaged = AveragedModel(self.network, multi_avg_fn=_ema(config.ema), use_buffers=True)
         self.augment = Augmenter(config.size, seed=config.seed)
         self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and _native_bfloat16(self.device))
+        self.n_extra = round(config.extra_share * len(train)) if self.extra else 0  # shown in an epoch
         labels, rates = train.labels, torch.ones(len(train))
         if self.extra:
             labels = torch.cat([labels, self.extra.labels])
-            rates = torch.cat([rates, torch.full((len(self.extra),), len(train) / len(self.extra))])
+            rates = torch.cat([rates, torch.full((len(self.extra),), self.n_extra / len(self.extra))])
         self.class_weights = class_weights(labels, rates).to(self.device)
-        shown = len(train) * (2 if self.extra else 1)
-        self.steps = max(1, shown // config.batch)
+        self.steps = max(1, (len(train) + self.n_extra) // config.batch)
         self.optimizer = torch.optim.AdamW(self._parameter_groups(), fused=True)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
@@ -172,15 +185,17 @@ class Trainer:
         order = torch.randperm(len(self.train), generator=generator)
         if not self.extra:
             return order
-        n, m = len(self.train), len(self.extra)
+        n, m, k = len(self.train), len(self.extra), self.n_extra
         # The epoch's window of an endless sequence of shuffles of `extra`, the same whether resumed or not.
-        first, last = epoch * n // m, ((epoch + 1) * n - 1) // m
+        first, last = epoch * k // m, ((epoch + 1) * k - 1) // m
         shuffles = [
-            torch.randperm(m, generator=torch.Generator().manual_seed(self.config.seed + 7919 * (k + 1)))
-            for k in range(first, last + 1)
+            torch.randperm(m, generator=torch.Generator().manual_seed(self.config.seed + 7919 * (i + 1)))
+            for i in range(first, last + 1)
         ]
-        window = torch.cat(shuffles)[epoch * n - first * m :][:n]
-        return torch.stack([order, window + n], dim=1).flatten()  # alternating: every batch sees both hospitals
+        window = torch.cat(shuffles)[epoch * k - first * m :][:k]
+        # Evenly mixed: every batch sees both hospitals.
+        place = torch.cat([torch.arange(n) / n, torch.arange(k) / k])
+        return torch.cat([order, window + n])[place.argsort(stable=True)]
 
     def _gather(self, indices, name):
         n = len(self.train)

@@ -1,0 +1,120 @@
+"""What the model's own doubt is worth: a table with one row a case goes in, named shares with intervals come out.
+
+Class sets (conformal prediction), risk against coverage, the margin band, the two heads against each other, and
+subgroups. All on cases that took no part in training nor in fitting the operating point.
+"""
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from busi_model.operating_point import Rate
+from busi_model.training.metrics import MISSED_BELOW, PROBABILITY_COLUMNS
+
+REFERRED = 0.2  # share of cases that are handed to somebody else in the risk-coverage figure
+
+
+def rate(hits: pd.Series, groups: pd.Series, resamples: int = 1000, seed: int = 0) -> Rate:
+    """Numbers in [0, 1] of single cases (NaN: does not count), their groups -> mean, 95 % bootstrap interval."""
+    counted = hits.notna()
+    hits, groups = hits[counted].astype(float), groups[counted]
+    if hits.empty:
+        return Rate(float("nan"), float("nan"), float("nan"), 0)
+    of_group = pd.DataFrame({"sum": hits, "n": 1}).groupby(groups.to_numpy()).sum().to_numpy()
+    drawn = of_group[np.random.default_rng(seed).integers(len(of_group), size=(resamples, len(of_group)))].sum(axis=1)
+    low, high = np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
+    return Rate(float(hits.mean()), float(low), float(high), len(hits))
+
+
+def trust_figures(table: pd.DataFrame) -> dict[str, Rate]:
+    """The table of `evaluate.evaluate_cases` -> shares by name, in the order of a report."""
+    groups = table["group"]
+    correct = table["predicted"] == table["class_name"]
+    lesion = table["class_name"] != "normal"
+    found = table["found_px2"] > 0
+    disagree = table["warnings"].str.split().map(lambda codes: "heads_disagree" in codes)
+    in_set = [truth in names.split() for truth, names in zip(table["class_name"], table["class_set"], strict=True)]
+    size = table["class_set"].str.split().map(len)
+    sure = table[PROBABILITY_COLUMNS].max(axis=1).rank(ascending=False, method="first") <= len(table) * (1 - REFERRED)
+    figures = {
+        "Class set holds the truth": pd.Series(in_set, table.index),
+        "Class set holds one class": size == 1,
+        "Class set holds two classes": size == 2,
+        "Class set holds all three classes": size == 3,
+        "Wrong class, all cases": ~correct,
+        f"Wrong class after referring the least certain {REFERRED:.0%}": (~correct).where(sure),
+        "Reference contour within the margin band, lesions found": table["contour_in_margin"].where(
+            lesion & (table["dice"] >= MISSED_BELOW)
+        ),
+        "Heads disagree": disagree,
+        "Heads disagree, and the class is wrong": (~correct).where(disagree),
+        "Heads agree, and the class is wrong": (~correct).where(~disagree),
+        "Nothing outlined though a lesion is named, and there is one": lesion.where(
+            disagree & ~found & (table["predicted"] != "normal")
+        ),
+        "Something outlined though called normal, and there is a lesion": lesion.where(
+            disagree & found & (table["predicted"] == "normal")
+        ),
+        "Turned away as no breast ultrasound": table["warnings"].str.contains("not_ultrasound|blank"),
+    }
+    return {name: rate(hits.astype("float"), groups) for name, hits in figures.items()}
+
+
+def subgroup_rows(table: pd.DataFrame) -> list[dict]:
+    """Accuracy and Dice by what the data say of each picture and by what can be read off it: one row a subgroup."""
+    long_side = pd.cut(table["long_side_px"], [0, 400, 600, np.inf], labels=["<= 400 px", "401-600 px", "> 600 px"])
+    border = pd.cut(table["black_share"], [-1, 0.05, 0.2, 1], labels=["< 5 % black", "5-20 % black", "> 20 % black"])
+    marks = np.where(table["subgroup"].isin(["", "clean"]), "no marks", "marks (text, calipers, other)")
+    by = {"class": table["class_name"], "lesion size": table["size"], "longer side": long_side, "black": border}
+    if (table["source"] == "BUS-BRA").all():
+        by["device"] = table["subgroup"]
+    else:
+        by |= {"marks": pd.Series(marks, table.index), "annotation": table["subgroup"]}
+    rows = []
+    for name, values in by.items():
+        for value, part in table.groupby(values.astype(str), sort=True):
+            if value and len(part) >= 5:
+                correct = (part["predicted"] == part["class_name"]).astype(float)
+                rows.append(
+                    {
+                        "by": name,
+                        "subgroup": value,
+                        "n": len(part),
+                        "accuracy": asdict(rate(correct, part["group"])),
+                        "dice": asdict(rate(part["dice"], part["group"])),
+                    }
+                )
+    return rows
+
+
+def shortcut_figures(table: pd.DataFrame, marked: pd.DataFrame) -> dict[str, dict]:
+    """Accuracy as the images are, with marks painted on all, and on benign ones only, and the paired differences.
+
+    Both tables hold the same cases in the same order. A difference whose interval holds 0 shows no shortcut.
+    """
+    plain, painted = ((t["predicted"] == t["class_name"]).astype(float) for t in (table, marked))
+    some = painted.where(table["class_name"] == "benign", plain)
+    figures = {
+        "Accuracy, images as they are": plain,
+        "Accuracy, marks painted on all": painted,
+        "Accuracy, marks painted on benign only": some,
+        "Difference, marks on all": painted - plain,
+        "Difference, marks on benign only": some - plain,
+        "Lesion Dice, difference, marks on all": marked["dice"] - table["dice"],
+    }
+    return {name: asdict(rate(values, table["group"])) for name, values in figures.items()}
+
+
+def failures(table: pd.DataFrame, most: int = 30) -> dict[str, list[str]]:
+    """Names of the cases that failed, by how."""
+    lesion = table["class_name"] != "normal"
+    kinds = {
+        "lesion missed": lesion & (table["dice"] < MISSED_BELOW),
+        "malignant called benign": (table["class_name"] == "malignant") & (table["predicted"] == "benign"),
+        "malignant called normal": (table["class_name"] == "malignant") & (table["predicted"] == "normal"),
+        "benign called malignant": (table["class_name"] == "benign") & (table["predicted"] == "malignant"),
+        "benign called normal": (table["class_name"] == "benign") & (table["predicted"] == "normal"),
+        "normal outlined": ~lesion & (table["found_px2"] > 0),
+    }
+    return {kind: table.loc[rows, "case_id"].head(most).tolist() for kind, rows in kinds.items() if rows.any()}

@@ -1,0 +1,118 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from busi_model.operating_point import OperatingPoint
+from busi_model.predict import Predictor
+from busi_model.training import calibrate
+from busi_model.training.calibrate import HeldOut
+from busi_model.training.cases import find_cases
+from busi_model.training.evaluate import evaluate_cases
+
+SIDE = 32
+
+
+def _held_out(source="BUSI", n=300, scale=1.0, seed=0):
+    """Logits that mean what they say when divided by `scale`, and square lesions with a soft edge."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (n, 3))
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (p.cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+    masks = np.zeros((n, SIDE, SIDE), bool)
+    masks[labels != 2, 8:24, 8:24] = True
+    distance = np.minimum(np.abs(np.arange(SIDE) - 7.5), np.abs(np.arange(SIDE) - 23.5))
+    inside = np.where((np.arange(SIDE) > 7.5) & (np.arange(SIDE) < 23.5), distance, -distance)
+    soft = np.minimum(inside[:, None], inside[None, :])
+    mask_logits = np.where((labels != 2)[:, None, None], soft, -8.0) + rng.normal(0, 0.3, (n, SIDE, SIDE))
+    return HeldOut(source, labels, scale * logits, mask_logits.astype(np.float16), masks, rng.chisquare(50, n) / 50)
+
+
+def test_fit_temperature_finds_the_scale_that_was_put_in():
+    held_out = _held_out(n=20_000, scale=3.0)
+    assert calibrate.fit_temperature(held_out.class_logits, held_out.labels) == pytest.approx(3, rel=0.05)
+
+
+def test_each_hospital_counts_alike_whatever_it_sent():
+    """A hospital that sends everything five times over does not get a greater say."""
+    one, other = _held_out("A", 200, 1.0), _held_out("B", 200, 4.0, seed=1)
+    arrays = {f.name: getattr(other, f.name) for f in dataclasses.fields(HeldOut)}
+    often = HeldOut(**{k: v if k == "source" else np.concatenate([v] * 5) for k, v in arrays.items()})
+    found, again = (calibrate.fit_operating_point([one, b], "both") for b in (other, often))
+    assert found.temperature == pytest.approx(again.temperature, rel=1e-3)
+    assert found.mask_temperature == pytest.approx(again.mask_temperature, rel=0.05)  # other pixels are drawn
+    assert found.temperature < 0.8 * calibrate.fit_operating_point([other], "one").temperature
+
+
+def test_operating_point_reaches_what_it_promises():
+    held_out = _held_out(n=4000)
+    point = calibrate.fit_operating_point([held_out], "phantoms")
+    assert point.fitted_on == "phantoms"
+    p = point.class_probabilities(held_out.class_logits)
+    malignant = held_out.labels == 1
+    sensitive = next(t for t in point.thresholds if t.name == "sensitive").malignant_probability
+    assert 0.95 <= (p[malignant, 1] >= sensitive).mean() < 0.96
+    balanced = next(t for t in point.thresholds if t.name == "balanced").malignant_probability
+    youden = [(p[malignant, 1] >= t).mean() - (p[~malignant, 1] >= t).mean() for t in (balanced, 0.1, 0.5, 0.9)]
+    assert youden[0] == max(youden)
+    truth = p[np.arange(len(p)), held_out.labels]
+    assert (truth >= point.conformal_probability).mean() == pytest.approx(0.9, abs=0.01)
+    assert (held_out.distances >= point.gate_distance).mean() == pytest.approx(0.01, abs=0.005)
+
+
+def test_margin_band_holds_the_promised_share_of_contours():
+    held_out = _held_out(n=200)
+    point = calibrate.fit_operating_point([held_out], "phantoms")
+    shares = []
+    for logits, mask in zip(held_out.mask_logits, held_out.masks, strict=True):
+        if mask.any():
+            band = point.margin(point.mask_probability(logits.astype(np.float32)))
+            contour = mask.copy()
+            contour[9:23, 9:23] = False
+            shares.append(band[contour].mean())
+    assert np.mean(shares) == pytest.approx(0.8, abs=0.05)
+
+
+def test_silence_in_normal_images_costs_no_more_than_its_price():
+    held_out = _held_out(n=600)
+    point = calibrate.fit_operating_point([held_out], "phantoms")
+    normal = point.class_probabilities(held_out.class_logits)[:, 2]
+    silenced = normal >= point.silent_from_normal
+    assert silenced[held_out.labels == 2].any()
+    assert (silenced & (held_out.labels != 2)).sum() <= 0.002 * (held_out.labels != 2).sum() / 0.9 + 1
+
+
+def test_without_lesions_or_gate_nothing_is_made_up():
+    held_out = _held_out(n=100)
+    normal = held_out.labels == 2
+    arrays = {f.name: getattr(held_out, f.name) for f in dataclasses.fields(HeldOut)}
+    arrays |= {"mask_logits": arrays["mask_logits"] * 0 - 9, "distances": np.full(100, np.nan)}
+    point = calibrate.fit_operating_point([HeldOut(**arrays)], "phantoms")
+    assert normal.any() and point.gate_distance is None and point.margin_inside == point.margin_outside == 0.5
+
+
+def test_held_out_predictions_are_the_predictors(untrained, phantoms):
+    predictor, cases = Predictor.load(untrained, device="cpu"), find_cases(phantoms)[:3]
+    held_out = calibrate.predict_held_out(predictor, cases)
+    for i, case in enumerate(cases):
+        frame, truth = case.read()
+        np.testing.assert_array_equal(held_out.class_logits[i], predictor(frame).class_logits)
+        assert held_out.masks[i].mean() > 0 if truth.any() else not held_out.masks[i].any()
+    assert np.isnan(held_out.distances).all()  # these weights have no gate
+
+
+def test_rates_are_measured_on_the_table_that_is_given(untrained, phantoms):
+    predictor, cases = Predictor.load(untrained, device="cpu"), find_cases(phantoms)
+    point = calibrate.fit_operating_point([calibrate.predict_held_out(predictor, cases)], "phantoms")
+    predictor.operating_point = point
+    table = evaluate_cases(predictor, cases, progress=False)
+    measured = calibrate.with_rates(point, table)
+    for t in measured.thresholds:
+        malignant = table["class_name"] == "malignant"
+        called = table["p_malignant"] >= t.malignant_probability
+        assert t.sensitivity.value == pytest.approx(called[malignant].mean()) and t.sensitivity.n == malignant.sum()
+        assert t.specificity.value == pytest.approx((~called[~malignant]).mean())
+        assert t.sensitivity.low <= t.sensitivity.value <= t.sensitivity.high
+    bins = [b for b in measured.reliability if b.class_name == "benign"]
+    assert sum(b.observed.n for b in bins) == len(table)
+    assert OperatingPoint.from_dict(dataclasses.asdict(measured)) == measured
