@@ -2,6 +2,7 @@
 
 python -m busi_model predict IMAGE... --out DIR      prints class and confidence, writes overlay and mask
 python -m busi_model evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
+python -m busi_model strangers --weights DIR --out DIR          does the gate turn away what is no breast ultrasound?
 python -m busi_model card --weights DIR --evaluation DIR...   writes the model card from evaluations
 """
 
@@ -9,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from busi_model.checkpoint import CheckpointError
+from busi_model.checkpoint import CheckpointError, write_json
 from busi_model.clinic.view import draw_overlay, encode_png
 from busi_model.image import ImageError
 from busi_model.predict import Predictor
@@ -59,6 +60,16 @@ def evaluate(arguments) -> int:
     return 0
 
 
+def strangers(arguments) -> int:
+    from busi_model.training.strangers import measure_gate
+
+    content = measure_gate(Predictor.load(arguments.weights, arguments.device))
+    Path(arguments.out).mkdir(parents=True, exist_ok=True)
+    write_json(content, Path(arguments.out) / "gate.json")
+    print(f"{content['refused']} of {content['n']} pictures that are no breast ultrasound were turned away.")
+    return 0
+
+
 def card(arguments) -> int:
     from busi_model.training.card import write_card
 
@@ -91,8 +102,14 @@ def parse_arguments(arguments=None):
     one.add_argument("--out", required=True, help="folder for metrics.json, per_case.csv, report.md and plots")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
+    one = command(strangers, "How many photographs, other modalities, text pages and noise the gate turns away.")
+    one.add_argument("--out", required=True, help="folder for gate.json, which `card` reads")
+    one.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
     one = command(card, "Write evaluations into config.json and the model card README.md of a weights folder.")
-    one.add_argument("--evaluation", nargs="+", required=True, help="folders that `evaluate` or train.py wrote")
+    one.add_argument(
+        "--evaluation", nargs="+", required=True, help="folders that `evaluate`, `strangers` or train.py wrote"
+    )
     return parser.parse_args(arguments)
 
 

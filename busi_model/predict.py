@@ -14,6 +14,7 @@ from busi_model import checkpoint
 from busi_model.gate import gate_inputs
 from busi_model.image import Frame, Notice, read_image
 from busi_model.network import CLASS_NAMES
+from busi_model.quality import has_marks, is_split_screen
 
 REFUSALS = ("blank", "not_ultrasound")  # codes of the warnings that make a result meaningless
 BLANK_STANDARD_DEVIATION = 4.0  # gray levels; the flattest image of BUSI has 29, of BUS-BRA 16
@@ -123,8 +124,25 @@ class Predictor:
                     "This does not look like a breast ultrasound. The result means nothing; open a B-mode image.",
                 )
             )
-        if class_probabilities[label] < self.operating_point.low_confidence:
-            found.append(Notice("low_confidence", "The classes are close to each other. Treat the class as open."))
+        if is_split_screen(frame.gray):
+            found.append(
+                Notice(
+                    "split_screen",
+                    "Two pictures lie side by side, but one result is given for both. Open each on its own.",
+                )
+            )
+        if has_marks(frame.gray):
+            found.append(
+                Notice(
+                    "marks",
+                    "Calipers or text lie on the picture and can sway the result. Open the frame without them.",
+                )
+            )
+        possible = self.operating_point.class_set(class_probabilities)
+        if len(possible) > 1 or class_probabilities[label] < self.operating_point.low_confidence:
+            text = f"{' and '.join(possible).capitalize()} cannot be told apart." if len(possible) > 1 else ""
+            text = text or "The classes are close to each other."
+            found.append(Notice("low_confidence", f"{text} Treat the class as open."))
         if label == "normal" and mask.any():
             found.append(
                 Notice(

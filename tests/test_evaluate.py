@@ -8,6 +8,7 @@ from busi_model.predict import Predictor
 from busi_model.training.card import write_card
 from busi_model.training.cases import CaseError, find_cases
 from busi_model.training.evaluate import choose_split, evaluate_cases, plot_history, write_report
+from busi_model.training.strangers import measure_gate
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +70,16 @@ def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path
     weights = shutil.copytree(untrained, tmp_path / "weights")
     write_report(table, tmp_path / "own", "Own", predictor.checkpoint.weights_sha256, {}, resamples=20)
     write_report(table, tmp_path / "other", "Other", "f" * 64, {"epochs": 3}, resamples=20)
-    write_card(weights, [tmp_path / "own", tmp_path / "other"])
+    (tmp_path / "strangers").mkdir()
+    gate = measure_gate(predictor)
+    (tmp_path / "strangers" / "gate.json").write_text(json.dumps(gate))
+    write_card(weights, [tmp_path / "own", tmp_path / "other", tmp_path / "strangers"])
     text = (weights / "README.md").read_text()
     assert text.startswith("---\nlicense: apache-2.0")
     own, other = text[text.index("### Own") :].split("### Other")
     assert "These very weights" in own and "Other weights, of another recipe" in other
+    assert f"{gate['refused']} of {gate['n']} were turned away" in text
+    assert gate["kinds"]["blank"]["refused"] == gate["kinds"]["blank"]["n"] > 5  # needs no gate
     accuracy = f"{np.mean(table['class_name'] == table['predicted']):.3f}"
     assert f"| Accuracy | {accuracy} |" in own
     figures = Predictor.load(weights, device="cpu").checkpoint.figures

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "busi_model"
 
 # What each place may import of this project; a folder's own modules are checked for cycles below.
-SPINE = ("image", "preprocess", "network", "operating_point", "gate", "checkpoint", "predict", "phantom")
+SPINE = ("image", "preprocess", "network", "operating_point", "gate", "quality", "checkpoint", "predict", "phantom")
 MAY_IMPORT = {
     "image": (),
     "preprocess": (),
@@ -17,8 +17,9 @@ MAY_IMPORT = {
     "operating_point": (),
     "phantom": (),
     "gate": (),
+    "quality": (),
     "checkpoint": ("gate", "network", "operating_point", "preprocess"),
-    "predict": ("checkpoint", "gate", "image", "network"),
+    "predict": ("checkpoint", "gate", "image", "network", "quality"),
     "clinic": SPINE,
     "training": SPINE,
     "page": (*SPINE, "clinic"),

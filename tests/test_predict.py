@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from busi_model import checkpoint
+from busi_model.gate import fit_gate, gate_inputs
 from busi_model.network import MultiTaskUNet
 from busi_model.operating_point import OperatingPoint
 from busi_model.phantom import draw_phantom
@@ -155,3 +156,37 @@ def test_shipped_weights_give_the_recorded_answers(shipped):
         prediction = predictor(draw_phantom(case["class_name"], case["seed"])[0])
         assert prediction.class_probabilities == pytest.approx(case["class_probabilities"], abs=0.01)
         assert prediction.mask.sum() == pytest.approx(case["mask_px2"], rel=0.02, abs=20)
+
+
+def test_classes_that_cannot_be_ruled_out_are_named(tmp_path):
+    say = _predictor_that_says(tmp_path, [np.log(3), np.log(6), 0.0], 5.0, conformal_probability=0.25)
+    prediction = say(draw_phantom("benign", 1, 64, 64)[0])
+    assert prediction.class_set == ("malignant", "benign")
+    assert [(w.code, w.text.split(".")[0]) for w in prediction.warnings] == [
+        ("low_confidence", "Malignant and benign cannot be told apart")
+    ]
+
+
+def test_a_sure_normal_silences_the_outline(tmp_path):
+    gray = draw_phantom("normal", 1, 64, 64)[0]
+    assert _predictor_that_says(tmp_path / "a", [0.0, 0.0, 3.0], 5.0, silent_from_normal=0.95)(gray).mask.any()
+    prediction = _predictor_that_says(tmp_path / "b", [0.0, 0.0, 3.0], 5.0, silent_from_normal=0.8)(gray)
+    assert not prediction.mask.any() and prediction.warnings == ()
+
+
+def test_strangers_are_refused_and_what_the_network_knows_is_not(untrained, tmp_path):
+    loaded = checkpoint.load(untrained)
+    predictor = Predictor(loaded, device="cpu")
+    phantoms = [draw_phantom(c, seed, 100, 130)[0] for c in ("benign", "normal") for seed in range(20)]
+    inputs = np.stack([gate_inputs(predictor.logits(gray)[2], gray) for gray in phantoms])
+    point = OperatingPoint(gate_distance=float(1.5 * fit_gate(inputs).distance(inputs).max()))
+    loaded = checkpoint.load(untrained)
+    checkpoint.save(tmp_path, loaded.network, loaded.preprocess, point, {}, {}, fit_gate(inputs))
+    predictor = Predictor.load(tmp_path, device="cpu")
+    known = predictor(phantoms[0])
+    assert not known.refused and known.distance < point.gate_distance
+    stranger = predictor(np.random.default_rng(0).integers(0, 256, (100, 130), dtype=np.uint8))
+    assert stranger.refused and "not_ultrasound" in [w.code for w in stranger.warnings]
+    (tmp_path / checkpoint.GATE_NAME).write_bytes(b"not a gate")
+    with pytest.raises(checkpoint.CheckpointError, match="not a gate"):
+        Predictor.load(tmp_path, device="cpu")

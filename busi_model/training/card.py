@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from busi_model import checkpoint
-from busi_model.training.evaluate import figure_table
+from busi_model.training.evaluate import figure_table, trust_sections
 
 HEADER = """---
 license: apache-2.0
@@ -25,21 +25,23 @@ prediction.class_probabilities, prediction.mask
 ```
 """
 
-LIMITS = """## Intended and unintended use
+USE = """## Intended and unintended use
 
 For research, teaching and reading experiments with B-mode still images of the breast. Not for diagnosis, triage or
 screening; not for other organs, Doppler or elastography, which the training data barely hold.
+"""
 
-## Limits
+LIMITS = """## Limits
 
-- Trained on one hospital in Egypt (BUSI) and, where the training table says so, one in Brazil (BUS-BRA), each with few
-  machines. Other hospitals' images differ; published BUSI models fall far there.
+- Trained on one hospital in Egypt (BUSI) and one in Brazil (BUS-BRA), each with few machines. Other hospitals' images
+  differ; published BUSI models fall far there.
 - Labels follow the data sets: BUSI's were outlined and classed by its authors, and 23 of its 780 published images lie
   in groups where one picture carries two labels. Two outlines of the same BUSI picture agree with a mean Dice of 0.83
   (median 0.92).
-- Lesions that are faint, isoechoic or unusually small or large are the likeliest to be missed. `heads_disagree` and
-  `low_confidence` catch part of these cases, not all.
-- Normal images are few (114 of 625) and come from BUSI alone.
+- Lesions that are faint, isoechoic or unusually small or large are the likeliest to be missed. `heads_disagree` and a
+  class set of several classes catch part of these cases, not all: the tables above say how many.
+- Normal images are few and come from BUSI alone, so the class "normal" may partly mean "looks like BUSI's normal
+  images".
 - No patient age, history or previous image enters the result.
 
 ## Data
@@ -49,22 +51,48 @@ Splits keep near-duplicate pictures, the same lesion and the same patient on one
 ImageNet weights (EfficientNet-Lite, Apache-2.0).
 """
 
+# CLAIM 2024 (Tejani et al., Radiology: AI 6(4), 2024): what a reader asks, and where the answer stands.
+CLAIM = """## CLAIM 2024, in short
+
+| asked | answer |
+|---|---|
+| study design, goal | retrospective, public data; outline and class of one B-mode image |
+| data sources, eligibility | BUSI and BUS-BRA as published, less BUSI's images with contradictory labels (see Data) |
+| de-identification | done by the publishers; this project uses pixels only |
+| reference standard | the data sets' own outlines and classes; BUS-BRA's are proven by biopsy |
+| partitions | by group of near-duplicates and patients; five folds of BUSI, published folds of BUS-BRA |
+| model, software, initialisation | see Training; code in the repository |
+| training procedure, selection of the final model | `train.py`; the last epoch, never the best one |
+| metrics and their uncertainty | tables above; bootstrap of whole groups, 1,000 resamples |
+| robustness, shortcuts | painted marks and subgroups above |
+| external validation | BUS-BRA figures above say whether the hospital was trained on |
+| failures | by name, above |
+| limits, intended use | above |
+| registration, funding, ethics approval | none: public data, no intervention |
+"""
+
 
 def write_card(weights_folder, evaluation_folders) -> None:
-    """Store each evaluation's metrics.json in config.json as `figures` and write README.md. Raises CheckpointError."""
+    """Store each evaluation in config.json as `figures` and write README.md. Raises CheckpointError.
+
+    evaluation_folders: as `evaluate` (metrics.json) or `strangers` (gate.json) wrote them.
+    """
     folder = Path(weights_folder)
     loaded = checkpoint.load(folder)
-    evaluations = [json.loads((Path(f) / "metrics.json").read_text(encoding="utf-8")) for f in evaluation_folders]
+    evaluations, gates = [], []
+    for place in map(Path, evaluation_folders):
+        gate = place / "gate.json"
+        kind, path = (gates, gate) if gate.is_file() else (evaluations, place / "metrics.json")
+        kind.append(json.loads(path.read_text(encoding="utf-8")))
     config_path = folder / checkpoint.CONFIG_NAME
     config = json.loads(config_path.read_text(encoding="utf-8"))
     config["figures"] = {e["title"]: e for e in evaluations}
     checkpoint.write_json(config, config_path)
-    (folder / "README.md").write_text(card_text(loaded, evaluations), encoding="utf-8")
+    (folder / "README.md").write_text(card_text(loaded, evaluations, gates), encoding="utf-8")
 
 
-def card_text(loaded: checkpoint.Checkpoint, evaluations: list[dict]) -> str:
-    """The card as Markdown; `evaluations` are contents of metrics.json."""
-    point = loaded.operating_point
+def card_text(loaded: checkpoint.Checkpoint, evaluations: list[dict], gates: list[dict] = ()) -> str:
+    """The card as Markdown; `evaluations` are contents of metrics.json, `gates` of gate.json."""
     lines = [
         HEADER,
         "## Figures",
@@ -72,36 +100,73 @@ def card_text(loaded: checkpoint.Checkpoint, evaluations: list[dict]) -> str:
         "Intervals: 95 %, bootstrap of whole groups (near-duplicates, one lesion, one patient).",
     ]
     for evaluation in evaluations:
-        if evaluation["weights_sha256"] == loaded.weights_sha256:
-            whose = "These very weights"
-        elif evaluation["recipe"] == loaded.training.get("recipe"):
-            whose = "Not these weights but the same recipe, trained without these images"
-        else:
-            whose = "Other weights, of another recipe"
-        lines += [
-            "",
-            f"### {evaluation['title']}",
-            "",
-            f"{whose}; {evaluation['n_images']} images in {evaluation['n_groups']} groups.",
-            "",
-            figure_table(evaluation),
-        ]
-    lines += [
-        "",
-        "## Operating point",
-        "",
-        f"Class temperature {point.temperature:.3f}, mask temperature {point.mask_temperature:.3f}, outline where the "
-        f"lesion's probability is at least {point.mask_threshold}, specks below {100 * point.min_lesion_share:.1f} % "
-        f"of the image dropped. Fitted on {point.fitted_on}. ECE on images that temperatures were fitted on flatters.",
-        "",
-        LIMITS,
-        "## Training",
-        "",
-        "| what | value |",
-        "|---|---|",
-    ]
+        lines += ["", f"### {evaluation['title']}", "", _whose(evaluation, loaded), "", figure_table(evaluation), ""]
+        lines += trust_sections(evaluation)
+        lines += [f"Failures, {kind}: {', '.join(names)}.\n" for kind, names in evaluation["failures"].items()]
+    lines += [*_operating_point(loaded.operating_point), "", USE]
+    for gate in gates:
+        lines += _gate(gate)
+    lines += [LIMITS, CLAIM, "## Training", "", "| what | value |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in _flat(loaded.training)]
     return "\n".join(lines) + "\n"
+
+
+def _whose(evaluation, loaded):
+    if evaluation["weights_sha256"] == loaded.weights_sha256:
+        whose = "These very weights"
+    elif evaluation["recipe"] == loaded.training.get("recipe"):
+        whose = "Not these weights but the same recipe, trained without these images"
+    else:
+        whose = "Other weights, of another recipe"
+    return f"{whose}; {evaluation['n_images']} images in {evaluation['n_groups']} groups."
+
+
+def _operating_point(point):
+    silent = f"nothing is outlined where normal is at least {point.silent_from_normal:.3f}; "
+    silent = silent if point.silent_from_normal < 1 else ""
+    lines = [
+        "## Operating point",
+        "",
+        f"Fitted on {point.fitted_on}, each hospital counting alike. Class temperature {point.temperature:.3f}, mask "
+        f"temperature {point.mask_temperature:.3f}. A pixel is lesion from {point.mask_threshold} on; specks below "
+        f"{100 * point.min_lesion_share:.1f} % of the image are dropped; {silent}"
+        f"the margin band runs from {point.margin_outside:.2f} to {point.margin_inside:.2f}; a class stays in the set "
+        f"from {point.conformal_probability:.3f} on.",
+        "",
+        "The rates are of out-of-fold images, each by an operating point fitted on other folds.",
+    ]
+    if point.thresholds:
+        lines += [
+            "",
+            "| suspicious of malignancy | from probability | sensitivity | specificity |",
+            "|---|---|---|---|",
+        ]
+    for t in point.thresholds:
+        rates = (
+            f"{r.value:.3f} ({r.low:.3f}-{r.high:.3f}), n = {r.n}" if r else "not measured"
+            for r in (t.sensitivity, t.specificity)
+        )
+        lines.append(f"| {t.name} | {t.malignant_probability:.3f} | {' | '.join(rates)} |")
+    return lines
+
+
+def _gate(gate):
+    how = f"distance {gate['gate_distance']:.2f} or more, or blank" if gate["gate_distance"] else "blank; no gate yet"
+    lines = [
+        "## Pictures that are no breast ultrasound",
+        "",
+        f"{gate['refused']} of {gate['n']} were turned away ({how}).",
+        "",
+        "| kind | turned away | let through |",
+        "|---|---|---|",
+    ]
+    for kind, row in gate["kinds"].items():
+        if kind != "other ultrasound":
+            lines.append(f"| {kind} | {row['refused']} of {row['n']} | {', '.join(row['let_through']) or '-'} |")
+    for row in gate["other_ultrasound"]:
+        said = "turned away" if row["refused"] else f"let through, with: {', '.join(row['warnings']) or 'no warning'}"
+        lines.append(f"\nEchocardiogram {row['name']}: distance {row['distance']:.2f}, {said}.")
+    return [*lines, ""]
 
 
 def _flat(content, prefix=""):
