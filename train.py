@@ -4,14 +4,17 @@
     python train.py --data BUSI --manifest busi_manifest.csv --cross-validate --out runs/cv  # all five, out-of-fold
     python train.py --data BUSI --manifest busi_manifest.csv --extra BUS-BRA --folds all \
         --operating-point runs/cv --out runs/release                                         # the weights to ship
+    torchrun --nproc_per_node=4 train.py ...      # four GPUs (or CPU processes) share each batch; the same result
 
 The same command resumes a run that was stopped. RUN/weights is ready for `Predictor.load`; RUN/evaluation says how
 the weights do on images that they never saw; history.csv and curves.png show the epochs.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
+import os
 import platform
 import signal
 import sys
@@ -24,7 +27,7 @@ from busi_model import checkpoint
 from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
-from busi_model.training import calibrate
+from busi_model.training import calibrate, distributed
 from busi_model.training.cases import N_FOLDS, CaseError, find_cases, write_manifest
 from busi_model.training.evaluate import choose_split, evaluate_cases, plot_history, write_report
 from busi_model.training.fit import RunError, TrainConfig, Trainer, load_images
@@ -85,8 +88,11 @@ def train(arguments, config, cases, fold: int | None, folder: Path):
     try:
         trainer.fit(validation)
     except KeyboardInterrupt:  # what was learned so far is usable
-        save_run(trainer, folder, point, fingerprint)
+        if distributed.is_first():
+            save_run(trainer, folder, point, fingerprint)
         raise
+    if not distributed.is_first():
+        return None  # the first process saves and reports
     save_run(trainer, folder, point, fingerprint)
     print(f"augmentation took {100 * trainer.history[-1]['augment_share']:.1f} % of the last epoch")
     if fold is None:
@@ -127,6 +133,8 @@ def calibrate_and_report(folder, held_out, fold, fingerprint, device):
 def cross_validate(arguments, config, cases, folder: Path):
     """Hold out each fold in turn; report on the pooled predictions, each fold calibrated by the others."""
     tables = [train(arguments, config, cases, fold, folder / f"fold{fold}") for fold in range(N_FOLDS)]
+    if not distributed.is_first():
+        return
     pooled = calibrate.cross_fitted(pd.concat(tables, ignore_index=True))
     points = [read_operating_point(folder / f"fold{fold}") for fold in range(N_FOLDS)]
     point = dataclasses.replace(
@@ -157,12 +165,20 @@ def read_operating_point(folder) -> OperatingPoint:
 
 def main(arguments=None) -> int:
     arguments = parse_arguments(arguments)
+    with distributed.joined(arguments.device):
+        if distributed.is_first():
+            return run(arguments)
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # one process speaks for all
+            return run(arguments)
+
+
+def run(arguments) -> int:
     folder = Path(arguments.out)
     try:
         config = TrainConfig(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(TrainConfig)})
         cases = find_cases(arguments.data, arguments.manifest)
         folder.mkdir(parents=True, exist_ok=True)
-        if not arguments.manifest:
+        if not arguments.manifest and distributed.is_first():
             write_manifest(cases, folder / "split.csv")
             print(f"No manifest: near-duplicates were kept together; the split is in {folder / 'split.csv'}.")
         if arguments.cross_validate:
