@@ -4,14 +4,17 @@
     python train.py --data BUSI --manifest busi_manifest.csv --cross-validate --out runs/cv  # all five, out-of-fold
     python train.py --data BUSI --manifest busi_manifest.csv --extra BUS-BRA --folds all \
         --operating-point runs/cv --out runs/release                                         # the weights to ship
+    torchrun --nproc_per_node=4 train.py ...      # four GPUs (or CPU processes) share each batch; the same result
 
 The same command resumes a run that was stopped. RUN/weights is ready for `Predictor.load`; RUN/evaluation says how
 the weights do on images that they never saw; history.csv and curves.png show the epochs.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
+import os
 import platform
 import signal
 import sys
@@ -24,7 +27,7 @@ from busi_model import checkpoint
 from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
-from busi_model.training import calibrate
+from busi_model.training import calibrate, distributed
 from busi_model.training.augment import paint_marks
 from busi_model.training.cases import N_FOLDS, Case, CaseError, find_cases, write_manifest
 from busi_model.training.evaluate import choose_split, evaluate_cases, plot_history, write_report
@@ -95,8 +98,11 @@ def train(arguments, config, cases, fold: int | None, folder: Path) -> list[list
     try:
         trainer.fit(validation)
     except KeyboardInterrupt:  # what was learned so far is usable
-        save_run(trainer, folder, point, fingerprint)
+        if distributed.is_first():
+            save_run(trainer, folder, point, fingerprint)
         raise
+    if not distributed.is_first():
+        return held_out  # the first process saves and reports
     save_run(trainer, folder, point, fingerprint)
     predictor = Predictor.load(folder / "weights", arguments.device)
     gate = calibrate.fit_training_gate(predictor, [c for c in (chosen, extra) if c])
@@ -120,6 +126,8 @@ def save_run(trainer, folder, point, fingerprint, gate=None):
 def hold_out(arguments, config, cases, fold: int, folder: Path):
     """Train without one fold, calibrate on it, report on it: the figures of the class are flattered by that."""
     held_out = train(arguments, config, cases, fold, folder)
+    if not distributed.is_first():
+        return
     predictions = predict(folder, held_out, arguments.device)
     point = calibrate.fit_operating_point(predictions, f"the scored images of fold {fold}, never trained on")
     tables, marked = evaluate_with(folder, point, held_out, arguments.device)
@@ -133,6 +141,8 @@ def cross_validate(arguments, config, cases, folder: Path):
     """Hold out each fold in turn; report on the pooled predictions, each fold calibrated by the others."""
     folders = [folder / f"fold{fold}" for fold in range(N_FOLDS)]
     held_out = [train(arguments, config, cases, fold, f) for fold, f in enumerate(folders)]
+    if not distributed.is_first():
+        return
     predictions = [predict(f, h, arguments.device) for f, h in zip(folders, held_out, strict=True)]
     results = []
     for fold, f in enumerate(folders):
@@ -200,12 +210,20 @@ def read_operating_point(folder) -> OperatingPoint:
 
 def main(arguments=None) -> int:
     arguments = parse_arguments(arguments)
+    with distributed.joined(arguments.device):
+        if distributed.is_first():
+            return run(arguments)
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # one process speaks for all
+            return run(arguments)
+
+
+def run(arguments) -> int:
     folder = Path(arguments.out)
     try:
         config = TrainConfig(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(TrainConfig)})
         cases = find_cases(arguments.data, arguments.manifest)
         folder.mkdir(parents=True, exist_ok=True)
-        if not arguments.manifest:
+        if not arguments.manifest and distributed.is_first():
             write_manifest(cases, folder / "split.csv")
             print(f"No manifest: near-duplicates were kept together; the split is in {folder / 'split.csv'}.")
         if arguments.cross_validate:

@@ -4,6 +4,8 @@ python -m busi_model predict IMAGE... --out DIR      prints class and confidence
 python -m busi_model evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
 python -m busi_model strangers --weights DIR --out DIR          does the gate turn away what is no breast ultrasound?
 python -m busi_model card --weights DIR --evaluation DIR...   writes the model card from evaluations
+python -m busi_model export --onnx FILE | --hub owner/name | --space owner/name
+python -m busi_model arrange ARCHIVE_OR_FOLDER --out DIR      a download of BUSI, checked, ready for training
 """
 
 import argparse
@@ -77,16 +79,53 @@ def card(arguments) -> int:
     return 0
 
 
+def export(arguments) -> int:
+    from busi_model.training.export import ExportError, export_onnx
+    from busi_model.training.publish import PublishError, push_model, push_space
+
+    if not (arguments.onnx or arguments.hub or arguments.space):
+        print("export: nothing to do. Give --onnx FILE, --hub owner/name or --space owner/name.", file=sys.stderr)
+        return 2
+    try:
+        if arguments.onnx:
+            export_onnx(Predictor.load(arguments.weights, "cpu"), arguments.onnx)
+            print(f"Wrote {arguments.onnx}.")
+        if arguments.hub:
+            print(f"Pushed the model: {push_model(arguments.weights, arguments.hub)}")
+        if arguments.space:
+            models = [arguments.hub] if arguments.hub else []
+            program = Path(__file__).parents[1]
+            print(f"Pushed the Space: {push_space(program, arguments.weights, arguments.space, models)}")
+    except (ExportError, PublishError) as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def arrange(arguments) -> int:
+    from busi_model.training import arrange
+    from busi_model.training.cases import CaseError
+
+    try:
+        arranged = arrange.arrange(arguments.source, arguments.out)
+    except CaseError as error:
+        print(f"arrange: {error}", file=sys.stderr)
+        return 1
+    print(arranged.report())
+    return 0 if arranged.complete else 1
+
+
 def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m busi_model", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(function, words):
+    def command(function, words, weights=True):
         one = commands.add_parser(function.__name__, help=words, description=words)
         one.set_defaults(run=function)
-        one.add_argument("--weights", default="weights", help="folder, or owner/name on the Hugging Face Hub")
+        if weights:
+            one.add_argument("--weights", default="weights", help="folder, or owner/name on the Hugging Face Hub")
         return one
 
     one = command(predict, "Outline, class and confidence of each image.")
@@ -110,6 +149,15 @@ def parse_arguments(arguments=None):
     one.add_argument(
         "--evaluation", nargs="+", required=True, help="folders that `evaluate`, `strangers` or train.py wrote"
     )
+
+    one = command(export, "Write the weights as ONNX, push them to the Hugging Face Hub, or push the page as a Space.")
+    one.add_argument("--onnx", metavar="FILE", help="file to write")
+    one.add_argument("--hub", metavar="OWNER/NAME", help="model repository for weights and card, private when new")
+    one.add_argument("--space", metavar="OWNER/NAME", help="Space for the page and these weights, private when new")
+
+    one = command(arrange, "Arrange a download of BUSI for training and check it against the manifest.", weights=False)
+    one.add_argument("source", metavar="ARCHIVE_OR_FOLDER", help="the zip file, or the folder it was unpacked to")
+    one.add_argument("--out", required=True, help="folder for benign/, malignant/, normal/ and busi_manifest.csv")
     return parser.parse_args(arguments)
 
 

@@ -12,8 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub import get_token, is_offline_mode, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
@@ -96,9 +104,7 @@ def load(source, revision: str | None = None) -> Checkpoint:
 
     Raises CheckpointError with what was found, what was expected and what to do.
     """
-    folder = Path(source)
-    if not folder.is_dir():
-        folder = _download(str(source), revision)
+    folder = locate(source, revision)
     config = _read_config(folder / CONFIG_NAME)
     try:
         arguments = {key: config[key] for key in ("encoder", "decoder_channels", "class_hidden", "dropout")}
@@ -125,16 +131,57 @@ def load(source, revision: str | None = None) -> Checkpoint:
     )
 
 
+def locate(source, revision: str | None = None) -> Path:
+    """The folder of `load`'s source: itself, or where the repository's files lie once they are downloaded.
+
+    revision: branch, tag or commit of the repository; main if not given. Raises CheckpointError.
+    """
+    folder = Path(source)
+    return folder if folder.is_dir() else _download(str(source), revision)
+
+
 def _download(repository, revision):
+    asked = f"{repository!r}" if revision is None else f"{repository!r} at revision {revision!r}"
+    names = [CONFIG_NAME, WEIGHTS_NAME]
     try:
-        return Path(
-            snapshot_download(repository, revision=revision, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME, GATE_NAME])
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=[*names, GATE_NAME]))
+    except HFValidationError:
+        problem = (
+            f"{repository!r} is neither a folder here nor a repository name. Give a folder with {CONFIG_NAME} and "
+            f"{WEIGHTS_NAME} (the project ships weights/), or owner/name on the Hugging Face Hub."
         )
-    except (HFValidationError, LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{repository!r} is neither a folder here nor a model on the Hugging Face Hub that can be reached. "
-            "Give a folder with config.json and model.safetensors (the project ships weights/), or owner/name."
-        ) from error
+    except GatedRepoError:
+        problem = (
+            f"The owner of {repository!r} asks for consent first. Give it on the model's page on the Hugging Face Hub, "
+            "then log in here with `hf auth login`."
+        )
+    except RepositoryNotFoundError:
+        remedy = "your token may not read it" if get_token() else "it is private: log in with `hf auth login`"
+        problem = (
+            f"{repository!r} is no folder here, and the Hugging Face Hub shows no such model. Check the spelling; "
+            f"or else {remedy}."
+        )
+    except RevisionNotFoundError:
+        problem = f"{repository!r} has no revision {revision!r}. Name a branch, tag or commit that its page lists."
+    except LocalEntryNotFoundError:  # the Hub was not asked, or did not answer
+        offline = "HF_HUB_OFFLINE forbids to ask the Hub" if is_offline_mode() else "the Hub is unreachable"
+        partly = any(isinstance(try_to_load_from_cache(repository, name, revision=revision), str) for name in names)
+        found = "is only half downloaded" if partly else "is neither a folder here nor downloaded yet"
+        problem = f"{asked} {found}, and {offline}. Run this once with a connection, or give a folder of weights."
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        remedy = "Log in again with `hf auth login`." if status in (401, 403) else "Try again later."
+        problem = f"The Hugging Face Hub answered status {status} for {asked}. {remedy}"
+    except (HTTPError, OSError, ValueError) as error:
+        problem = (
+            f"The download of {asked} broke off ({type(error).__name__}). Run the same again: what has come is kept."
+        )
+    else:
+        missing = [name for name in names if not (folder / name).is_file()]
+        if not missing:
+            return folder
+        problem = f"{asked} holds no {' and no '.join(missing)}, so it is no model of this program. Check the name."
+    raise CheckpointError(problem)
 
 
 def _read_config(path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from busi_model.page import about, single, strings
+from busi_model.page import about, api, single, strings
 from busi_model.page.theme import CSS, calm_theme
 
 
@@ -24,6 +24,7 @@ def build(predictor, weights_folder, private_folder) -> gr.Blocks:
             single.build(predictor, private_folder)
         with gr.Tab(strings.TAB_ABOUT):
             about.build(predictor.checkpoint, weights_folder)
+        api.build(predictor, private_folder)
     return page
 
 

@@ -35,6 +35,29 @@ class AugmentConfig:
     marks_probability: float = 0.35
 
 
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers for each of the n images of a batch, of which only those of `own` are handed out: an image
+    looks the same whether one process augments the batch or several share it."""
+
+    generator: torch.Generator
+    n: int
+    own: slice
+
+    def share(self) -> Tensor:
+        """One number an image, uniform in [0, 1)."""
+        return torch.rand(self.n, generator=self.generator)[self.own]
+
+    def around_zero(self, half_width: float) -> Tensor:
+        return (self.share() * 2 - 1) * half_width
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.randn(self.n, *shape, generator=self.generator)[self.own]
+
+    def below(self, end: int) -> Tensor:
+        return torch.randint(end, (self.n,), generator=self.generator)[self.own]
+
+
 class Augmenter:
     """Call with images, masks uint8 (N, S, S) and a generator; returns float image in [0, 255] and mask in [0, 1]."""
 
@@ -45,41 +68,40 @@ class Augmenter:
         self.marks = torch.from_numpy(np.stack([draw_marks(size, rng) for _ in range(n_marks)]))  # (M, S, S) uint8
 
     def __call__(
-        self, images: Tensor, masks: Tensor, generator: torch.Generator, size: int | None = None
+        self, images: Tensor, masks: Tensor, generator: torch.Generator | Draws, size: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """uint8 (N, S, S) twice -> float32 (N, 1, s, s) gray levels 0..255, float32 (N, 1, s, s) coverage 0..1.
 
-        size: side s of what comes out, even, at most S; S if not given.
+        generator: or the draws, when the images are a part of a batch. size: side s of what comes out, even, at
+        most S; S if not given.
         """
         n, s = len(images), size or self.size
+        draws = generator if isinstance(generator, Draws) else Draws(generator, n, slice(n))
         both = torch.stack([images, masks], dim=1).float() / 255.0  # (N, 2, S, S)
-        grid = F.affine_grid(self._transforms(n, generator).to(both.device), [n, 2, s, s], align_corners=False)
+        grid = F.affine_grid(self._transforms(draws).to(both.device), [n, 2, s, s], align_corners=False)
         both = F.grid_sample(both, grid, padding_mode="zeros", align_corners=False)
         image, mask = both[:, :1], both[:, 1:]
-        image = self._intensity(image, generator)
-        image = self._draw_marks(image, generator)
+        image = self._intensity(image, draws)
+        image = self._draw_marks(image, draws)
         return image.clamp(0.0, 1.0) * 255.0, mask
 
-    def _uniform(self, n, generator, half_width):
-        return (torch.rand(n, generator=generator) * 2 - 1) * half_width
-
-    def _transforms(self, n, generator):
+    def _transforms(self, draws):
         """Output-to-input matrices (N, 2, 3): mirror, turn, zoom, stretch, shift."""
         c = self.config
-        angle = self._uniform(n, generator, math.radians(c.rotation_deg))
-        zoom = torch.exp(-self._uniform(n, generator, c.zoom))
-        aspect = torch.exp(self._uniform(n, generator, c.aspect) / 2)
-        mirror = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
+        angle = draws.around_zero(math.radians(c.rotation_deg))
+        zoom = torch.exp(-draws.around_zero(c.zoom))
+        aspect = torch.exp(draws.around_zero(c.aspect) / 2)
+        mirror = torch.where(draws.share() < 0.5, -1.0, 1.0)
         cos, sin = torch.cos(angle), torch.sin(angle)
-        x = torch.stack([cos * zoom * aspect * mirror, -sin * zoom / aspect, 2 * self._uniform(n, generator, c.shift)])
-        y = torch.stack([sin * zoom * aspect * mirror, cos * zoom / aspect, 2 * self._uniform(n, generator, c.shift)])
+        x = torch.stack([cos * zoom * aspect * mirror, -sin * zoom / aspect, 2 * draws.around_zero(c.shift)])
+        y = torch.stack([sin * zoom * aspect * mirror, cos * zoom / aspect, 2 * draws.around_zero(c.shift)])
         return torch.stack([x, y]).permute(2, 0, 1)
 
-    def _intensity(self, image, generator):
+    def _intensity(self, image, draws):
         c, n, s, device = self.config, len(image), image.shape[-1], image.device
 
         def each(half_width):  # one random number an image, (N, 1, 1, 1)
-            return self._uniform(n, generator, half_width).view(n, 1, 1, 1).to(device)
+            return draws.around_zero(half_width).view(n, 1, 1, 1).to(device)
 
         image = image.clamp(1e-4, 1.0) ** torch.exp(each(c.gamma))
         # The padding stays black, and so that shadows do not speckle, dark gray is lifted in proportion.
@@ -88,17 +110,17 @@ class Augmenter:
         ramp = torch.linspace(-1, 1, s, device=device)
         image = image * torch.exp(each(c.shading) * ramp.view(1, 1, s, 1) + each(c.shading / 2) * ramp.view(1, 1, 1, s))
         # Speckle is coarser than a pixel: noise at half the resolution, brought up.
-        noise = torch.randn(n, 1, s // 2, s // 2, generator=generator).to(device)
+        noise = draws.normal(1, s // 2, s // 2).to(device)
         noise = F.interpolate(noise, scale_factor=2.0, mode="bilinear", align_corners=False)
         image = image * (1.0 + each(c.speckle).abs() * noise)
-        share = torch.rand(n, generator=generator) * (torch.rand(n, generator=generator) < c.blur_probability)
+        share = draws.share() * (draws.share() < c.blur_probability)
         blurred = F.avg_pool2d(F.avg_pool2d(image, 3, 1, 1), 3, 1, 1)
         return torch.lerp(image, blurred, share.view(n, 1, 1, 1).to(device))
 
-    def _draw_marks(self, image, generator):
+    def _draw_marks(self, image, draws):
         n = len(image)
-        chosen = self.marks[torch.randint(len(self.marks), (n,), generator=generator)]
-        used = torch.rand(n, generator=generator) < self.config.marks_probability
+        chosen = self.marks[draws.below(len(self.marks))]
+        used = draws.share() < self.config.marks_probability
         chosen = torch.where(used.view(n, 1, 1), chosen, 0).unsqueeze(1).to(image.device).float() / 255.0
         return torch.maximum(image, F.interpolate(chosen, image.shape[-2:], mode="area"))
 

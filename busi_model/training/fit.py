@@ -20,9 +20,12 @@ from tqdm import tqdm
 
 from busi_model.network import MultiTaskUNet
 from busi_model.preprocess import Preprocess
-from busi_model.training.augment import Augmenter
+from busi_model.training import distributed
+from busi_model.training.augment import Augmenter, Draws
 from busi_model.training.cases import Case
-from busi_model.training.loss import class_weights, label_numbers, multi_task_loss
+from busi_model.training.loss import class_weights, denominators, label_numbers, multi_task_loss
+
+STEPS_A_FIGURE = 10  # between two updates of the losses shown: each makes the host wait for the GPU
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class TrainConfig:
     size: int = 256  # side of the network's square in pixels, a multiple of 32
     start_size: float = 0.625  # share of size in the first half of the epochs; see `size_in`
     encoder: str = "lite0"  # lite0, lite1 or lite2
-    batch: int = 8  # images a step
+    batch: int = 8  # images a step, of all processes together
     extra_share: float = 1.0  # images of the second hospital for each of the first; 1: neither drowns the other
     lr: float = 1e-3  # AdamW peak, after 15 % warm-up
     encoder_lr: float = 0.3  # share of lr for the encoder, which starts from ImageNet
@@ -82,7 +85,9 @@ def load_images(cases: list[Case], preprocess: Preprocess, name: str) -> ImageSe
     """Read every case once. Raises CaseError for the first that cannot be used."""
     images = torch.zeros(len(cases), preprocess.size, preprocess.size, dtype=torch.uint8)
     masks = torch.zeros_like(images)
-    for i, case in enumerate(tqdm(cases, desc=f"reading {name}", unit="image", leave=False)):
+    for i, case in enumerate(
+        tqdm(cases, desc=f"reading {name}", unit="image", leave=False, disable=not distributed.is_first())
+    ):
         frame, mask = case.read()
         images[i] = torch.from_numpy(preprocess.square(frame.gray))
         masks[i] = torch.from_numpy(preprocess.square_mask(mask))
@@ -122,6 +127,8 @@ class Trainer:
             network.load_state_dict(start.state_dict())
         self.network = network.to(self.device, memory_format=torch.channels_last)
         self.averaged = AveragedModel(self.network, multi_avg_fn=_ema(config.ema), use_buffers=True)
+        self.parallel = distributed.parallel(self.network, self.device)
+        torch.backends.cudnn.benchmark = self.device.type == "cuda"  # few sizes, many steps: trying pays
         self.augment = Augmenter(config.size, seed=config.seed)
         self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and _native_bfloat16(self.device))
         self.n_extra = round(config.extra_share * len(train)) if self.extra else 0  # shown in an epoch
@@ -130,7 +137,13 @@ class Trainer:
             labels = torch.cat([labels, self.extra.labels])
             rates = torch.cat([rates, torch.full((len(self.extra),), self.n_extra / len(self.extra))])
         self.class_weights = class_weights(labels, rates).to(self.device)
-        self.steps = max(1, (len(train) + self.n_extra) // config.batch)
+        shown = len(train) + self.n_extra
+        self.steps = max(1, shown // config.batch)
+        if min(shown, config.batch) < distributed.count():
+            raise RunError(
+                f"{distributed.count()} processes cannot share a batch of {min(shown, config.batch)}. "
+                "Raise --batch, or start fewer with --nproc_per_node."
+            )
         self.optimizer = torch.optim.AdamW(self._parameter_groups(), fused=True)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
@@ -145,7 +158,8 @@ class Trainer:
         return Preprocess(size=config.size)
 
     def describe_device(self) -> str:
-        return f"{self.device.type}, {'bfloat16' if self.bfloat16 else 'float32'}"
+        processes = f", {distributed.count()} processes" if distributed.count() > 1 else ""
+        return f"{self.device.type}, {'bfloat16' if self.bfloat16 else 'float32'}{processes}"
 
     @property
     def averaged_network(self) -> MultiTaskUNet:
@@ -169,15 +183,21 @@ class Trainer:
         self._resume()
         total = self.config.epochs * self.steps
         with tqdm(
-            total=total, initial=len(self.history) * self.steps, desc="training", unit="step", mininterval=5.0
+            total=total,
+            initial=len(self.history) * self.steps,
+            desc="training",
+            unit="step",
+            mininterval=5.0,
+            disable=not distributed.is_first(),
         ) as progress:
             for epoch in range(len(self.history), self.config.epochs):
                 row = {"epoch": epoch + 1, **self._epoch(epoch, progress)}
-                if validation is not None and len(validation):
+                if validation is not None and len(validation) and distributed.is_first():
                     row |= validate(self.averaged_network, validation, self.preprocess, self.device, self.bfloat16)
                 self.history.append(row)
-                self._save()
-                progress.write("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
+                if distributed.is_first():
+                    self._save()
+                    progress.write("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
         return self.averaged_network
 
     def _order(self, epoch, generator):
@@ -205,23 +225,31 @@ class Trainer:
         other = getattr(self.extra, name)
         return torch.stack([own[i] if i < n else other[i - n] for i in indices.tolist()])
 
+    def _to_device(self, tensor):
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()  # only from there a copy runs beside the computation
+        return tensor.to(self.device, non_blocking=True)
+
     def _epoch(self, epoch, progress):
         # Seeded by epoch, so that a resumed run draws what an uninterrupted one would have drawn.
         generator = torch.Generator().manual_seed(self.config.seed * 100_003 + epoch)
         torch.manual_seed(self.config.seed * 100_003 + epoch)
         self.network.train()
         order, size = self._order(epoch, generator), self.config.size_in(epoch)
-        sums, augment_s, started = {}, 0.0, time.perf_counter()
+        sums, augment_s, started = 0.0, 0.0, time.perf_counter()
         for step in range(self.steps):
-            indices = order[step * self.config.batch : (step + 1) * self.config.batch]
+            batch = order[step * self.config.batch : (step + 1) * self.config.batch]
+            own = distributed.own_share(len(batch))
+            indices = batch[own]
             before = time.perf_counter()
-            images, masks = (self._gather(indices, name).to(self.device) for name in ("images", "masks"))
-            image, mask = self.augment(images, masks, generator, size)
+            images, masks = (self._to_device(self._gather(indices, name)) for name in ("images", "masks"))
+            image, mask = self.augment(images, masks, Draws(generator, len(batch), own), size)
             x = self.preprocess.normalise(image).contiguous(memory_format=torch.channels_last)
             augment_s += time.perf_counter() - before
-            label = self._gather(indices, "labels").to(self.device)
+            label = self._to_device(self._gather(indices, "labels"))
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-                output = self.network(x)
+                output = self.parallel(x)
+            means_over = denominators(mask, label, self.class_weights)
             loss, parts = multi_task_loss(
                 output,
                 mask,
@@ -230,19 +258,21 @@ class Trainer:
                 self.config.class_loss,
                 self.config.smoothing,
                 self.config.mask_loss,
+                means_over / distributed.total(means_over).clamp(min=1e-6),
             )
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            (loss * distributed.count()).backward()  # the processes' gradients are averaged, but their losses add up
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
             self.optimizer.step()
             self.schedule.step()
             self.averaged.update_parameters(self.network)
-            for name, part in parts.items():
-                sums[name] = sums.get(name, 0.0) + float(part)
-            progress.set_postfix({k: f"{v / (step + 1):.3f}" for k, v in sums.items()}, refresh=False)
+            sums = sums + distributed.total(torch.stack(list(parts.values())).double())
+            if step % STEPS_A_FIGURE == 0:
+                shown = (sums / (step + 1)).tolist()
+                progress.set_postfix({k: f"{v:.3f}" for k, v in zip(parts, shown, strict=True)}, refresh=False)
             progress.update()
+        means = {f"train_{k}": v for k, v in zip(parts, (sums / self.steps).tolist(), strict=True)}
         seconds = time.perf_counter() - started
-        means = {f"train_{name}": value / self.steps for name, value in sums.items()}
         return means | {"seconds": seconds, "augment_share": augment_s / seconds}
 
     def _run_identity(self):
@@ -265,6 +295,8 @@ class Trainer:
 
     def _resume(self):
         path = self.folder / "last.pt"
+        if not distributed.all_equal(path.is_file(), self.device):
+            raise RunError(f"Not all processes see {path}. Give --out a folder that all machines share.")
         if not path.is_file():
             return
         state = torch.load(path, map_location=self.device, weights_only=True)

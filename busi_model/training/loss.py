@@ -40,18 +40,28 @@ def multi_task_loss(
     class_share: float,
     smoothing: float,
     mask_share: float = 1.0,
+    parts_share: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """mask_share * (pixel cross-entropy + soft Dice) + class_share * weighted class cross-entropy.
 
-    mask (N, 1, S, S), label (N,). A share of 0 trains the other task alone.
+    mask (N, 1, S, S), label (N,). A share of 0 trains the other task alone. parts_share (3,): when the images are a
+    part of a batch, their share of each of `denominators`; the losses of all parts then add up to the batch's.
     """
     parts = {
         "bce": F.binary_cross_entropy_with_logits(output.mask_logits, mask),
         "dice": soft_dice_loss(output.mask_logits, mask),
         "class": F.cross_entropy(output.class_logits, label, weights, label_smoothing=smoothing),
     }
+    if parts_share is not None:
+        parts = {name: part * share for (name, part), share in zip(parts.items(), parts_share, strict=True)}
     total = mask_share * (parts["bce"] + parts["dice"]) + class_share * parts["class"]
     return total, {name: part.detach() for name, part in parts.items()}
+
+
+def denominators(mask: Tensor, label: Tensor, weights: Tensor) -> Tensor:
+    """What the parts of `multi_task_loss` are means over: images, images with a lesion, class weights -> (3,)."""
+    lesions = mask.flatten(1).sum(dim=1) > 0
+    return torch.stack([torch.ones_like(lesions).float().sum(), lesions.float().sum(), weights[label].sum()])
 
 
 def label_numbers(class_names) -> Tensor:

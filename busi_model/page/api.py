@@ -1,0 +1,99 @@
+"""The page's one public endpoint: an uploaded image goes in, figures as JSON and the mask as a PNG file come out.
+
+Its types are what clients see: `gradio_client` shows them with `view_api`, others under /gradio_api/info. All other
+endpoints of the page are private. The README has an example for Python and one for curl.
+"""
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Literal, TypedDict
+
+import gradio as gr
+
+from busi_model.clinic.view import encode_png, outlines_xy
+from busi_model.image import ImageError
+from busi_model.page import strings
+
+LOG = logging.getLogger(__name__)
+
+
+class FileKind(TypedDict):
+    _type: Literal["gradio.FileData"]
+
+
+class ServedFile(TypedDict):
+    """Gradio's way to name a file: clients upload what is given so, and download what is returned so."""
+
+    path: str  # on the server, as the upload answered; never one of the server's own files
+    meta: FileKind
+
+
+class Warned(TypedDict):
+    code: str  # such as heads_disagree
+    text: str
+
+
+class Reading(TypedDict):
+    """What the model says of one image."""
+
+    label: Literal["benign", "malignant", "normal"]
+    confidence: float  # probability of the label
+    class_probabilities: dict[str, float]  # calibrated, sum to 1
+    class_set: list[str]  # the classes that cannot be ruled out, likeliest first
+    refused: bool  # the picture cannot be judged; the rest means nothing
+    warnings: list[Warned]
+    height_px: int
+    width_px: int
+    outlines_xy: list[list[list[float]]]  # one closed polygon a lesion, its points (x, y) in the image's pixels
+    weights_sha256: str
+
+
+def build(predictor, folder) -> None:
+    """Add the endpoint `/predict` to the current gr.Blocks. folder: private, served by Gradio, emptied by it."""
+    folder = Path(folder)
+
+    def predict(image: ServedFile) -> tuple[Reading, ServedFile]:
+        """Outline, class and confidence of one breast-ultrasound image; research use only.
+
+        image: any image file that the page takes. Returns the figures, and the outlined region as a PNG of the
+        image's size, 255 inside and 0 outside.
+        """
+        try:
+            prediction = predictor(_uploaded(image, folder))
+        except ImageError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except Exception as error:  # the cause belongs in the log, not in the answer
+            LOG.exception("Reading an image for the API failed.")
+            raise gr.Error(strings.FAILED_TEXT, print_exception=False) from error
+        mask = Path(tempfile.mkdtemp(dir=folder)) / "mask.png"  # its random name is what keeps other users out
+        mask.write_bytes(encode_png(prediction.mask))
+        return _reading(prediction, predictor), {"path": str(mask), "meta": {"_type": "gradio.FileData"}}
+
+    gr.api(predict, api_name="predict", concurrency_limit=8, concurrency_id="read")
+
+
+def _uploaded(image, folder) -> Path:
+    """The path of an upload. Raises ImageError for anything else, which would be a file of the server or an address."""
+    path = image.get("path") if isinstance(image, dict) else None
+    if isinstance(path, str) and "\0" not in path:
+        place = Path(path).resolve()
+        if place.is_file() and place.is_relative_to(folder.resolve()):
+            return place
+    raise ImageError("No uploaded image was named. Upload the file first, then name the path that the upload answered.")
+
+
+def _reading(prediction, predictor) -> Reading:
+    height, width = prediction.frame.gray.shape
+    return {
+        "label": prediction.label,
+        "confidence": prediction.confidence,
+        "class_probabilities": prediction.class_probabilities,
+        "class_set": list(prediction.class_set),
+        "refused": prediction.refused,
+        "warnings": [{"code": warning.code, "text": warning.text} for warning in prediction.warnings],
+        "height_px": height,
+        "width_px": width,
+        "outlines_xy": [outline.tolist() for outline in outlines_xy(prediction.mask)],
+        "weights_sha256": predictor.checkpoint.weights_sha256,
+    }

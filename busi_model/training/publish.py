@@ -1,0 +1,173 @@
+"""A weights folder becomes a model on the Hugging Face Hub, and this program with it becomes a Space.
+
+Nothing but the files named here leaves the machine. A repository that does not exist yet is made private; who opens it
+does so on its page.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from huggingface_hub import HfApi, get_token
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, OfflineModeIsEnabled
+from huggingface_hub.repocard import metadata_load, metadata_save
+
+from busi_model import checkpoint
+
+CARD_NAME = "README.md"
+MODEL_FILES = (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME, checkpoint.GATE_NAME, CARD_NAME)
+# What a Space runs; training and its manifest are not among it.
+SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", CARD_NAME, "busi_model/**/*.py", "busi_model/**/*.js", "busi_model/**/*.css")
+NOT_ON_A_SPACE = "busi_model/training/"
+MAX_FILE_BYTES = 10_000_000  # larger ones the Hub refuses outside LFS
+MAX_DESCRIPTION = 60  # characters, the Hub's own limit
+
+
+class PublishError(RuntimeError):
+    """What cannot be published: what was found, what was expected, what to do."""
+
+
+def push_model(weights, repository: str) -> str:
+    """Push config.json, model.safetensors and the model card; returns the page's address.
+
+    weights: folder, or another repository. Raises CheckpointError and PublishError.
+    """
+    folder = checkpoint.locate(weights)
+    checkpoint.load(folder)  # what cannot be used must not be published
+    if not (folder / CARD_NAME).is_file():
+        raise PublishError(
+            f"The weights folder has no model card {CARD_NAME}. Write it with `python -m busi_model card`."
+        )
+    return _push(folder, MODEL_FILES, repository, "model")
+
+
+def push_space(program, weights, repository: str, models: list[str]) -> str:
+    """Push the page as a Space; returns its address.
+
+    program: folder with app.py. weights: what the Space shall ship, folder or repository. models: repositories to name
+    in the Space's README besides those that it names already. Raises CheckpointError and PublishError.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        stage_space(program, weights, Path(folder), models)
+        return _push(Path(folder), ("**",), repository, "space")
+
+
+def stage_space(program, weights, folder: Path, models: list[str]) -> None:
+    """Copy into an empty folder what belongs on a Space, with a checked README."""
+    program, weights = Path(program), checkpoint.locate(weights)
+    checkpoint.load(weights)
+    for pattern in SPACE_FILES:
+        found = [p for p in program.glob(pattern) if not p.relative_to(program).as_posix().startswith(NOT_ON_A_SPACE)]
+        if not found:
+            raise PublishError(f"There is no {pattern} beside busi_model/. Run this in a checkout of the repository.")
+        for path in found:
+            _copy(path, folder / path.relative_to(program))
+    for path in weights.iterdir():
+        if path.name in MODEL_FILES or path.suffix == ".png":  # the card's plots
+            _copy(path, folder / "weights" / path.name)
+    large = [p for p in folder.rglob("*") if p.is_file() and p.stat().st_size > MAX_FILE_BYTES]
+    if large:
+        names = ", ".join(f"{p.relative_to(folder)} ({p.stat().st_size / 1e6:.1f} MB)" for p in large)
+        raise PublishError(f"Too large for a Space, where a file may have {MAX_FILE_BYTES / 1e6:.0f} MB: {names}.")
+    readme = folder / CARD_NAME
+    facts = metadata_load(readme) or {}
+    if models:
+        facts["models"] = list(dict.fromkeys([*facts.get("models", []), *models]))
+        metadata_save(readme, facts)
+    problems = front_matter_problems(facts, folder)
+    if problems:
+        raise PublishError(f"The block at the top of {CARD_NAME} does not describe a Space: {'; '.join(problems)}.")
+
+
+def front_matter_problems(facts: dict, folder: Path) -> list[str]:
+    """The block at the top of a Space's README -> what is wrong with it, in words.
+
+    Rules: huggingface.co/docs/hub/spaces-config-reference. folder: where the app file lies.
+    """
+    gradio = version("gradio")
+    app = facts.get("app_file")
+    description = facts.get("short_description")
+    expected = {
+        "title": (_is_text, "a text"),
+        "sdk": (lambda v: v == "gradio", "gradio"),
+        "sdk_version": (lambda v: v == gradio, f"{gradio}, the version installed here and tried"),
+        "python_version": (_is_python, 'a text such as "3.11", in quotes (3.10 without quotes is the number 3.1)'),
+        "app_file": (lambda v: _is_text(v) and (folder / v).is_file(), f"a file of the Space, but {app} is none"),
+        "license": (_is_text, "a licence's identifier, such as apache-2.0"),
+        "tags": (_is_list, "a list of words"),
+        "models": (
+            lambda v: _is_list(v) and all(name.count("/") == 1 for name in v),
+            "a list of owner/name; --hub owner/name adds the weights' own",
+        ),
+        "short_description": (
+            lambda v: _is_text(v) and len(v) <= MAX_DESCRIPTION,
+            f"a text of at most {MAX_DESCRIPTION} characters, but has {len(str(description or ''))}",
+        ),
+    }
+    return [
+        f"{name} is {facts.get(name)!r} and must be {words}"
+        for name, (is_right, words) in expected.items()
+        if not is_right(facts.get(name))
+    ]
+
+
+def _is_text(value):
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_list(value):
+    return isinstance(value, list) and bool(value) and all(map(_is_text, value))
+
+
+def _is_python(value):
+    parts = value.split(".") if isinstance(value, str) else ()
+    return len(parts) >= 2 and all(p.isdigit() for p in parts) and tuple(map(int, parts[:2])) >= (3, 11)
+
+
+def _copy(path, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, target)
+
+
+def _push(folder, patterns, repository, kind):
+    if not get_token():
+        raise PublishError(
+            "No Hugging Face token was found. Log in with `hf auth login`, or set HF_TOKEN to one that may write."
+        )
+    api = HfApi()
+    with _hub_errors(repository):
+        sdk = {"space_sdk": "gradio"} if kind == "space" else {}
+        address = api.create_repo(repository, repo_type=kind, private=True, exist_ok=True, **sdk)
+        api.upload_folder(
+            repo_id=repository,
+            repo_type=kind,
+            folder_path=folder,
+            allow_patterns=list(patterns),
+            commit_message=f"Push by busi_model: {kind}",
+        )
+    return str(address)
+
+
+@contextmanager
+def _hub_errors(repository) -> Iterator[None]:
+    try:
+        yield
+    except HFValidationError as error:
+        raise PublishError(f"{repository!r} is no repository name; owner/name is expected.") from error
+    except OfflineModeIsEnabled as error:
+        raise PublishError("HF_HUB_OFFLINE is set, so nothing can be pushed. Unset it and run this again.") from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        remedy = "Try again later."
+        if status in (401, 403):
+            owner = repository.split("/")[0]
+            remedy = f"Use a token that may write for {owner}, from huggingface.co/settings/tokens."
+        raise PublishError(f"The Hugging Face Hub refused {repository!r} with status {status}. {remedy}") from error
+    except (HTTPError, OSError, RuntimeError, ValueError) as error:
+        raise PublishError(
+            f"The push to {repository!r} broke off ({type(error).__name__}). Run the same again: a commit is made "
+            "whole or not at all."
+        ) from error

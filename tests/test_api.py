@@ -1,0 +1,247 @@
+"""The page as a Hugging Face Space runs it, called as scripts call it.
+
+One server for all tests: a copy of the repository's own files, in a folder that cannot be written to, run by a user who
+is not root, on two cores, with SPACE_ID and without a token.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from busi_model.network import CLASS_NAMES
+from busi_model.phantom import draw_phantom
+from busi_model.predict import Predictor
+from tests.conftest import ROOT
+from tests.examples import example
+
+PATIENCE_S = 180
+NOBODY = 65534
+ADDRESS = "http://127.0.0.1:7860"  # in the examples
+
+
+def as_somebody() -> list[str]:
+    """Words before a command that make its user one without rights; none when we are such a user already.
+
+    Reading stays allowed everywhere: the interpreter may lie in root's own folder. Writing does not.
+    """
+    if os.geteuid() != 0:
+        return []
+    ids = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    caps = [f"--{kind}-caps=-all,+dac_read_search" for kind in ("inh", "ambient")]
+    words = ["setpriv", *ids, *caps]
+    if shutil.which("setpriv") is None or subprocess.run([*words, sys.executable, "-c", ""], check=False).returncode:
+        pytest.skip("root cannot become another user here: setpriv from util-linux is needed")
+    return words
+
+
+def on_two_cores() -> list[str]:
+    cores = sorted(os.sched_getaffinity(0))[:2] if shutil.which("taskset") else []
+    return ["taskset", "-c", ",".join(map(str, cores))] if cores else []
+
+
+def copy_checkout(folder: Path) -> None:
+    """The files that git knows, as a Space gets them; nothing of them can be written to afterwards."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    for name in listed.decode().split("\0")[:-1]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory):
+    """Address of the running Space; at the end its log holds no traceback and no file name."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no git checkout, so its own files are not known")
+    place = tmp_path_factory.mktemp("space")
+    code, home, log = place / "code", place / "home", place / "log.txt"
+    home.mkdir()
+    copy_checkout(code)
+    somebody = as_somebody()
+    if somebody:
+        os.chown(home, NOBODY, NOBODY)
+    probe = subprocess.run([*somebody, "touch", str(code / "written")], capture_output=True)
+    assert probe.returncode != 0, "the code folder can be written to, so this would test nothing"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "SPACE_ID": "owner/name"}
+    environment |= {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    with log.open("w") as sink:
+        server = subprocess.Popen(
+            [*on_two_cores(), *somebody, sys.executable, "app.py"],
+            cwd=code,
+            env=environment,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_served(address, server, log)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(PATIENCE_S)
+        for path in [code, *code.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)  # so that the folder can be deleted
+    printed = log.read_text()
+    assert "Traceback" not in printed and "scan" not in printed, printed
+    assert not list(home.glob("busi-*")), "images were left behind"
+
+
+def _wait_until_served(address, server, log):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            pytest.fail(f"app.py ended with code {server.returncode}:\n{log.read_text()}")
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.1)  # the port is not open yet
+    pytest.fail(f"app.py served no page within {PATIENCE_S} s:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def client(space, tmp_path_factory):
+    client = Client(space, verbose=False, download_files=tmp_path_factory.mktemp("answers"))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def scan(tmp_path, monkeypatch):
+    """A folder of its own with scan.png; its gray levels."""
+    monkeypatch.chdir(tmp_path)
+    gray = draw_phantom("malignant", 3, 200, 260)[0]
+    Image.fromarray(gray).save("scan.png")
+    return gray
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return Predictor.load(ROOT / "weights", "cpu")
+
+
+def _mask(path):
+    with Image.open(path) as image:
+        assert image.mode == "L" and image.format == "PNG"
+        return np.asarray(image)
+
+
+def _is_answer(reading, mask_path, gray, predictor):
+    expected = predictor(gray)
+    assert reading["label"] == expected.label
+    assert reading["class_probabilities"] == pytest.approx(expected.class_probabilities, abs=1e-4)
+    assert reading["confidence"] == max(reading["class_probabilities"].values())
+    assert [w["code"] for w in reading["warnings"]] == [w.code for w in expected.warnings]
+    assert (reading["height_px"], reading["width_px"]) == gray.shape
+    assert reading["weights_sha256"] == predictor.checkpoint.weights_sha256
+    mask = _mask(mask_path)
+    assert set(np.unique(mask)) <= {0, 255}
+    assert np.mean((mask > 0) != expected.mask) < 1e-3  # threads may round otherwise at the rim
+    assert bool(reading["outlines_xy"]) == expected.mask.any()
+    for outline in reading["outlines_xy"]:
+        assert outline[0] == outline[-1] and all(
+            -1 <= x <= gray.shape[1] and -1 <= y <= gray.shape[0] for x, y in outline
+        )
+
+
+def test_the_python_example(space, scan, predictor, capsys):
+    found = {}
+    exec(example("python", "gradio_client").replace(ADDRESS, space), found)
+    found["client"].close()
+    _is_answer(found["reading"], found["mask"], scan, predictor)
+    assert found["reading"]["label"] in capsys.readouterr().out
+
+
+def test_the_curl_example(space, scan, predictor):
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    script = example("bash", "call/predict").replace(ADDRESS, space)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=PATIENCE_S
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    reading, _ = _answer(Path("answer.txt").read_text())
+    _is_answer(reading, "mask.png", scan, predictor)
+
+
+def test_the_only_public_endpoint_says_its_types(space, client):
+    with urllib.request.urlopen(f"{space}/gradio_api/info") as response:
+        info = json.load(response)
+    assert list(info["named_endpoints"]) == ["/predict"] and not info["unnamed_endpoints"]
+    endpoint = info["named_endpoints"]["/predict"]
+    assert "research use only" in endpoint["description"]
+    assert [p["parameter_name"] for p in endpoint["parameters"]] == ["image"]
+    reading, mask = (r["type"]["properties"] for r in endpoint["returns"])
+    assert reading["label"] == {"enum": list(CLASS_NAMES)}
+    assert reading["class_probabilities"] == {"type": "object", "additionalProperties": {"type": "number"}}
+    assert mask["meta"]["properties"]["_type"] == {"const": "gradio.FileData"}
+
+
+def test_the_pages_own_endpoints_are_private(client):
+    for name in ("/read", "/clear", "/_read_example"):
+        with pytest.raises(ValueError, match="Cannot find a function"):
+            client.predict(api_name=name)
+
+
+def test_what_is_no_image_gets_a_sentence(client, tmp_path):
+    path = tmp_path / "scan.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n nothing that an image could be made of")
+    with pytest.raises(AppError) as refused:
+        client.predict(image=handle_file(path), api_name="/predict")
+    assert "busi-" not in str(refused.value) and "Traceback" not in str(refused.value)
+    assert str(refused.value).endswith(".")
+
+
+def _call(space, payload):
+    body = json.dumps({"data": [payload]}).encode()
+    kind = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{space}/gradio_api/call/predict", body, kind)
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+        event = json.load(response)["event_id"]
+    with urllib.request.urlopen(f"{space}/gradio_api/call/predict/{event}", timeout=PATIENCE_S) as response:
+        return response.read().decode()
+
+
+def _answer(events):
+    assert "event: complete" in events, events
+    return json.loads(events[events.index("data: ") + 6 :].splitlines()[0])
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}},
+        {"path": "app.py", "meta": {"_type": "gradio.FileData"}},
+        {"path": "http://127.0.0.1:9/scan.png", "url": "http://127.0.0.1:9/", "meta": {"_type": "gradio.FileData"}},
+        {"path": "\0", "meta": {"_type": "gradio.FileData"}},
+        {"path": None},
+        "/etc/passwd",
+        None,
+    ],
+    ids=["system file", "own file", "address", "nul", "no path", "text", "nothing"],
+)
+def test_only_uploads_are_read(space, payload):
+    events = _call(space, payload)
+    assert "event: error" in events and "No uploaded image was named. Upload the file first" in events
+    assert "root:" not in events
+
+
+def test_the_server_goes_on_after_all_that(client, scan, predictor):
+    reading, mask = client.predict(image=handle_file("scan.png"), api_name="/predict")
+    _is_answer(reading, mask, scan, predictor)
