@@ -134,7 +134,7 @@ def hold_out(arguments, config, cases, fold: int, folder: Path):
     point = calibrate.with_rates(point, pd.concat(tables, ignore_index=True))
     store_operating_point(folder, point)
     digest = checkpoint.load(folder / "weights").weights_sha256
-    report(tables, marked, folder, f"fold {fold}, held out", digest, recipe(config, arguments))
+    report(tables, marked, folder, "held out", digest, recipe(config, arguments))
 
 
 def cross_validate(arguments, config, cases, folder: Path):
@@ -158,7 +158,7 @@ def cross_validate(arguments, config, cases, folder: Path):
     everything = [p for those in predictions for p in those]
     point = calibrate.fit_operating_point(everything, f"{len(pooled)} scored out-of-fold images ({counts})")
     write_operating_point(calibrate.with_rates(point, pooled), folder)
-    report(tables, marked, folder, "five folds, out of fold", "five networks", recipe(config, arguments))
+    report(tables, marked, folder, "out of fold", "five networks", recipe(config, arguments))
 
 
 def predict(folder: Path, held_out, device) -> list[calibrate.HeldOut]:
@@ -189,8 +189,10 @@ def report(tables, marked, folder: Path, what: str, weights: str, recipe: dict):
     """Write and print one report a hospital: RUN/evaluation for the first, RUN/evaluation-SOURCE for others."""
     for number, (table, with_marks) in enumerate(zip(tables, marked, strict=True)):
         source = table["source"].iloc[0]
+        folds = table["fold"].unique()
+        which = f" fold {folds[0]}" if len(folds) == 1 else f", {len(folds)} folds"
         place = folder / ("evaluation" if number == 0 else f"evaluation-{source}")
-        write_report(table, place, f"{source}, {what}", weights, recipe, marked=with_marks)
+        write_report(table, place, f"{source}{which}, {what}", weights, recipe, marked=with_marks)
         print((place / "report.md").read_text(encoding="utf-8"))
 
 

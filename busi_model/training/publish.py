@@ -20,7 +20,15 @@ from busi_model import checkpoint
 CARD_NAME = "README.md"
 MODEL_FILES = (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME, checkpoint.GATE_NAME, CARD_NAME)
 # What a Space runs; training and its manifest are not among it.
-SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", CARD_NAME, "busi_model/**/*.py", "busi_model/**/*.js", "busi_model/**/*.css")
+SPACE_FILES = (
+    "app.py",
+    "requirements.txt",
+    "LICENSE",
+    CARD_NAME,
+    "busi_model/**/*.py",
+    "busi_model/**/*.js",
+    "busi_model/**/*.css",
+)
 NOT_ON_A_SPACE = "busi_model/training/"
 MAX_FILE_BYTES = 10_000_000  # larger ones the Hub refuses outside LFS
 MAX_DESCRIPTION = 60  # characters, the Hub's own limit
