@@ -52,8 +52,8 @@ def as_text(report: Report) -> str:
 def as_json(prediction: Prediction, lesions: list[Lesion], model: dict, reading: dict) -> str:
     """Everything a program needs, as JSON with a final newline.
 
-    model: version and sha256 of the weights. reading: what the reader chose, such as the operating point. `pixels_sha256`
-    is of the gray frame's bytes, row by row, and ties the record to exactly these pixels. Lengths as in `Lesion`.
+    model: version and sha256 of the weights. reading: what the reader chose, such as the operating point. Lengths are
+    as in `Lesion`. `pixels_sha256` is of the gray frame's bytes, row by row, and ties the record to these very pixels.
     """
     frame = prediction.frame
     content = {

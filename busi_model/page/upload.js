@@ -1,13 +1,14 @@
-// Enters: a file pasted anywhere, or dropped beside the upload field. Leaves: the same file in the upload field, as if
+// Enters: files pasted anywhere, or dropped beside the upload field. Leaves: the same files in the upload field, as if
 // chosen there; the server sees one way in. Without this a file dropped beside the field replaces the page.
 (() => {
   const hand = (event, files) => {
     const input = document.querySelector("#upload input[type=file]");
-    if (!files || !files.length || !input) return;
+    if (!files || !files.length) return;
     event.preventDefault();
-    const one = new DataTransfer();
-    one.items.add(files[0]);
-    input.files = one.files;
+    if (!input || !input.closest("#upload").offsetParent) return; // another tab of the page is open
+    const all = new DataTransfer();
+    for (const file of files) all.items.add(file);
+    input.files = all.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
   const inField = (event) => event.target.closest && event.target.closest("#upload");
