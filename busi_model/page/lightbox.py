@@ -34,7 +34,7 @@ THUMBNAIL_PX = 96
 class Case:
     """One opened image. Changed only by `Lightbox`, under the case's own lock."""
 
-    path: str | None  # of the upload, until it is read
+    source: object  # what `read_image` takes, until it is read
     folder: Path
     synthetic: bool = False
     case_id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
@@ -47,6 +47,8 @@ class Case:
     spacing_mm: tuple[float, float] | None = None  # (row, column); the file's, or what the user marked
     marked: bool = False  # the spacing is the user's mark
     insisted: bool = False  # the user wants the result although the image was refused
+    explained: bool = False  # the user asked for the explanation
+    forgotten: bool = False  # nothing may be written any more
     used_at: float = field(default_factory=time.monotonic)
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
@@ -69,11 +71,12 @@ class Lightbox:
         self.predictor, self.folder, self.kept_bytes, self.clock = predictor, Path(folder), kept_bytes, clock
         self._cases: dict[str, Case] = {}
         self._lock = threading.Lock()
+        self._files = threading.Lock()
 
-    def add(self, path, synthetic: bool = False) -> Case:
-        """Take an image in; it is read later, by `open`."""
+    def add(self, source, synthetic: bool = False) -> Case:
+        """Take an image in, a path or an array; it is read later, by `open`."""
         case_id = secrets.token_urlsafe(16)
-        case = Case(str(path), self.folder / f"case-{case_id}", synthetic, case_id, used_at=self.clock())
+        case = Case(source, self.folder / f"case-{case_id}", synthetic, case_id, used_at=self.clock())
         with self._lock:
             self._cases[case_id] = case
         self._tidy(keep=case_id)
@@ -91,12 +94,12 @@ class Lightbox:
         with case.lock:
             if case.frame is None and case.error is None:
                 try:
-                    case.frame = read_image(case.path)
+                    case.frame = read_image(case.source)
                     case.spacing_mm = case.frame.spacing_mm
                     case.thumbnail_png = encode_png(thumbnail(case.frame.gray, THUMBNAIL_PX))
                 except ImageError as error:
                     case.error = str(error)
-                case.path = None
+                case.source = None
         self._tidy(keep=case.case_id)
         return case
 
@@ -137,14 +140,17 @@ class Lightbox:
         def draw():
             return encode_png(draw_heat(self._explainer(case.frame.gray, label)))
 
-        return self._written(case, f"busi-explanation-{label}.png", draw)
+        path = self._written(case, f"busi-explanation-{label}.png", draw)
+        case.explained = True
+        return path
 
     def write(self, case: Case, name: str, content: bytes) -> str:
         """Put a file into the case's own folder, in place of one that lies there; returns its path."""
         path = case.folder / name
-        with case.lock:
-            case.folder.mkdir(mode=0o700, exist_ok=True)
-            path.write_bytes(content)
+        with self._files:
+            if not case.forgotten:
+                case.folder.mkdir(mode=0o700, exist_ok=True)
+                path.write_bytes(content)
         return str(path)
 
     def forget(self, case_ids) -> None:
@@ -152,7 +158,9 @@ class Lightbox:
         with self._lock:
             gone = [self._cases.pop(case_id) for case_id in list(case_ids) if case_id in self._cases]
         for case in gone:
-            shutil.rmtree(case.folder, ignore_errors=True)
+            with self._files:
+                case.forgotten = True
+                shutil.rmtree(case.folder, ignore_errors=True)
 
     def _written(self, case, name, draw):
         """As `write`, but drawn only when it is not there yet (Gradio empties the folder now and then)."""

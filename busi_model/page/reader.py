@@ -4,6 +4,7 @@ Every step of a reading sets every output, so that a picture and the result of a
 side; and a step that was overtaken by a newer image is not shown at all.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ from busi_model.page.measurements import measurements_html
 from busi_model.page.takeaway import Takeaway
 from busi_model.page.viewer import empty_data, viewer_data
 from busi_model.page.worklist import worklist_data
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -49,7 +52,7 @@ class Step:
             self.words,
             self.measures,
             gr.Button(visible=self.insistable),
-            gr.Group(visible=self.text is not None),
+            gr.Column(visible=self.text is not None),
             self.text or "",
             gr.Button(visible=bool(self.worklist["items"])),
         ]
@@ -64,9 +67,9 @@ class Reader:
     def __init__(self, lightbox: Lightbox, point: OperatingPoint, takeaway: Takeaway):
         self.lightbox, self.point, self.takeaway = lightbox, point, takeaway
 
-    def read(self, paths, visit: Visit, threshold_name, synthetic: bool = False) -> Iterator[list]:
-        """Paths of new images -> the panel's outputs, step by step; the first of them is shown."""
-        cases = [self.lightbox.add(path, synthetic) for path in paths]
+    def read(self, sources, visit: Visit, threshold_name, synthetic: bool = False) -> Iterator[list]:
+        """New images, as `read_image` takes them -> the panel's outputs, step by step; the first of them is shown."""
+        cases = [self.lightbox.add(source, synthetic) for source in sources]
         visit.case_ids += [case.case_id for case in cases]
         yield from self._turn(cases[0], visit, threshold_name)
 
@@ -107,10 +110,13 @@ class Reader:
         case, turn = self._own(visit, _sent(event).get("case")), visit.turn
         if case is None or case.prediction is None or case.withheld:
             return gr.skip()
-        heat = self.lightbox.explanation(case)
-        if visit.turn != turn:
-            return gr.skip()
-        return viewer_data(case, turn, self.lightbox.picture(case), heat)
+        note = ""
+        try:
+            self.lightbox.explanation(case)
+        except Exception:
+            LOG.exception("Explaining an image failed.")
+            note = strings.EXPLANATION_FAILED
+        return gr.skip() if visit.turn != turn else self._viewer(case, visit, note)
 
     def ahead(self, visit: Visit) -> Iterator[dict]:
         """Analyse the images that wait, one after the other, and say so in the worklist."""
@@ -172,7 +178,7 @@ class Reader:
         message = self._message(case)
         if message is not None:
             return Step(result.message_html(*message), empty_data(visit.turn), worklist)
-        viewer = viewer_data(case, visit.turn, self.lightbox.picture(case), note=note)
+        viewer = self._viewer(case, visit, note)
         if case.prediction is None:
             return Step(result.busy_html(strings.ANALYSING), viewer, worklist)
         if case.withheld:
@@ -182,6 +188,10 @@ class Reader:
         words = result.result_html(case.prediction, self.point, threshold, len(case.lesions), case.synthetic)
         measures = measurements_html(case.lesions, case.spacing_mm, case.marked, self.point)
         return Step(words, viewer, worklist, measures, self.takeaway.text(case, threshold))
+
+    def _viewer(self, case, visit, note):
+        heat = self.lightbox.explanation(case) if case.explained else None
+        return viewer_data(case, visit.turn, self.lightbox.picture(case), heat, note)
 
     def _message(self, case):
         """Heading and text in place of picture and result, where there are none."""

@@ -6,6 +6,7 @@ to trust (texts of warnings, errors, weights) is escaped. Every state begins wit
 """
 
 import html
+import re
 
 from busi_model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.page import strings
@@ -38,7 +39,8 @@ def result_html(
     prediction: Prediction, point: OperatingPoint, threshold: Threshold | None, n_lesions: int, synthetic: bool
 ) -> str:
     """threshold: the operating point in use. synthetic: the picture is one of our phantoms, and the words say so."""
-    parts = [f"<h2>{headline(prediction)}</h2>"]
+    # A line must not end between a figure and its per-cent sign.
+    parts = ["<h2>" + re.sub(r"(\S+ %)", r"<span>\1</span>", headline(prediction)) + "</h2>"]
     if prediction.refused:
         parts.append(f'<p class="synthetic">{strings.ANYWAY_NOTE}</p>')
     if synthetic:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import gradio as gr
 
-from busi_model.clinic.view import encode_png
+from busi_model.clinic.view import encode_png, thumbnail
 from busi_model.page import strings
-from busi_model.page.lightbox import Lightbox
+from busi_model.page.lightbox import THUMBNAIL_PX, Lightbox
 from busi_model.page.reader import Reader, Visit
 from busi_model.page.result import waiting_html
 from busi_model.page.takeaway import Takeaway
@@ -28,17 +28,14 @@ def build(predictor, folder) -> None:
     lightbox = Lightbox(predictor, folder)
     point = predictor.operating_point
     reader = Reader(lightbox, point, Takeaway(point, model_version(predictor), predictor.checkpoint.weights_sha256))
-    visit = gr.State(Visit(), time_to_live=None, delete_callback=lambda gone: lightbox.forget(gone.case_ids))
+    visit = gr.State(Visit(), delete_callback=lambda gone: lightbox.forget(gone.case_ids))
     with gr.Row(elem_id="reading-panel"):
         with gr.Column(scale=2, min_width=210, elem_id="open-images"):
             upload = gr.File(label=strings.UPLOAD_LABEL, file_count="multiple", height=84, elem_id="upload")
             worklist = worklist_component("worklist")
             _html(f"<p>{strings.EXAMPLES_HEADING}</p>", elem_classes="quiet")
             with gr.Row(elem_id="examples"):
-                examples = [
-                    (gr.Button(strings.EXAMPLE_BUTTONS[name], icon=path, size="sm", min_width=90), path)
-                    for name, path in draw_examples(folder).items()
-                ]
+                examples = [_example_button(name, folder) for name in strings.EXAMPLE_BUTTONS]
             clear = gr.Button(strings.CLEAR, visible=False, size="sm", elem_id="clear")
         with gr.Column(scale=8, min_width=330):
             viewer = viewer_component("viewer", empty_data())
@@ -53,7 +50,7 @@ def build(predictor, folder) -> None:
                 visible=len(point.thresholds) > 1,
                 elem_id="threshold",
             )
-            with gr.Group(visible=False, elem_id="take") as take:
+            with gr.Column(visible=False, elem_id="take") as take:
                 _html(f"<h3>{strings.TAKE_HEADING}</h3>")
                 with gr.Row():
                     takes = {
@@ -61,7 +58,7 @@ def build(predictor, folder) -> None:
                         for kind, words in strings.TAKE_BUTTONS.items()
                     }
                 text = gr.Textbox(
-                    label=strings.TAKE_TEXT, lines=4, max_lines=12, buttons=["copy"], interactive=False, elem_id="text"
+                    label=strings.TAKE_TEXT, lines=4, max_lines=6, buttons=["copy"], interactive=False, elem_id="text"
                 )
             _html(f"<p>{strings.PRIVACY}</p>", elem_classes="quiet")
     script = (Path(__file__).parent / "download.js").read_text(encoding="utf-8")
@@ -73,8 +70,8 @@ def build(predictor, folder) -> None:
     how = {**quiet, "outputs": outputs, "concurrency_limit": 8, "concurrency_id": "read"}
     behind = {**quiet, "outputs": [worklist], "concurrency_limit": 2, "concurrency_id": "ahead"}
     upload.upload(reader.read, [upload, visit, threshold], **how).then(reader.ahead, [visit], **behind)
-    for button, path in examples:
-        button.click(partial(_read_example, reader, path), [visit, threshold], **how)
+    for button, gray in examples:
+        button.click(partial(_read_example, reader, gray), [visit, threshold], **how)
     worklist.pick(reader.pick, [visit, threshold], **how)
     insist.click(reader.insist, [visit, threshold], **how)
     threshold.input(reader.refresh, [visit, threshold], **how)
@@ -94,17 +91,13 @@ def _html(value, **arguments):
     return gr.HTML(value, apply_default_css=False, js_on_load=None, **arguments)
 
 
-def _read_example(reader, path, visit, threshold_name):
-    yield from reader.read([path], visit, threshold_name, synthetic=True)
+def _read_example(reader, gray, visit, threshold_name):
+    yield from reader.read([gray], visit, threshold_name, synthetic=True)
 
 
-def draw_examples(folder) -> dict[str, str]:
-    """Class name -> path of a synthetic picture, drawn into a folder of its own within `folder`."""
-    place = Path(tempfile.mkdtemp(dir=folder))
-    paths = {}
-    for name in strings.EXAMPLE_BUTTONS:
-        gray, _ = draw_phantom(name, EXAMPLE_SEED)
-        path = place / f"synthetic-{name}.png"
-        path.write_bytes(encode_png(gray))
-        paths[name] = str(path)
-    return paths
+def _example_button(class_name, folder):
+    """A button with a small picture of the synthetic image, and the image."""
+    gray, _ = draw_phantom(class_name, EXAMPLE_SEED)
+    icon = Path(tempfile.mkdtemp(dir=folder)) / f"synthetic-{class_name}.png"
+    icon.write_bytes(encode_png(thumbnail(gray, THUMBNAIL_PX)))
+    return gr.Button(strings.EXAMPLE_BUTTONS[class_name], icon=str(icon), size="sm", min_width=160), gray

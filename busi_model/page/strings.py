@@ -140,7 +140,7 @@ VIEWER_HELP = (
     "Brightness mode, or drag with the right button: up and down changes brightness, left and right contrast.",
     "P and N: previous and next image. The keys work while no text field has the focus; Keys turns them off.",
     "Set scale: click both ends of a known length on the depth scale, or move the picture with the arrow keys "
-    "under the cross and press Enter.",
+    "under the cross and press Enter. Escape stops.",
 )
 VIEWER_ORIGINAL, VIEWER_OVERLAY = "Original", "With outline"
 VIEWER_ZOOM = "{zoom} %"
@@ -148,12 +148,13 @@ VIEWER_WINDOW = "Brightness {level}, contrast {width}"
 VIEWER_PLACE_FIRST = "Set scale: mark one end of a known length on the depth scale."
 VIEWER_PLACE_SECOND = "Now mark the other end."
 VIEWER_LENGTH = "Length between the marks in millimetres"
-VIEWER_APPLY, VIEWER_CANCEL, VIEWER_FORGET_SCALE = "Apply", "Cancel", "Remove scale"
+VIEWER_APPLY, VIEWER_FORGET_SCALE = "Apply", "Remove scale"
 VIEWER_EXPLAINING = "Computing the explanation…"
 EXPLANATION_NOTE = (
     "Orange: where the network found most that speaks for “{name}” (Grad-CAM, coarse). "
     "It is neither the border of a lesion nor a proof."
 )
+EXPLANATION_FAILED = "The explanation could not be computed."
 MARGIN_NOTE = "Dashed band: where the contour could reasonably lie."
 MARGIN_COVERAGE = "It held {rate} of the reference contours."
 MARGIN_NONE = "No margin band was measured for these weights."

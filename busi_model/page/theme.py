@@ -52,11 +52,9 @@ footer { display: none !important; }
   margin-left: .6em; font-size: 1.05rem; font-weight: 400; color: var(--body-text-color-subdued);
 }
 
-/* Gradio stacks the three words of its drop field; in one line they fit below the label. */
-#upload .upload-container .wrap {
-  flex-direction: row; gap: .5em; min-height: 0; padding-top: 26px; font-size: 1.05rem; line-height: 1.3;
-}
-#upload .upload-container .icon-wrap { width: 22px; margin: 0; }
+/* The label says it already; Gradio's own three words do not fit beside the worklist. */
+#upload .upload-container .wrap { min-height: 0; padding-top: 26px; font-size: 0; }
+#upload .upload-container .icon-wrap { width: 24px; margin: 0; }
 #upload .upload-container { border: 2px dashed var(--body-text-color-subdued); border-radius: 8px; }
 
 /* Hidden by Gradio for the eye only: a screen reader would read out "queue: 1/1". */
@@ -70,6 +68,7 @@ footer { display: none !important; }
   background: var(--block-background-fill); font-size: 1.05rem; line-height: 1.4;
 }
 .result h2 { margin: 0 0 6px; font-size: 1.75rem; font-weight: 700; line-height: 1.2; }
+.result h2 span { white-space: nowrap; }
 .result h3 { margin: 16px 0 4px; font-size: 1.05rem; font-weight: 700; }
 .result p { margin: 0 0 6px; }
 .result .synthetic { padding: 4px 10px; border: 1px dashed currentColor; border-radius: 6px; }

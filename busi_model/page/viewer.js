@@ -85,6 +85,7 @@ function place() {
     view = { x: data.width / 2 - 0.5, y: data.height / 2 - 0.5, fitted: true,
       zoom: Math.min(w / data.width, h / data.height) };
   }
+  root.classList.toggle("zoomed", !view.fitted);
   const box = [view.x - w / 2 / view.zoom, view.y - h / 2 / view.zoom, w / view.zoom, h / view.zoom].join(" ");
   const slope = 255 / gray.width;
   for (const svg of svgs) {
@@ -122,7 +123,7 @@ function refresh() {
   let text = data.note || "";
   if (mode === "scale") text = marks.length < 2 ? words(marks.length ? "second" : "first") : "";
   else if (mode === "window") text = words("window", { level: Math.round(gray.level), width: Math.round(gray.width) });
-  else if (on.explain) text = data.heat ? data.heat_note : words("explaining");
+  else if (on.explain) text = data.heat ? data.heat_note : data.note || words("explaining");
   else if (on.margin) text = words(data.band.length ? "margin" : "nomargin");
   if (note.textContent !== text) note.textContent = text;
   place();
@@ -249,12 +250,12 @@ form.addEventListener("submit", (event) => {
 forget.addEventListener("click", () => trigger("mark", { case: data.case }));
 
 document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && mode) [marks, mode] = [[], null], refresh();
   const typing = event.target.closest?.("input, textarea, select, [contenteditable=true]");
   if (typing || event.ctrlKey || event.metaKey || event.altKey || !on.keys || !root.offsetParent) return;
   const button = root.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (button) act(button.dataset.do);
   else if (event.key === "+" || event.key === "-") zoomAt(event.key === "+" ? 1.25 : 0.8), refresh();
-  else if (event.key === "Escape" && mode) [marks, mode] = [[], null], refresh();
   else return;
   event.preventDefault();
 });
