@@ -78,7 +78,7 @@ def test_the_pdf_is_one_page_of_text_without_metadata(report, prediction):
 
 
 def test_a_long_report_still_fits_its_page(report, prediction):
-    rows = tuple((str(n), "12345 px²", "210 px") for n in range(1, 9))
+    rows = tuple((str(n), "12345 px²", "210 px") for n in range(1, 31))
     long = Report(
         report.title,
         report.notice,
@@ -88,8 +88,9 @@ def test_a_long_report_still_fits_its_page(report, prediction):
         (report.table[0], *rows),
         ("The last line of all.",),
     )
-    words = pypdf.PdfReader(io.BytesIO(as_pdf(long, np.zeros((800, 300, 3), np.uint8)))).pages[0]
+    page = pypdf.PdfReader(io.BytesIO(as_pdf(long, np.zeros((800, 300, 3), np.uint8)))).pages[0]
     heights = []
-    words.extract_text(visitor_text=lambda text, cm, tm, *_: text.strip() and heights.append(tm[5]))
-    assert min(heights) > 20  # points above the lower edge
-    assert "The last line of all." in words.extract_text()
+    page.extract_text(visitor_text=lambda text, cm, tm, *_: text.strip() and heights.append(cm[5]))
+    assert len(heights) > 50 and min(heights) > 20  # points above the lower edge
+    assert max(heights) < float(page.mediabox.height) - 20
+    assert "The last line of all." in page.extract_text()

@@ -20,10 +20,12 @@ from busi_model.predict import Prediction
 FORMAT = 1  # of the JSON; raised when a reader of the older one would misread it
 GEOMETRY = ("outline_xy", "longest_axis_xy", "perpendicular_axis_xy")
 PAGE_INCHES = (8.27, 11.69)  # A4
-LEFT, RIGHT, TOP = 0.09, 0.91, 0.955  # margins as shares of the page
+LEFT, RIGHT, TOP, BOTTOM = 0.09, 0.91, 0.955, 0.04  # margins as shares of the page
+HEAD = 0.055  # title and notice
 LINE = 0.0155  # height of a line of text as a share of the page
 CHARACTERS = 102  # in a line of 9 pt between the margins
-PICTURE_SHARE = 0.4  # of the page's height, at most
+PICTURE_SHARES = (0.15, 0.4)  # of the page's height, at least and at most
+WARNING = "#7c2d12"
 
 
 @dataclass(frozen=True)
@@ -83,33 +85,33 @@ def _lesion(lesion):
 
 
 def as_pdf(report: Report, picture: np.ndarray) -> bytes:
-    """One A4 page. picture: uint8 (H, W, 3), the overlay. Text past the end of the page would be lost, so the picture
-    gives way first."""
+    """One A4 page. picture: uint8 (H, W, 3), the overlay. Where there is much to say the picture gives way first, then
+    the letters."""
     figure = Figure(figsize=PAGE_INCHES)
     FigureCanvasPdf(figure)
-    below = 3 + sum(len(_wrapped(line)) for line in (*report.summary, *report.warnings, *report.footer))
-    below += 2 * len(report.table) + (2 if report.table else 0)
+    rows = 4 + sum(len(_wrapped(line)) for line in (*report.summary, *report.warnings, *report.footer))
+    rows += 2 * len(report.table) + (2 if report.table else 0)
+    fit = min(1.0, (TOP - HEAD - PICTURE_SHARES[0] - BOTTOM) / (LINE * rows))  # of letters and lines
     height, width = picture.shape[:2]
-    room = min(PICTURE_SHARE, TOP - 0.09 - LINE * (below + 1))
+    room = min(PICTURE_SHARES[1], TOP - HEAD - BOTTOM - fit * LINE * rows)
     share = min(room, (RIGHT - LEFT) * PAGE_INCHES[0] / PAGE_INCHES[1] * height / width)
     figure.text(LEFT, TOP, report.title, fontsize=15, weight="bold", va="top")
-    figure.text(LEFT, TOP - 0.027, report.notice, fontsize=9, va="top", color="#7c2d12", weight="bold")
-    y = TOP - 0.055 - share
-    wide = share * PAGE_INCHES[1] / PAGE_INCHES[0] * width / height
-    axes = figure.add_axes((LEFT, y, wide, share))
-    axes.imshow(picture, interpolation="none")
+    figure.text(LEFT, TOP - 0.027, report.notice, fontsize=9, va="top", color=WARNING, weight="bold")
+    y = TOP - HEAD - share
+    axes = figure.add_axes((LEFT, y, share * PAGE_INCHES[1] / PAGE_INCHES[0] * width / height, share))
+    axes.imshow(picture, interpolation="none", aspect="auto")
     axes.set_axis_off()
     y -= LINE
     for number, line in enumerate(report.summary):
-        y = _write(figure, y, line, weight="bold" if number == 0 else "normal", size=12 if number == 0 else 9)
+        y = _write(figure, y, fit, line, **({} if number else {"weight": "bold", "size": 12}))
     for warning in report.warnings:
-        y = _write(figure, y, f"! {warning}", color="#7c2d12")
+        y = _write(figure, y, fit, f"! {warning}", color=WARNING)
     if report.table:
-        y = _write(figure, y - LINE / 2, report.table_heading, weight="bold")
-        y = _table(figure, y, report.table)
-    y -= LINE / 2
+        y = _write(figure, y - fit * LINE / 2, fit, report.table_heading, weight="bold")
+        y = _table(figure, y, fit, report.table)
+    y -= fit * LINE / 2
     for line in report.footer:
-        y = _write(figure, y, line, size=8, color="#475569")
+        y = _write(figure, y, fit, line, size=8, color="#475569")
     buffer = io.BytesIO()
     nothing = {"Creator": None, "Producer": None, "CreationDate": None}
     figure.savefig(buffer, format="pdf", dpi=200, metadata=nothing)
@@ -120,19 +122,21 @@ def _wrapped(text):
     return textwrap.wrap(text, CHARACTERS) or [""]
 
 
-def _write(figure, y, text, size=9, **look):
+def _write(figure, y, fit, text, size=9, **look):
     for line in _wrapped(text):
-        figure.text(LEFT, y, line, fontsize=size, va="top", **look)
-        y -= LINE * max(1, size / 9)
+        figure.text(LEFT, y, line, fontsize=fit * size, va="top", **look)
+        y -= fit * LINE * max(1, size / 9)
     return y
 
 
-def _table(figure, y, table):
-    """Equal columns; header cells may be two lines."""
+def _table(figure, y, fit, table):
+    """Columns of equal width, cells of up to two lines."""
     column = (RIGHT - LEFT) / len(table[0])
+    characters = max(8, CHARACTERS // len(table[0]))
     for number, row in enumerate(table):
         for index, cell in enumerate(row):
-            text = "\n".join(textwrap.wrap(cell, max(8, int(0.9 * CHARACTERS / len(row)))))
-            figure.text(LEFT + index * column, y, text, fontsize=8, va="top", weight="normal" if number else "bold")
-        y -= LINE * 2
+            text = "\n".join(textwrap.wrap(cell, characters, break_long_words=False))
+            weight = "normal" if number else "bold"
+            figure.text(LEFT + index * column, y, text, fontsize=fit * 7.5, va="top", weight=weight)
+        y -= fit * LINE * 2
     return y
