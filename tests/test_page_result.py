@@ -30,8 +30,8 @@ def prediction(probabilities=(0.1, 0.87, 0.03), class_set=("malignant",), warnin
 
 
 def text(shown):
-    """HTML without its tags."""
-    return html.unescape("".join(part.split(">", 1)[-1] for part in shown.split("<")))
+    """HTML without its tags, and with plain blanks."""
+    return html.unescape("".join(part.split(">", 1)[-1] for part in shown.split("<"))).replace("\xa0", " ")
 
 
 def test_words_of_others_are_escaped():
@@ -155,7 +155,7 @@ CONTENT = {
 
 def about_of(point=OperatingPoint(), figures=None):  # noqa: B008 (frozen)
     network = SimpleNamespace(arguments={"encoder": "lite0"})
-    return about.about_html(Checkpoint(network, Preprocess(), point, {"epochs": 3}, figures or {}, "ab"))
+    return about.about_html(Checkpoint(network, Preprocess(), point, {"recipe": {"epochs": 3}}, figures or {}, "ab"))
 
 
 def test_about_shows_figures_intervals_and_what_is_missing():
@@ -165,7 +165,9 @@ def test_about_shows_figures_intervals_and_what_is_missing():
     assert "0.812" in said and "0.700 to 0.900" in said and "12.3" in said
     assert strings.ABOUT_FIGURE_NAMES["accuracy"] not in said  # undefined, so not shown
     assert strings.ABOUT_SAME_WEIGHTS in said and "<svg" in shown
-    assert strings.ABOUT_OTHER_WEIGHTS in about_of(figures={"A": {**CONTENT, "weights_sha256": "cd"}})
+    others = {**CONTENT, "weights_sha256": "cd"}
+    assert strings.ABOUT_SAME_RECIPE in about_of(figures={"A": {**others, "recipe": {"epochs": 3}}})
+    assert strings.ABOUT_OTHER_RECIPE in about_of(figures={"A": {**others, "recipe": {"epochs": 4}}})
     assert strings.ABOUT_NOT_MEASURED in about_of() and strings.OPERATING_NONE in about_of()
 
 

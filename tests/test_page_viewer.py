@@ -66,9 +66,7 @@ def assert_outline_on_lesion(tab, outlines):
     assert len(shown) == len(outlines) > 0
     for drawn, expected in zip(shown, outlines, strict=True):
         assert np.abs(drawn - expected[: len(drawn)]).max() <= 0.01
-        found = tab.locator(PICTURE).evaluate(
-            "(svg, points) => (" + ON_SCREEN + ")([svg, points])", drawn[::9].tolist()
-        )
+        found = tab.locator(PICTURE).evaluate(ON_SCREEN, drawn[::9].tolist())
         x, y, picture_x, picture_y, scale = np.array(found).T
         assert np.hypot(x - picture_x, y - picture_y).max() <= scale[0]
 

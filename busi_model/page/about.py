@@ -34,7 +34,7 @@ def about_html(checkpoint: Checkpoint) -> str:
     if not checkpoint.figures:
         parts.append(f"<p>{strings.ABOUT_NOT_MEASURED}</p>")
     for number, content in enumerate(checkpoint.figures.values()):
-        inner = _data_set(content, checkpoint.weights_sha256, names)
+        inner = _data_set(content, checkpoint, names)
         opened = "" if number else " open"
         parts.append(f"<details{opened}><summary>{html.escape(content['title'])}</summary>{inner}</details>")
     training = [(name, str(value)) for name, value in _flat(checkpoint.training)]
@@ -82,24 +82,24 @@ def operating_html(point: OperatingPoint) -> str:
     return "".join(parts)
 
 
-def _data_set(content, weights_sha256, names):
+def _data_set(content, checkpoint, names):
     """content: what `training.evaluate.write_report` stores as metrics.json."""
-    same = content.get("weights_sha256") == weights_sha256
     classes = ", ".join(f"{n} {strings.CLASS_NAMES[name].lower()}" for name, n in content["n_by_class"].items())
     words = strings.ABOUT_DATA_SET.format(images=content["n_images"], classes=classes, groups=content["n_groups"])
-    whose = strings.ABOUT_SAME_WEIGHTS if same else strings.ABOUT_OTHER_WEIGHTS
+    if content.get("weights_sha256") == checkpoint.weights_sha256:
+        whose = strings.ABOUT_SAME_WEIGHTS
+    else:
+        same_recipe = content.get("recipe") == checkpoint.training.get("recipe")
+        whose = strings.ABOUT_SAME_RECIPE if same_recipe else strings.ABOUT_OTHER_RECIPE
     figures = [
         (title, _figure(name, content["figures"][name]["value"]), _interval(name, content["figures"][name]))
         for name, title in strings.ABOUT_FIGURE_NAMES.items()
         if content["figures"].get(name, {}).get("value") is not None
     ]
-    parts = [
-        f"<p>{words} {whose}</p>",
-        '<div class="columns">',
-        text_table(strings.ABOUT_FIGURES, strings.ABOUT_FIGURE_COLUMNS, figures),
-    ]
+    table_of_figures = text_table(strings.ABOUT_FIGURES, strings.ABOUT_FIGURE_COLUMNS, figures)
+    plots = []
     if content.get("confusion_matrix"):
-        parts.append(confusion_table(content["confusion_matrix"], names))
+        plots.append(confusion_table(content["confusion_matrix"], names))
     if bins := content.get("reliability"):
         rows = [
             (
@@ -110,9 +110,9 @@ def _data_set(content, weights_sha256, names):
             )
             for b in bins
         ]
-        parts.append(reliability_svg(bins, content["title"]))
-        parts.append(text_table(strings.ABOUT_RELIABILITY, strings.ABOUT_RELIABILITY_COLUMNS, rows))
-    return "".join([*parts, "</div>"])
+        table = text_table(strings.ABOUT_RELIABILITY, strings.ABOUT_RELIABILITY_COLUMNS, rows)
+        plots.append(f'<div class="pair">{reliability_svg(bins, content["title"])}{table}</div>')
+    return f'<p>{words} {whose}</p><div class="columns">{table_of_figures}<div>{"".join(plots)}</div></div>'
 
 
 def limits(card: Path) -> str:

@@ -30,7 +30,8 @@ def message_html(heading: str, text: str, kind: str = "message") -> str:
 
 def refused_html(prediction: Prediction) -> str:
     """In place of a result: why there is none, and what to do."""
-    parts = [f"<h2>{strings.REFUSED_HEADING}</h2>", f"<p>{strings.REFUSED_TEXT}</p>", _warnings(prediction)]
+    reasons = _warnings(prediction, strings.REFUSED_REASONS)
+    parts = [f"<h2>{strings.REFUSED_HEADING}</h2>", f"<p>{strings.REFUSED_TEXT}</p>", reasons]
     said = " ".join([strings.REFUSED_HEADING + ".", *warning_sentences(prediction)])
     return _section("refused", said, "".join(parts))
 
@@ -39,14 +40,13 @@ def result_html(
     prediction: Prediction, point: OperatingPoint, threshold: Threshold | None, n_lesions: int, synthetic: bool
 ) -> str:
     """threshold: the operating point in use. synthetic: the picture is one of our phantoms, and the words say so."""
-    # A line must not end between a figure and its per-cent sign.
-    parts = ["<h2>" + re.sub(r"(\S+ %)", r"<span>\1</span>", headline(prediction)) + "</h2>"]
+    parts = [f"<h2>{headline(prediction)}</h2>"]
     if prediction.refused:
         parts.append(f'<p class="synthetic">{strings.ANYWAY_NOTE}</p>')
     if synthetic:
         parts.append(f'<p class="synthetic">{strings.SYNTHETIC_NOTE}</p>')
     parts += [f"<p>{sentence}</p>" for sentence in (*doubt_sentences(prediction, point), outlined_words(n_lesions))]
-    parts += [_warnings(prediction), _table(prediction)]
+    parts += [_warnings(prediction, strings.WARNINGS_HEADING), _table(prediction)]
     for heading, sentences in (
         (strings.MEANING_HEADING, meaning_sentences(prediction, point)),
         (strings.OPERATING_HEADING, operating_sentences(prediction, threshold)),
@@ -147,14 +147,15 @@ def rate_words(rate: Rate) -> str:
 
 def _section(kind, said, inner):
     status = f'<p class="unseen" role="status">{html.escape(said)}</p>'
+    inner = re.sub(r"(?<=\d) %", "&nbsp;%", inner)  # no line ends between a figure and its per-cent sign
     return f'<section class="result {kind}">{status}{inner}</section>'
 
 
-def _warnings(prediction):
+def _warnings(prediction, heading):
     if not prediction.warnings:
         return ""
     items = "".join(f"<li>{_warning(warning)}</li>" for warning in prediction.warnings)
-    return f'<div class="warnings"><h3>{strings.WARNINGS_HEADING}</h3><ul>{items}</ul></div>'
+    return f'<div class="warnings"><h3>{heading}</h3><ul>{items}</ul></div>'
 
 
 def _warning(warning):

@@ -33,14 +33,14 @@ def build(predictor, folder) -> None:
         with gr.Column(scale=2, min_width=210, elem_id="open-images"):
             upload = gr.File(label=strings.UPLOAD_LABEL, file_count="multiple", height=84, elem_id="upload")
             worklist = worklist_component("worklist")
-            _html(f"<p>{strings.EXAMPLES_HEADING}</p>", elem_classes="quiet")
+            _html(f"<p>{strings.EXAMPLES_HEADING}</p>", elem_classes="quiet", elem_id="examples-note")
             with gr.Row(elem_id="examples"):
                 examples = [_example_button(name, folder) for name in strings.EXAMPLE_BUTTONS]
             clear = gr.Button(strings.CLEAR, visible=False, size="sm", elem_id="clear")
-        with gr.Column(scale=8, min_width=330):
+        with gr.Column(scale=8, min_width=330, elem_id="picture-column"):
             viewer = viewer_component("viewer", empty_data())
             measures = _html("", elem_id="measures")
-        with gr.Column(scale=4, min_width=330):
+        with gr.Column(scale=4, min_width=330, elem_id="result-column"):
             words = _html(waiting_html(), elem_id="result")
             insist = gr.Button(strings.ANYWAY, visible=False, size="md", elem_id="anyway")
             threshold = gr.Radio(

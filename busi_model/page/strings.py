@@ -54,6 +54,7 @@ GONE_HEADING = "This image was closed"
 GONE_TEXT = "Images are forgotten after about an hour, or when many are open. Open it again."
 REFUSED_HEADING = "This picture cannot be judged"
 REFUSED_TEXT = "No class and no outline are shown, because for such a picture they mean nothing."
+REFUSED_REASONS = "Why, and what to do"
 ANYWAY = "Analyse anyway"
 ANYWAY_NOTE = "Shown at your request: the program would not judge this picture."
 
@@ -71,7 +72,7 @@ WARNINGS_HEADING = "Before you rely on this"
 WARNINGS_COUNT = "Warnings: {count}."
 WARNINGS = {  # code: what it is, what to do
     "blank": ("Blank picture", "Export the frame again and check that it shows tissue."),
-    "not_ultrasound": ("Not a breast ultrasound image?", "Open a B-mode still image of the breast."),
+    "not_ultrasound": ("Probably not a breast ultrasound image", "Open a B-mode still image of the breast."),
     "colour": ("Colour in the picture", "Use the frame without Doppler or elastography; the network learnt from gray."),
     "marks": ("Calipers or text in the picture", "Use the clean frame if it was saved: marks can sway the result."),
     "split_screen": ("Two pictures in one", "Crop to one of the pictures and open it again."),
@@ -204,7 +205,8 @@ REPORT_MEASURES = "Measurements (lesion by lesion, on the network's outline)"
 ABOUT_HEADING = "About this model"
 ABOUT_NOT_MEASURED = "Nothing was measured for these weights."
 ABOUT_DATA_SET = "{images} images ({classes}) in {groups} groups of near-duplicates, one lesion or one patient."
-ABOUT_OTHER_WEIGHTS = "Measured with other weights, trained without these images."
+ABOUT_SAME_RECIPE = "Measured with other weights of the same recipe, trained without these images."
+ABOUT_OTHER_RECIPE = "Measured with other weights, of another recipe."
 ABOUT_SAME_WEIGHTS = "Measured with these very weights."
 ABOUT_FIGURES = "Figures"
 ABOUT_FIGURE_COLUMNS = ("Figure", "Value", "95 % interval")

@@ -37,7 +37,7 @@ def calm_theme() -> gr.themes.Base:
 
 CSS = """
 /* clip, not hidden: inside a scrolling box the notice could not stick to the window. */
-.gradio-container { max-width: 3600px !important; overflow: clip !important; }
+.gradio-container { max-width: 3600px !important; margin: 0 auto; overflow: clip !important; }
 .gradio-container .html-container { padding: 0; }
 .dark { --color-accent: var(--primary-300); }
 footer { display: none !important; }
@@ -68,7 +68,6 @@ footer { display: none !important; }
   background: var(--block-background-fill); font-size: 1.05rem; line-height: 1.4;
 }
 .result h2 { margin: 0 0 6px; font-size: 1.75rem; font-weight: 700; line-height: 1.2; }
-.result h2 span { white-space: nowrap; }
 .result h3 { margin: 16px 0 4px; font-size: 1.05rem; font-weight: 700; }
 .result p { margin: 0 0 6px; }
 .result .synthetic { padding: 4px 10px; border: 1px dashed currentColor; border-radius: 6px; }

@@ -1,5 +1,5 @@
 // Enters: files pasted anywhere, or dropped beside the upload field. Leaves: the same files in the upload field, as if
-// chosen there; the server sees one way in. Without this a file dropped beside the field replaces the page.
+// chosen there; the server sees one way in. A click on the empty viewer opens the field's dialog. Without this a file dropped beside the field replaces the page.
 (() => {
   const hand = (event, files) => {
     const input = document.querySelector("#upload input[type=file]");
@@ -12,6 +12,9 @@
     input.dispatchEvent(new Event("change", { bubbles: true }));
   };
   const inField = (event) => event.target.closest && event.target.closest("#upload");
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.(".viewer .drop")) document.querySelector("#upload input[type=file]")?.click();
+  });
   document.addEventListener("paste", (event) => hand(event, event.clipboardData.files));
   document.addEventListener("dragover", (event) => inField(event) || event.preventDefault());
   document.addEventListener("drop", (event) => inField(event) || hand(event, event.dataTransfer.files));

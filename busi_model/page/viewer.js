@@ -124,7 +124,7 @@ function refresh() {
   if (mode === "scale") text = marks.length < 2 ? words(marks.length ? "second" : "first") : "";
   else if (mode === "window") text = words("window", { level: Math.round(gray.level), width: Math.round(gray.width) });
   else if (on.explain) text = data.heat ? data.heat_note : data.note || words("explaining");
-  else if (on.margin) text = words(data.band.length ? "margin" : "nomargin");
+  else if (on.margin && data.lesions?.length) text = words(data.band.length ? "margin" : "nomargin");
   if (note.textContent !== text) note.textContent = text;
   place();
 }
