@@ -89,8 +89,9 @@ def test_a_second_upload_is_shown_and_closing_removes_all(tab, predictor, tmp_pa
     assert_shows(tab, predictor(second))
     tab.locator("#clear").click()
     expect(tab.locator("#result")).to_contain_text(strings.WAITING_HEADING)
-    for gone in ("#viewer image", "#take", "#clear", ".worklist li"):
+    for gone in ("#viewer image", "#clear", ".worklist li"):
         expect(tab.locator(gone)).to_have_count(0)
+    expect(tab.locator("#take-report")).not_to_be_visible()
 
 
 def test_a_worklist_of_ten_is_read_through_with_keys(tab, predictor, tmp_path):
