@@ -34,10 +34,10 @@ THUMBNAIL_PX = 96
 class Case:
     """One opened image. Changed only by `Lightbox`, under the case's own lock."""
 
+    case_id: str
     source: object  # what `read_image` takes, until it is read
-    folder: Path
+    folder: Path  # for what the browser fetches
     synthetic: bool = False
-    case_id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     frame: Frame | None = None
     thumbnail_png: bytes = b""
     error: str | None = None  # why the image cannot be read, in words
@@ -49,7 +49,7 @@ class Case:
     insisted: bool = False  # the user wants the result although the image was refused
     explained: bool = False  # the user asked for the explanation
     forgotten: bool = False  # nothing may be written any more
-    used_at: float = field(default_factory=time.monotonic)
+    used_at: float = 0.0  # by the light box's clock
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
@@ -76,7 +76,7 @@ class Lightbox:
     def add(self, source, synthetic: bool = False) -> Case:
         """Take an image in, a path or an array; it is read later, by `open`."""
         case_id = secrets.token_urlsafe(16)
-        case = Case(source, self.folder / f"case-{case_id}", synthetic, case_id, used_at=self.clock())
+        case = Case(case_id, source, self.folder / f"case-{case_id}", synthetic, used_at=self.clock())
         with self._lock:
             self._cases[case_id] = case
         self._tidy(keep=case_id)

@@ -1,5 +1,6 @@
 // Enters: files pasted anywhere, or dropped beside the upload field. Leaves: the same files in the upload field, as if
-// chosen there; the server sees one way in. A click on the empty viewer opens the field's dialog. Without this a file dropped beside the field replaces the page.
+// chosen there; the server sees one way in. Without this a file dropped beside the field replaces the page. A click on
+// the empty viewer opens the field's dialog.
 (() => {
   const hand = (event, files) => {
     const input = document.querySelector("#upload input[type=file]");

@@ -11,6 +11,7 @@ const form = root.querySelector("form");
 const forget = root.querySelector(".forget");
 const buttons = Object.fromEntries([...root.querySelectorAll("[data-do]")].map((b) => [b.dataset.do, b]));
 const PLAIN = { level: 127.5, width: 255 }; // the window that shows gray levels as they are
+const FOUND = ["outline", "margin", "axes", "explain"]; // layers that need a result
 const on = { outline: true, margin: false, axes: false, explain: false, beside: false, keys: true };
 let data = { turn: -1, case: null, image: null };
 let mode = null; // "window", "scale" or null: move
@@ -29,6 +30,7 @@ const path = (lines, close) =>
 const words = (name, values = {}) =>
   Object.entries(values).reduce((text, [key, value]) => text.replace(`{${key}}`, value), root.dataset[name]);
 const url = (file) => file.url || file.path;
+const stroke = (d) => ["halo", "line"].map((name) => make("path", { class: name, d })); // a line with a dark rim
 
 // Drawing: `draw` builds everything once for new data; `place` moves it for a new view.
 
@@ -57,11 +59,8 @@ function draw() {
   const band = path(data.band, true);
   margin.append(make("path", { class: "area", d: band }), make("path", { class: "edge", d: band }));
   data.lesions.forEach((lesion, index) => {
-    const line = path([lesion.outline], true);
-    outline.append(make("path", { class: "halo", d: line }), make("path", { class: "line", d: line }));
-    const calipers = path(lesion.axes, false);
-    axes.append(make("path", { class: "halo", d: calipers }), make("path", { class: "line", d: calipers }));
-    lesion.axes.flat().forEach((p) => axes.append(cross(p)));
+    outline.append(...stroke(path([lesion.outline], true)));
+    axes.append(...stroke(path(lesion.axes, false)), ...lesion.axes.flat().map(cross));
     const right = lesion.outline.reduce((best, p) => (p[0] > best[0] ? p : best));
     const text = make("text", { "data-x": right[0], "data-y": right[1], x: 6, y: 5 }, String(index + 1));
     outline.append(text);
@@ -72,9 +71,7 @@ function draw() {
 
 // A small cross that keeps its size on the screen at every zoom.
 function cross(p) {
-  const d = "M-6 0H6M0 -6V6";
-  return make("g", { class: "cross", "data-x": p[0], "data-y": p[1] },
-    make("path", { class: "halo", d }), make("path", { class: "line", d }));
+  return make("g", { class: "cross", "data-x": p[0], "data-y": p[1] }, ...stroke("M-6 0H6M0 -6V6"));
 }
 
 function place() {
@@ -98,9 +95,8 @@ function place() {
     const plain = gray.level === PLAIN.level && gray.width === PLAIN.width;
     plain ? image.removeAttribute("filter") : image.setAttribute("filter", `url(#${svg.querySelector("filter").id})`);
   }
-  overlaySvg.querySelector(".marks").replaceChildren(
-    ...(marks.length === 2 ? [make("path", { class: "halo", d: path([marks]) }), make("path", { class: "line", d: path([marks]) })] : []),
-    ...marks.map(cross));
+  const length = marks.length === 2 ? stroke(path([marks])) : [];
+  overlaySvg.querySelector(".marks").replaceChildren(...length, ...marks.map(cross));
   for (const node of overlaySvg.querySelectorAll("[data-x]")) {
     node.setAttribute("transform", `translate(${node.dataset.x} ${node.dataset.y}) scale(${1 / view.zoom})`);
   }
@@ -111,9 +107,9 @@ function place() {
 function refresh() {
   for (const [name, button] of Object.entries(buttons)) {
     if (button.hasAttribute("aria-pressed")) button.setAttribute("aria-pressed", String(on[name] || mode === name));
-    button.disabled = name !== "keys" && (!data.image || (!data.done && ["outline", "margin", "axes", "explain"].includes(name)));
+    button.disabled = name !== "keys" && !(FOUND.includes(name) ? data.done : data.image);
   }
-  for (const name of ["outline", "margin", "axes", "explain"]) root.classList.toggle(`show-${name}`, on[name]);
+  for (const name of FOUND) root.classList.toggle(`show-${name}`, on[name]);
   root.classList.toggle("beside", on.beside);
   root.querySelector(".original").hidden = !on.beside;
   root.classList.toggle("empty", !data.image);
