@@ -31,8 +31,8 @@ class Prediction:
     class_logits: np.ndarray  # float32 (3,), before the temperature: what calibration is fitted on
     class_set: tuple[str, ...]  # the classes that cannot be ruled out, likeliest first; more than one: uncertain
     margin: np.ndarray  # bool (H, W): the band where the contour of a lesion could reasonably lie
-    distance: float  # from the training pictures, by `Gate`: about 1 for one like them; NaN: not measured
     warnings: tuple[Notice, ...]  # the frame's notices, then the model's own
+    distance: float = float("nan")  # from the training pictures, by `Gate`: about 1 for one like them; NaN: unknown
 
     @property
     def label(self) -> str:
@@ -88,8 +88,8 @@ class Predictor:
             class_logits,
             point.class_set(class_probabilities),
             point.margin(mask_probability),
-            distance,
             frame.notices + self._warnings(frame, class_probabilities, mask, distance),
+            distance,
         )
 
     def logits(self, gray: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

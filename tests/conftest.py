@@ -1,16 +1,22 @@
-"""What many tests share: real data when BUSI_DATA_DIR names it, phantoms and an untrained checkpoint otherwise."""
+"""What many tests share: real data when BUSI_DATA_DIR names it, phantoms and an untrained checkpoint otherwise; the
+running app and a browser that looks at it."""
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from playwright.sync_api import sync_playwright
 
 from busi_model import checkpoint
 from busi_model.network import MultiTaskUNet
 from busi_model.operating_point import OperatingPoint
 from busi_model.phantom import write_phantom_dataset
+from busi_model.predict import Predictor
 from busi_model.preprocess import Preprocess
+from tests.browser import FLAGS, Visitors, served
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,3 +52,63 @@ def untrained(tmp_path_factory):
 def shipped():
     """The weights that the repository ships."""
     return ROOT / "weights"
+
+
+@pytest.fixture(scope="session")
+def weights(untrained, shipped):
+    """The shipped weights; before there are any, an untrained network, which draws and says something too."""
+    return shipped if (shipped / "config.json").is_file() else untrained
+
+
+@pytest.fixture(scope="session")
+def predictor(weights):
+    return Predictor.load(weights)
+
+
+@pytest.fixture(scope="session")
+def address(weights, tmp_path_factory):
+    """Address of `python app.py`."""
+    with served([sys.executable, "app.py"], {"BUSI_WEIGHTS": str(weights)}, tmp_path_factory.mktemp("app")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def staged_address(untrained, tmp_path_factory):
+    """Address of the same page with a Predictor that says what `tests.staged_app` tells it to."""
+    command = [sys.executable, "-m", "tests.staged_app"]
+    with served(command, {"BUSI_WEIGHTS": str(untrained)}, tmp_path_factory.mktemp("staged")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail("No chromium was found on PATH; the page's tests need one: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_tab(chromium, address):
+    """Opens the page as a new user each time. At the end: no request left the machine, none failed."""
+    with Visitors(chromium, address) as visitors:
+        yield visitors.open
+
+
+@pytest.fixture
+def open_staged_tab(chromium, staged_address):
+    with Visitors(chromium, staged_address) as visitors:
+        yield visitors.open
+
+
+@pytest.fixture
+def tab(open_tab):
+    return open_tab()
+
+
+@pytest.fixture
+def staged_tab(open_staged_tab):
+    return open_staged_tab()

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from busi_model.clinic.view import draw_overlay, encode_png, outlines_xy
+from busi_model.clinic.view import (
+    band_outlines_xy,
+    draw_heat,
+    draw_overlay,
+    encode_png,
+    outlines_xy,
+    thumbnail,
+)
 
 
 def rectangle(height, width, *boxes):
@@ -108,7 +115,7 @@ def test_overlay_refuses_a_mask_of_another_frame():
         draw_overlay(np.zeros((6, 5), np.uint8), np.zeros((5, 5), bool))
 
 
-@pytest.mark.parametrize("shape", [(30, 40), (30, 40, 3)])
+@pytest.mark.parametrize("shape", [(30, 40), (30, 40, 3), (30, 40, 4)])
 def test_png_is_exact_and_holds_pixels_only(shape):
     pixels = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
     data = encode_png(pixels)
@@ -129,3 +136,37 @@ def png_chunks(data):
         (length,) = struct.unpack(">I", data[position : position + 4])
         yield data[position + 4 : position + 8]
         position += 12 + length
+
+
+def test_band_outlines_give_the_band_back():
+    band = rectangle(30, 40, (5, 20, 5, 25))
+    band[9:14, 9:16] = False
+    band[26, 30:33] = True
+    lines = band_outlines_xy(band)
+    assert len(lines) == 3
+    y, x = np.mgrid[:30, :40]
+    inside = sum(points_in_polygon(line, x, y) for line in lines) % 2
+    assert (inside == band).all()
+    assert band_outlines_xy(band & False) == []
+
+
+def points_in_polygon(line, x, y):
+    """Even-odd rule by hand: how often a ray to the right crosses the line, modulo 2."""
+    crossings = np.zeros(x.shape, int)
+    for (x0, y0), (x1, y1) in zip(line[:-1], line[1:], strict=True):
+        if y0 != y1:
+            at = x0 + (y - y0) / (y1 - y0) * (x1 - x0)
+            crossings += ((y0 <= y) != (y1 <= y)) & (at > x)
+    return crossings % 2
+
+
+def test_heat_is_one_hue_and_its_density_the_value():
+    picture = draw_heat(np.array([[0.0, 0.5, 1.0]]))
+    assert picture.shape == (1, 3, 4)
+    assert len(np.unique(picture[:, :, :3].reshape(-1, 3), axis=0)) == 1
+    assert picture[0, :, 3].tolist() == [0, 76, 153]  # 0.6 of 255 at most: the texture stays visible
+
+
+def test_a_thumbnail_keeps_the_proportions():
+    small = thumbnail(np.full((300, 600), 90, np.uint8), 96)
+    assert small.shape == (48, 96) and (small == 90).all()

@@ -17,6 +17,8 @@ LINE_SHARE = 1 / 350  # line width as a share of the longer side: 1.6 px on a 56
 RIM_SHARE = 1 / 450  # dark rim on each side of the line
 RIM_DARKNESS = 0.65  # how much of the gray under the rim is taken away
 NUMBER_SHARE = 1 / 24  # height of a lesion's number
+HEAT_RGB = (255, 122, 0)  # one hue, so that strength is read from density alone
+HEAT_COVER = 0.6  # opacity where the map is 1: the texture stays visible
 SMOOTH_PX2 = 2_000_000  # larger crops are drawn without supersampling: it would cost memory and show nothing
 
 
@@ -28,14 +30,34 @@ def outlines_xy(mask: np.ndarray) -> list[np.ndarray]:
     line runs half-way between the last pixel inside and the first outside (marching squares, Lorensen &
     Cline 1987).
     """
-    lesions = sorted(regionprops(label(mask, connectivity=1)), key=lambda lesion: -lesion.area_filled)
     outlines = []
-    for lesion in lesions:
+    for lesion in regions(mask):
         top, left = lesion.bbox[:2]
-        padded = np.pad(lesion.image_filled, 1).astype(float)  # a lesion at the border still closes
-        contour_rc = find_contours(padded, 0.5)[0]
-        outlines.append(contour_rc[:, ::-1] + (left - 1, top - 1))  # (row, column) -> (x, y)
+        (outline, *_) = _contours_xy(lesion.image_filled)
+        outlines.append(outline + (left, top))
     return outlines
+
+
+def regions(mask: np.ndarray) -> list:
+    """Bool (H, W) -> scikit-image's region properties of each lesion, in the order of `outlines_xy`."""
+    return sorted(regionprops(label(mask, connectivity=1)), key=lambda lesion: -lesion.area_filled)
+
+
+def band_outlines_xy(band: np.ndarray) -> list[np.ndarray]:
+    """Bool (H, W) -> every closed border of it, outer ones and those of holes, as in `outlines_xy`.
+
+    Filled by the even-odd rule they give the band back.
+    """
+    rows, columns = band.any(axis=1).nonzero()[0], band.any(axis=0).nonzero()[0]
+    if not rows.size:
+        return []
+    top, left = rows[0], columns[0]
+    return [points + (left, top) for points in _contours_xy(band[top : rows[-1] + 1, left : columns[-1] + 1])]
+
+
+def _contours_xy(region):
+    padded = np.pad(region, 1).astype(float)  # what touches the border still closes
+    return [contour_rc[:, ::-1] - 1 for contour_rc in find_contours(padded, 0.5)]  # (row, column) -> (x, y)
 
 
 def draw_overlay(gray: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -95,8 +117,23 @@ def _number(overlay, outlines):
     return np.asarray(picture)
 
 
+def draw_heat(heat: np.ndarray) -> np.ndarray:
+    """Float (H, W) in [0, 1] -> uint8 (H, W, 4) RGBA to lay over the frame: transparent at 0, densest at 1."""
+    picture = np.empty((*heat.shape, 4), np.uint8)
+    picture[:, :, :3] = HEAT_RGB
+    picture[:, :, 3] = np.rint(255 * HEAT_COVER * np.clip(heat, 0, 1))
+    return picture
+
+
+def thumbnail(gray: np.ndarray, longest_px: int) -> np.ndarray:
+    """Gray uint8 (H, W) -> the same picture with its longer side at most `longest_px`."""
+    picture = Image.fromarray(gray)
+    picture.thumbnail((longest_px, longest_px), Image.Resampling.BILINEAR)
+    return np.asarray(picture)
+
+
 def encode_png(array: np.ndarray) -> bytes:
-    """uint8 (H, W) or (H, W, 3), or bool (H, W) as 0 and 255 -> PNG bytes without any metadata."""
+    """uint8 (H, W), (H, W, 3) or (H, W, 4), or bool (H, W) as 0 and 255 -> PNG bytes without any metadata."""
     if array.dtype == bool:
         array = array.astype(np.uint8) * 255
     buffer = io.BytesIO()

@@ -17,7 +17,7 @@ def build(predictor, weights_folder, private_folder) -> gr.Blocks:
     weights_folder: where a model card may lie. private_folder: GRADIO_TEMP_DIR, for pictures on their way
     out.
     """
-    with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as page:
+    with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         gr.HTML(f'<p role="note">{strings.RESEARCH_USE}</p>', elem_id="notice")
         gr.HTML(f"<h1>{strings.HEADING} <small>{strings.SUBHEADING}</small></h1>", elem_id="heading")
         with gr.Tab(strings.TAB_READ):
@@ -29,6 +29,8 @@ def build(predictor, weights_folder, private_folder) -> gr.Blocks:
 
 
 def looks() -> dict:
-    """Arguments for `launch`: theme, stylesheet and the few lines of JavaScript."""
-    script = (Path(__file__).parent / "upload.js").read_text(encoding="utf-8")
-    return {"theme": calm_theme(), "css": CSS, "head": f"<script>{script}</script>"}
+    """Arguments for `launch`: theme, stylesheets and the few lines of JavaScript that belong to the whole page."""
+    folder = Path(__file__).parent
+    script = (folder / "upload.js").read_text(encoding="utf-8")
+    sheets = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.css"))]
+    return {"theme": calm_theme(), "css": "\n".join([CSS, *sheets]), "head": f"<script>{script}</script>"}

@@ -37,7 +37,7 @@ def calm_theme() -> gr.themes.Base:
 
 CSS = """
 /* clip, not hidden: inside a scrolling box the notice could not stick to the window. */
-.gradio-container { max-width: 1600px !important; overflow: clip !important; }
+.gradio-container { max-width: 3600px !important; margin: 0 auto; overflow: clip !important; }
 .gradio-container .html-container { padding: 0; }
 .dark { --color-accent: var(--primary-300); }
 footer { display: none !important; }
@@ -52,18 +52,13 @@ footer { display: none !important; }
   margin-left: .6em; font-size: 1.05rem; font-weight: 400; color: var(--body-text-color-subdued);
 }
 
-/* Gradio stacks the three words of its drop field; in one line they fit below the label. */
-#upload .upload-container .wrap {
-  flex-direction: row; gap: .5em; min-height: 0; padding-top: 26px; font-size: 1.05rem; line-height: 1.3;
-}
-#upload .upload-container .icon-wrap { width: 22px; margin: 0; }
+/* The label says it already; Gradio's own three words do not fit beside the worklist. */
+#upload .upload-container .wrap { min-height: 0; padding-top: 26px; font-size: 0; }
+#upload .upload-container .icon-wrap { width: 24px; margin: 0; }
 #upload .upload-container { border: 2px dashed var(--body-text-color-subdued); border-radius: 8px; }
 
-#viewer { padding: 0; border-color: #000; background: #000; }
-#viewer button, #viewer .image-frame { width: 100%; }
-#viewer img { width: 100%; max-height: 78vh; object-fit: contain; background: #000; }
 /* Hidden by Gradio for the eye only: a screen reader would read out "queue: 1/1". */
-#result [data-testid="status-tracker"], #viewer [data-testid="status-tracker"] { display: none; }
+.html-container > [data-testid="status-tracker"] { display: none; }
 #examples { align-items: center; gap: 8px; }
 .prose table th, .prose table td { border-color: var(--border-color-primary) !important; }
 .quiet p { margin: 0; font-size: .95rem; line-height: 1.4; color: var(--body-text-color-subdued); }
@@ -104,7 +99,6 @@ footer { display: none !important; }
 @media (max-width: 640px) {
   .result { padding: 14px; }
   .result h2 { font-size: 1.45rem; }
-  #viewer img { max-height: 60vh; }
   #heading h1 small { display: block; margin: 0; }
   #notice p { font-size: .9rem; }
 }

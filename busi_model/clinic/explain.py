@@ -1,0 +1,53 @@
+"""Where in the image the network found what speaks for a class: Grad-CAM on the encoder's deepest features.
+
+Enters: a Predictor once, then gray frames. Leaves: a map in the frame's own pixels. It shows where the network looked,
+at the coarse grid of those features (one cell is a thirty-second of the square), not where a lesion ends.
+"""
+
+import copy
+import threading
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from busi_model.network import CLASS_NAMES
+from busi_model.predict import Predictor
+
+
+class Explainer:
+    """Holds a copy of the Predictor's network: gradients are taken there, so no running prediction is disturbed."""
+
+    def __init__(self, predictor: Predictor):
+        self.preprocess, self.device = predictor.preprocess, predictor.device
+        self.network = copy.deepcopy(predictor.network).eval()
+        self.network.encoder.register_forward_hook(self._keep_deepest)
+        self._turn = threading.Lock()
+        self._deepest = None
+
+    def __call__(self, gray: np.ndarray, class_name: str) -> np.ndarray:
+        """Gray uint8 (H, W) -> float32 (H, W) in [0, 1]; 1 where most speaks for `class_name`, all 0 if nothing does.
+
+        Selvaraju et al., Grad-CAM, ICCV 2017; as the Predictor does, we average over the image and its mirror image.
+        Raises ValueError for a class that the network does not know.
+        """
+        if class_name not in CLASS_NAMES:
+            raise ValueError(f"The class is {class_name!r}; one of {', '.join(CLASS_NAMES)} is expected.")
+        x = torch.from_numpy(self.preprocess(gray))
+        x = torch.cat([x, x.flip(-1)]).to(self.device)
+        with self._turn, torch.enable_grad():
+            logits = self.network(x).class_logits
+            deepest = self._deepest
+            (gradient,) = torch.autograd.grad(logits[:, CLASS_NAMES.index(class_name)].sum(), deepest)
+            self._deepest = None
+        weights = gradient.mean(dim=(2, 3), keepdim=True)
+        maps = F.relu((weights * deepest.detach()).sum(dim=1, keepdim=True)).float()  # (2, 1, S/32, S/32)
+        both = (maps[0] + maps[1].flip(-1)) / 2
+        size = self.preprocess.size
+        square = F.interpolate(both[None], (size, size), mode="bilinear", align_corners=False)[0, 0]
+        heat = self.preprocess.restore(square.cpu().numpy(), *gray.shape)
+        return heat / max(float(heat.max()), 1e-12)
+
+    def _keep_deepest(self, module, inputs, features):
+        # The weights need no gradient, so these features are where the graph begins.
+        self._deepest = features[-1].requires_grad_()

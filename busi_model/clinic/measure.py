@@ -1,0 +1,164 @@
+"""The outlined lesions become measurements, one record a lesion.
+
+Enters: bool mask (H, W) and, where they are known, the margin band (H, W) and the spacing of the frame. Leaves:
+`Lesion` records in pixels always and in millimetres only with a spacing. Rows and columns may have different
+spacings; then every length, and the choice of the axes themselves, is made in millimetres.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist, squareform
+
+from busi_model.clinic.view import outlines_xy, regions
+
+CHORDS = 255  # perpendicular chords that are tried along the longest axis
+SMOOTHING_POINTS = 2.0  # of the outline before its length is taken: a staircase is up to 8 % longer than the curve
+
+
+@dataclass(frozen=True, eq=False)  # == on the arrays would raise
+class Lesion:
+    """One lesion of a frame. `_mm` values are None without a spacing."""
+
+    number: int  # from 1, the largest first, as `outlines_xy` and the overlay number them
+    outline_xy: np.ndarray  # float (K, 2), closed, frame pixels
+    longest_axis_xy: np.ndarray  # float (2, 2): its two ends, frame pixels
+    perpendicular_axis_xy: np.ndarray  # float (2, 2)
+    area_px2: float
+    longest_axis_px: float
+    perpendicular_axis_px: float
+    width_px: float  # along the rows of the image
+    height_px: float  # along its columns, which is the direction of depth
+    top_px: float  # from the upper edge of the image to the lesion
+    circularity: float  # 4 pi area / perimeter^2 (Cox 1927): 1 for a disc
+    margin_px: float | None  # the contour could lie this far to either side, on average; None: not measured
+    area_mm2: float | None = None
+    longest_axis_mm: float | None = None
+    perpendicular_axis_mm: float | None = None
+    width_mm: float | None = None
+    height_mm: float | None = None
+    top_mm: float | None = None
+    margin_mm: float | None = None
+
+    @property
+    def taller_than_wide(self) -> bool:
+        """BI-RADS' "not parallel": larger along the depth than across, in millimetres when they are known."""
+        if self.height_mm is not None:
+            return self.height_mm > self.width_mm
+        return self.height_px > self.width_px
+
+
+def measure_lesions(mask: np.ndarray, margin: np.ndarray | None = None, spacing_mm=None) -> list[Lesion]:
+    """Bool mask (H, W) -> one record a lesion, the largest first.
+
+    margin: bool (H, W), the band of `Prediction.margin`; empty or None gives margin_px None. spacing_mm: (row,
+    column) millimetres a pixel, or None. Raises ValueError for sizes that differ or a spacing that is not positive.
+    """
+    if margin is not None and margin.shape != mask.shape:
+        raise ValueError(f"The margin band is {margin.shape} and its mask {mask.shape}; give both in the same frame.")
+    if spacing_mm is not None and not (np.isfinite(spacing_mm).all() and min(spacing_mm) > 0):
+        raise ValueError(f"The spacing is {spacing_mm}; two positive numbers of millimetres a pixel are expected.")
+    found = regions(mask)
+    bands_px2 = _band_areas_px2(mask, margin, found)
+    row_mm, column_mm = spacing_mm or (1.0, 1.0)
+    scale_xy = np.array([column_mm, row_mm])
+    lesions = []
+    for number, (region, outline) in enumerate(zip(found, outlines_xy(mask), strict=True), start=1):
+        longest, perpendicular = axes_xy(outline, scale_xy)
+        top, left, bottom, right = region.bbox
+        area_px2 = float(region.area_filled)
+        perimeter = _perimeter(outline * scale_xy)
+        band_px2 = bands_px2[number - 1]
+        pixels = {
+            "area_px2": area_px2,
+            "longest_axis_px": _length(longest),
+            "perpendicular_axis_px": _length(perpendicular),
+            "width_px": float(right - left),
+            "height_px": float(bottom - top),
+            "top_px": float(top),
+            "margin_px": band_px2 / (2 * _perimeter(outline)) if band_px2 else None,
+        }
+        millimetres = {}
+        if spacing_mm is not None:
+            millimetres = {
+                "area_mm2": area_px2 * row_mm * column_mm,
+                "longest_axis_mm": _length(longest * scale_xy),
+                "perpendicular_axis_mm": _length(perpendicular * scale_xy),
+                "width_mm": pixels["width_px"] * column_mm,
+                "height_mm": pixels["height_px"] * row_mm,
+                "top_mm": top * row_mm,
+                "margin_mm": band_px2 * row_mm * column_mm / (2 * perimeter) if band_px2 else None,
+            }
+        # A handful of pixels is rounder than the formula allows: its outline cuts the corners.
+        circularity = min(1.0, float(4 * np.pi * area_px2 * row_mm * column_mm / perimeter**2))
+        lesions.append(
+            Lesion(number, outline, longest, perpendicular, circularity=circularity, **pixels, **millimetres)
+        )
+    return lesions
+
+
+def axes_xy(outline: np.ndarray, scale_xy=(1.0, 1.0)) -> tuple[np.ndarray, np.ndarray]:
+    """Closed outline (K, 2) -> the ends (2, 2) of its longest axis and of the widest chord perpendicular to it.
+
+    scale_xy: millimetres a pixel along x and y; the axes are the longest and the perpendicular one after scaling. The
+    longest axis is the maximum Feret diameter; a chord runs from the outermost point on one side to that on the other.
+    """
+    scale_xy = np.asarray(scale_xy, float)
+    points = outline * scale_xy
+    hull = points[ConvexHull(points[:-1]).vertices]
+    distances = squareform(pdist(hull))
+    start, end = hull[list(np.unravel_index(distances.argmax(), distances.shape))]
+    along = (end - start) / np.linalg.norm(end - start)
+    across = np.array([-along[1], along[0]])
+    t, s = (points - start) @ along, (points - start) @ across  # (K,): position along and across the axis
+    positions = np.linspace(0, t.max(), CHORDS + 2)[1:-1, None]
+    t0, t1, s0, s1 = t[:-1], t[1:], s[:-1], s[1:]
+    crosses = (np.minimum(t0, t1) <= positions) & (positions <= np.maximum(t0, t1)) & (t0 != t1)  # (CHORDS, K - 1)
+    share = (positions - t0) / np.where(t0 == t1, 1.0, t1 - t0)
+    heights = s0 + share * (s1 - s0)
+    low = np.where(crosses, heights, np.inf).min(axis=1)
+    high = np.where(crosses, heights, -np.inf).max(axis=1)
+    best = (high - low).argmax()
+    foot = start + positions[best] * along
+    chord = np.array([foot + low[best] * across, foot + high[best] * across])
+    return np.array([start, end]) / scale_xy, chord / scale_xy
+
+
+def _length(ends):
+    return float(np.linalg.norm(ends[1] - ends[0]))
+
+
+def _perimeter(outline):
+    smooth = gaussian_filter1d(outline[:-1], SMOOTHING_POINTS, axis=0, mode="wrap")
+    return float(np.linalg.norm(np.diff(smooth, axis=0, append=smooth[:1]), axis=1).sum())
+
+
+def _band_areas_px2(mask, margin, found) -> list[int]:
+    """Pixels of the margin band that belong to each lesion: those joined to it, and to the nearest of several."""
+    if margin is None or not margin.any():
+        return [0] * len(found)
+    pieces, _ = ndimage.label(mask | margin)
+    owners = [int(pieces[tuple(region.coords[0])]) for region in found]
+    boxes = ndimage.find_objects(pieces)
+    areas = []
+    for region, owner in zip(found, owners, strict=True):
+        box = boxes[owner - 1]
+        band = margin[box] & (pieces[box] == owner)
+        if owners.count(owner) > 1:
+            band &= _nearest(found, owners, owner, box) == region.label
+        areas.append(int(band.sum()))
+    return areas
+
+
+def _nearest(found, owners, owner, box):
+    """Label of the nearest lesion for each pixel of a box that holds several."""
+    labels = np.zeros([side.stop for side in box], int)
+    for region, its_owner in zip(found, owners, strict=True):
+        if its_owner == owner:
+            labels[tuple(region.coords.T)] = region.label
+    labels = labels[box]
+    rows, columns = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    return labels[rows, columns]
