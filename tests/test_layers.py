@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "predict": ("checkpoint", "image", "network"),
     "clinic": SPINE,
     "training": SPINE,
-    "page": (*SPINE, "clinic"),
+    "reading": (),
+    "page": (*SPINE, "clinic", "reading"),
     "__main__": (*SPINE, "clinic", "training"),
     "__init__": (),
 }

@@ -26,8 +26,9 @@ records   What may be kept, as frozen pydantic models. Build each with `Model.ch
           Model(class_name | None, confidence 0..1 | None, class_probabilities, outline: Outline, mask_png,
                 weights_sha256, weights_revision, refused=False, warnings=())         what the model said
           OwnRead(class_name, confidence 0..100, birads=None, outline=None)
-          FinalRead(class_name, confidence 0..100, birads=None, outline_verdict, outline=None, no_lesion_confirmed=False,
-                comment="")     outline is required for "corrected", refused for "good"; polygons [] need the confirmation
+          FinalRead(class_name, confidence 0..100, birads=None, outline_verdict, outline=None,
+                no_lesion_confirmed=False, comment="")
+                outline is required for "corrected", refused for "good"; polygons [] need the confirmation
           Profile(pseudonym, role, years)                  2-32 letters, digits, space, - _ ; no "@"
           Questionnaire(answers)                           ten of 1..5, in the order of session.SUS_ITEMS
           Feedback(verdict "agree" | "disagree" | "unsure", model: Model, image_sha256, own_class=None,
@@ -36,12 +37,13 @@ records   What may be kept, as frozen pydantic models. Build each with `Model.ch
           Receipt(receipt, key, saved_at (UTC, ISO), synced: bool, again: bool)   again: this key was saved before
           MAX_COMMENT = 2000. new_key() -> str, an idempotency key. image_sha256(gray) -> str, of the pixels.
 
-store     Store(folder=None, app_version="") opens or makes the store; folder None means default_folder(): BUSI_STORE, on a
-          Space with a /data disk /data/busi, else the user's data folder (~/.local/share/busi, XDG_DATA_HOME,
+store     Store(folder=None, app_version="") opens or makes the store; folder None means default_folder(): BUSI_STORE,
+          on a Space with a /data disk /data/busi, else the user's data folder (~/.local/share/busi, XDG_DATA_HOME,
           %LOCALAPPDATA%, ~/Library/Application Support). Safe from many threads and processes.
           .save_feedback(key, feedback, gray=None) -> Receipt     one key (new_key()) for each picture shown; gray uint8
               (H, W) is kept only when feedback.keep_image
           .receipt(key) -> Receipt | None                         ask again later whether it is synced
+          .remove_feedback(receipt) -> n      by the short name on the receipt
           .close()
 
 codes     Code words of readers, and wrong guesses. Attempts(limit=10, window_s=300).
@@ -49,8 +51,8 @@ codes     Code words of readers, and wrong guesses. Attempts(limit=10, window_s=
 
 session   Sessions(store)
           .create(new_session, cases) -> Created(session_id, codes: list[str])   codes are shown once and kept hashed
-              cases: iterable of NewCase(gray uint8 (H, W), truth: ClassName | None = None); only the pixels are kept, no
-              file name: cases are numbered in the order given. read_truth(csv_path) -> {image name: class} reads a
+              cases: iterable of NewCase(gray uint8 (H, W), truth: ClassName | None = None); only the pixels are kept,
+              no file name: cases are numbered in the order given. read_truth(csv_path) -> {image name: class} reads a
               manifest's columns image, class.
           .list() -> [SessionInfo(session_id, name, created_at, closed, read_first, n_cases, readers)], newest first;
               readers: [ReaderInfo(number, pseudonym | None, role, years, done, total, stage, last_seen)]
@@ -58,9 +60,9 @@ session   Sessions(store)
           .delete(session_id)     .remove_reader(session_id, pseudonym) -> n records removed, synced copies included
           .enter(code, pseudonym=None, client="") -> Desk   raises CodeError; a pseudonym other than the code's own too
           Desk: one reader's place; keep the code (not the Desk) in the page's state and enter again: it is cheap.
-          .step() -> Step(stage, key, position, n_cases, image_path, width, height, read_first, own, model, pseudonym,
-                session_name); stage: "profile" -> "familiarise" -> for each case "own" -> "reveal" -> "final" ->
-                "questionnaire" -> "done"; "closed" once the host closed it. position counts from 1 in this reader's own
+          .step() -> Step(stage, key, position, n_cases, image_path, image_sha256, width, height, read_first, own,
+                model, pseudonym, session_name); stage: "profile" -> "familiarise" -> for each case "own" ->
+                "reveal" -> "final" -> "questionnaire" -> "done"; "closed" once the host closed it. position counts from 1 in this reader's own
                 order. `own` is the locked OwnRead, `model` the revealed Model (stage "final"). Without read-first the
                 stages "own" are left out. image_path: 8-bit gray PNG in the store.
           .shown(step)                                      the step's picture is on the screen now: its clock starts
@@ -68,8 +70,8 @@ session   Sessions(store)
           .save_own(key, own_read) -> Receipt               locks it
           .reveal(key, model) -> Model                      the first one counts: show what comes back
           .save_final(key, final_read) -> Receipt           .save_questionnaire(key, questionnaire) -> Receipt
-              `key` is always `step.key` of the step that the reader saw: a double click or a second tab cannot save twice
-              or into another case.
+              `key` is always `step.key` of the step that the reader saw: a double click or a second tab cannot save
+              twice or into another case.
           SUS_ITEMS: the ten sentences. sus_score(answers) -> 0..100 (Brooke 1996). PAUSE: just close the page.
 
 outbox    storage_warning(folder=None) -> str | None: the sentence to show in red before the first case.
