@@ -70,3 +70,33 @@ ABOUT_FIGURES = "Figures"
 ABOUT_NOTHING = "nothing is stored"
 ABOUT_COLUMNS = ("What", "Value")
 ABOUT_FINGERPRINT = "Weights (SHA-256)"
+
+# Outline editor
+EDITOR_WORDS = {
+    "toolbar": "Outline tools",
+    "canvas": "Image with outlines. Tab goes from point to point, arrow keys move a point.",
+    "draw": "Draw lesion",
+    "smooth": "Smooth",
+    "delete_point": "Delete point",
+    "delete_lesion": "Delete lesion",
+    "undo": "Undo",
+    "redo": "Redo",
+    "reset": "Reset",
+    "zoom_in": "Zoom in",
+    "zoom_out": "Zoom out",
+    "help": (
+        "Drag a point to move it, click a line to add one, double-click or Delete to remove it. Arrow keys move a point "
+        "by 1 px, with Shift by 10. Pinch, or Ctrl and the wheel, to zoom; drag the picture to move it."
+    ),
+    "lesion": "Outline {number}, {points} points. Enter chooses it.",
+    "point": "Point {number} at {x}, {y}",
+    "drawing": "Draw round the lesion in one stroke. Escape stops.",
+    "too_few_points": "An outline needs three points. Delete the lesion instead.",
+    "stroke_too_short": "That stroke encloses nothing. Draw once round the lesion.",
+    "no_lesion": "Nothing is outlined.",
+    "one_lesion": "1 lesion is outlined.",
+    "lesions": "{count} lesions are outlined.",
+    "zoom": "Zoom {percent} %.",
+}
+EDITOR_UNREADABLE = "The outline could not be read. Nothing was saved; reload the page and draw it again."
+EDITOR_OTHER_PICTURE = "The outline belongs to another picture. Nothing was saved; reload the page."

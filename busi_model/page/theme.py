@@ -108,4 +108,31 @@ footer { display: none !important; }
   #heading h1 small { display: block; margin: 0; }
   #notice p { font-size: .9rem; }
 }
+
+/* Outline editor: the line is that of the overlay, yellow with a dark rim. */
+.outline-editor .tools { display: flex; flex-wrap: wrap; gap: 6px; margin-bottom: 8px; }
+.outline-editor .tools button {
+  min-height: 36px; padding: 4px 10px; border: 1px solid var(--border-color-primary); border-radius: 6px;
+  font-size: .95rem; color: var(--body-text-color); background: var(--button-secondary-background-fill);
+}
+.outline-editor .tools button[aria-pressed="true"] { color: #fff; border-color: #0f766e; background: #0f766e; }
+.outline-editor .tools button:disabled { opacity: .45; }
+.outline-editor svg {
+  display: block; width: 100%; max-height: 72vh; border-radius: 8px; background: #000; touch-action: pan-y;
+  user-select: none;
+}
+.outline-editor.zoomed svg, .outline-editor.drawing svg, .outline-editor circle { touch-action: none; }
+.outline-editor.zoomed svg { cursor: grab; }
+.outline-editor.drawing svg { cursor: crosshair; }
+.outline-editor :is(polygon, polyline, circle) { vector-effect: non-scaling-stroke; }
+.outline-editor :is(polygon, polyline) { fill: none; stroke-linejoin: round; }
+.outline-editor .rim { stroke: #000; stroke-opacity: .65; stroke-width: 5px; }
+.outline-editor .line { stroke: #ffdd33; stroke-width: 1.5px; }
+.outline-editor .line.current { stroke-width: 2.2px; }
+.outline-editor circle { fill: #ffdd33; stroke: #000; stroke-width: 1px; }
+.outline-editor circle.current { fill: #fff; }
+.outline-editor :is(svg, polygon, circle, button):focus-visible { outline: 3px solid #2dd4bf; outline-offset: 2px; }
+.outline-editor circle:focus { outline: none; stroke: #2dd4bf; stroke-width: 3px; }
+.outline-editor .status { margin: 6px 0 0; font-weight: 700; }
+.outline-editor .help { margin: 2px 0 0; font-size: .95rem; line-height: 1.4; color: var(--body-text-color-subdued); }
 """
