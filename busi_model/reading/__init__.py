@@ -62,7 +62,8 @@ session   Sessions(store)
           Desk: one reader's place; keep the code (not the Desk) in the page's state and enter again: it is cheap.
           .step() -> Step(stage, key, position, n_cases, image_path, image_sha256, width, height, read_first, own,
                 model, pseudonym, session_name); stage: "profile" -> "familiarise" -> for each case "own" ->
-                "reveal" -> "final" -> "questionnaire" -> "done"; "closed" once the host closed it. position counts from 1 in this reader's own
+                "reveal" -> "final" -> "questionnaire" -> "done"; "closed" once the host closed it.
+                position counts from 1 in this reader's own
                 order. `own` is the locked OwnRead, `model` the revealed Model (stage "final"). Without read-first the
                 stages "own" are left out. image_path: 8-bit gray PNG in the store.
           .shown(step)                                      the step's picture is on the screen now: its clock starts
