@@ -32,7 +32,9 @@ const svg = make("svg", { tabindex: 0, role: "application", "aria-label": words.
 const picture = make("image", { preserveAspectRatio: "none" }, svg);
 const layer = make("g", {}, svg);
 const status = make("p", { class: "status", role: "status" }, root);
-make("p", { class: "help" }, root).textContent = words.help;
+const help = make("details", { class: "help" }, root);
+make("summary", {}, help).textContent = words.help_heading;
+make("p", {}, help).textContent = words.help;
 
 const actions = {
   draw: () => { drawing = !drawing; },
@@ -303,6 +305,7 @@ root.addEventListener("keydown", (event) => {
 function load() {
   const value = JSON.parse(props.value || "{}");
   const fresh = value.shown !== shown;
+  if (!fresh) remember(); // the server mended the outlines: undo brings the former ones back
   shown = value.shown;
   [width, height] = props.size_px;
   lesions = (value.lesions || []).map(({ points_xy }) => points_xy);

@@ -1,8 +1,8 @@
 """The outline editor: polygons over an image that a reader drags, draws and deletes. The hand is in editor.js.
 
-Enters: a gray picture and outlines in its own pixels. Leaves: the outlines as they stand on the screen, in the same pixels.
-The value that travels is JSON {"shown": key, "lesions": [{"points_xy": [[x, y], ...]}, ...]}: it names what it belongs to,
-so outlines of one picture can never be saved with another.
+Enters: a gray picture and outlines in its own pixels. Leaves: the outlines as they stand on the screen, in the same
+pixels. The value that travels is JSON {"shown": key, "lesions": [{"points_xy": [[x, y], ...]}, ...]}: it names what it
+belongs to, so outlines of one picture can never be saved with another.
 """
 
 import base64
@@ -44,8 +44,8 @@ def build(elem_id: str) -> gr.HTML:
 def show(key: str, gray: np.ndarray, polygons: list, reset_to: list | None = None) -> gr.HTML:
     """Update that shows a picture with outlines.
 
-    key: what the outlines will belong to. gray: uint8 (H, W). polygons: lists of (x, y), pixel centres at whole numbers,
-    not closed. reset_to: what the button Reset brings back, the same when None.
+    key: what the outlines will belong to. gray: uint8 (H, W). polygons: lists of (x, y), pixel centres at whole
+    numbers, not closed. reset_to: what the button Reset brings back, the same when None.
     """
     reset_to = polygons if reset_to is None else reset_to
     return gr.HTML(value(key, polygons), visible=True, **_properties(gray, reset_to))
@@ -62,7 +62,7 @@ def value(key: str, polygons: list) -> str:
 
 
 def drawn(carried: str, key: str) -> list[list[tuple[float, float]]]:
-    """The outlines that stand in the editor, as lists of (x, y). Raises EditorError when they are not those of `key`."""
+    """The outlines in the editor, as lists of (x, y). Raises EditorError when they are not those of `key`."""
     try:
         content = json.loads(carried)
         shown = content["shown"]

@@ -84,9 +84,10 @@ EDITOR_WORDS = {
     "reset": "Reset",
     "zoom_in": "Zoom in",
     "zoom_out": "Zoom out",
+    "help_heading": "How to edit an outline",
     "help": (
-        "Drag a point to move it, click a line to add one, double-click or Delete to remove it. Arrow keys move a point "
-        "by 1 px, with Shift by 10. Pinch, or Ctrl and the wheel, to zoom; drag the picture to move it."
+        "Drag a point to move it, click a line to add one, double-click or Delete to remove it. Arrow keys move a "
+        "point by 1 px, with Shift by 10. Pinch, or Ctrl and the wheel, to zoom; drag the picture to move it."
     ),
     "lesion": "Outline {number}, {points} points. Enter chooses it.",
     "point": "Point {number} at {x}, {y}",

@@ -134,5 +134,7 @@ footer { display: none !important; }
 .outline-editor :is(svg, polygon, circle, button):focus-visible { outline: 3px solid #2dd4bf; outline-offset: 2px; }
 .outline-editor circle:focus { outline: none; stroke: #2dd4bf; stroke-width: 3px; }
 .outline-editor .status { margin: 6px 0 0; font-weight: 700; }
-.outline-editor .help { margin: 2px 0 0; font-size: .95rem; line-height: 1.4; color: var(--body-text-color-subdued); }
+.outline-editor .help { font-size: .95rem; line-height: 1.4; color: var(--body-text-color-subdued); }
+.outline-editor .help summary { cursor: pointer; }
+.outline-editor .help p { margin: 2px 0 0; }
 """
