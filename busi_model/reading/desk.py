@@ -139,6 +139,8 @@ class Desk:
             ).fetchone()
             if taken:
                 raise RecordError("Another reader of this session has this pseudonym. Choose another one.")
+            if self._has_records(connection):
+                return  # the profile went out with them, and records do not change
             connection.execute(
                 "UPDATE reader SET pseudonym = ?, pseudonym_folded = ?, role = ?, years = ?, last_seen = ? "
                 "WHERE id = ?",
@@ -234,6 +236,9 @@ class Desk:
             raise StageError("This session or this reader was deleted. Nothing is kept any more; ask the host.")
         session = connection.execute("SELECT * FROM session WHERE id = ?", (reader["session_id"],)).fetchone()
         return session, reader
+
+    def _has_records(self, connection):
+        return connection.execute("SELECT 1 FROM record WHERE reader_id = ?", (self._reader_id,)).fetchone()
 
     def _saved(self, connection, case_number, kind):
         return connection.execute(
