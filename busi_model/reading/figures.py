@@ -205,7 +205,7 @@ def _rate(name, table, hit, pooled, rng):
     if not pooled:
         return name, hits / n, exact.low, exact.high, n, ""
     value, low, high = _ratio(table, hit.astype(float), rng)
-    if hits in (0, n):  # drawing again cannot show any spread
+    if hits in (0, n):
         n_cases = table["case"].nunique()
         exact = binomtest(n_cases if hits else 0, n_cases).proportion_ci(method="exact")
         return name, value, exact.low, exact.high, n, f"exact interval for {n_cases} cases"
@@ -242,4 +242,6 @@ def _bootstrap(sums: np.ndarray, formula: Formula, rng) -> tuple[float, float, f
     if math.isnan(value) or len(values) < N_RESAMPLES / 2:
         return value, math.nan, math.nan
     low, high = np.percentile(values, (2.5, 97.5))
+    if low == high:  # every case says the same: drawing them again shows no spread, which is not certainty
+        return value, math.nan, math.nan
     return value, float(low), float(high)

@@ -183,7 +183,8 @@ def _counts(table, column):
 
 
 def _worsened(table):
-    worse = table[(table["own_class"] == table["truth"]) & (table["final_class"] != table["truth"])]
+    known = table[table["truth"].notna()]
+    worse = known[(known["own_class"] == known["truth"]) & (known["final_class"] != known["truth"])]
     return worse[["reader", "case", "truth", "own_class", "model_class", "model_confidence", "final_class"]]
 
 

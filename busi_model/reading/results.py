@@ -22,6 +22,11 @@ READING_COLUMNS = (
     *("weights_sha256", "weights_revision", "app_version", "saved_at", "receipt"),
 )
 
+FEEDBACK_COLUMNS = (
+    *("verdict", "own_class", "model_class", "model_confidence", "outline_verdict", "dice_model_final", "comment"),
+    *("image_sha256", "image_kept", "weights_sha256", "weights_revision", "app_version", "saved_at", "receipt"),
+)
+
 
 def readings(store: Store, session_id: str) -> pd.DataFrame:
     """One row a reader and finished case, in the order in which each reader read; columns as in READING_COLUMNS.
@@ -116,7 +121,7 @@ def usability(store: Store, session_id: str) -> pd.DataFrame:
 
 
 def feedback(store: Store) -> pd.DataFrame:
-    """Quick feedback, one row a record, oldest first."""
+    """Quick feedback, one row a record, oldest first; columns as in FEEDBACK_COLUMNS."""
     rows = [
         {
             "verdict": record.content["verdict"],
@@ -136,4 +141,4 @@ def feedback(store: Store) -> pd.DataFrame:
         }
         for record in store.records("kind = 'feedback'")
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=FEEDBACK_COLUMNS)
