@@ -137,4 +137,29 @@ footer { display: none !important; }
 .outline-editor .help { font-size: .95rem; line-height: 1.4; color: var(--body-text-color-subdued); }
 .outline-editor .help summary { cursor: pointer; }
 .outline-editor .help p { margin: 2px 0 0; }
+
+/* Reading sessions */
+#session-door { max-width: 560px; }
+.door-words h2 { margin: 0 0 6px; font-size: 1.6rem; font-weight: 700; }
+.door-words p { margin: 0; line-height: 1.45; }
+.storage-warning {
+  margin: 0; padding: 10px 14px; border-radius: 6px; font-weight: 700; color: #fff; background: #b91c1c;
+}
+.reading-progress { display: flex; flex-wrap: wrap; gap: 2px 16px; justify-content: space-between; }
+.reading-progress progress { width: 100%; height: 10px; accent-color: #0f766e; }
+.reading-receipt, .reading-remark {
+  margin: 0; padding: 8px 14px; border-left: 5px solid #0f766e; background: var(--block-background-fill);
+}
+.reading-problem { margin: 0; padding: 10px 14px; border-left: 5px solid #b91c1c; color: #7f1d1d; background: #fee2e2; }
+.task .says { font-size: 1.3rem; }
+.task .locked { margin-top: 12px; padding: 4px 10px; border: 1px dashed currentColor; border-radius: 6px; }
+#host-door { max-width: 560px; }
+.figures { overflow-x: auto; }
+.figures table { width: 100%; border-collapse: collapse; font-size: .95rem; }
+.figures caption { padding: 8px 0 4px; text-align: left; font-size: 1.1rem; font-weight: 700; }
+.figures :is(th, td) {
+  padding: 4px 10px 4px 0; text-align: left; border-bottom: 1px solid var(--border-color-primary);
+}
+.figures td { font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.plots { width: 100%; border-radius: 8px; }
 """
