@@ -1,10 +1,12 @@
 """What many tests share: real data when BUSI_DATA_DIR names it, phantoms and an untrained checkpoint otherwise."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from playwright.sync_api import sync_playwright
 
 from busi_model import checkpoint
 from busi_model.network import MultiTaskUNet
@@ -13,6 +15,15 @@ from busi_model.phantom import write_phantom_dataset
 from busi_model.preprocess import Preprocess
 
 ROOT = Path(__file__).parents[1]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +57,14 @@ def untrained(tmp_path_factory):
 def shipped():
     """The weights that the repository ships."""
     return ROOT / "weights"
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail("No chromium was found on PATH; the page's tests need one: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()

@@ -7,7 +7,6 @@ import base64
 import io
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from busi_model.clinic.view import draw_overlay, encode_png
 from busi_model.image import Notice, read_image
@@ -32,15 +31,6 @@ from busi_model.predict import Prediction, Predictor
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 120  # for a machine that trains beside the tests; nothing waits longer than it must
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 CORRUPT = b"\x89PNG\r\n\x1a\n" + b"nothing that an image could be made of" * 20
 
 
@@ -67,7 +57,13 @@ def address(weights, tmp_path_factory):
         server = subprocess.Popen(
             [sys.executable, "app.py"],
             cwd=ROOT,
-            env={**os.environ, "BUSI_WEIGHTS": str(weights), "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(temporary)},
+            env={
+                **os.environ,
+                "BUSI_WEIGHTS": str(weights),
+                "BUSI_STORE": str(tmp_path_factory.mktemp("store")),
+                "GRADIO_SERVER_PORT": str(port),
+                "TMPDIR": str(temporary),
+            },
             stdout=sink,
             stderr=subprocess.STDOUT,
         )
@@ -95,17 +91,6 @@ def wait_until_served(url, server, log):
         except OSError:
             time.sleep(0.1)  # the port is not open yet
     pytest.fail(f"app.py served no page within {PATIENCE_S} s:\n{log.read_text()}")
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.fail("No chromium was found on PATH; the page's tests need one: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

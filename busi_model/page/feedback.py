@@ -11,7 +11,6 @@ from functools import partial
 import gradio as gr
 import numpy as np
 
-from busi_model.image import ImageError, read_image
 from busi_model.page import editor, session_view, strings
 from busi_model.page.editor import EditorError
 from busi_model.page.session_form import Fields, Mended, model_record, outline_answer
@@ -25,20 +24,20 @@ LOG = logging.getLogger(__name__)
 HOW = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8, "concurrency_id": "feedback"}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # a new one is a change, which Gradio sees by the hash
 class Reading:
     """What the page shows of one picture: enough to keep an opinion of it."""
 
     key: str  # one a picture shown: a double click saves once
     model: Model
     image_sha256: str
-    picture: str  # path of the frame as a PNG in the page's private folder, from where it goes after an hour
+    gray: np.ndarray  # uint8 (H, W): for the editor, and to keep it when the reader ticks so
 
 
-def reading(prediction: Prediction, weights_sha256: str, picture) -> Reading:
+def reading(prediction: Prediction, weights_sha256: str) -> Reading:
     """A finished prediction -> what `build`'s state must hold while it is on the screen."""
-    sha256 = image_sha256(prediction.frame.gray)
-    return Reading(new_key(), model_record(prediction, weights_sha256), sha256, str(picture))
+    gray = prediction.frame.gray
+    return Reading(new_key(), model_record(prediction, weights_sha256), image_sha256(gray), gray)
 
 
 def build(store: Store, current: gr.State, outbox=None) -> None:
@@ -95,19 +94,17 @@ class Panel:
         }
 
     def edit(self, current: Reading | None) -> dict:
-        try:
-            polygons = current.model.outline.polygons
-            return {self.editor: editor.show(current.key, _gray(current), polygons), self.receipt: ""}
-        except RecordError as error:
-            return {self.receipt: session_view.problem_html(str(error))}
+        if current is None:
+            return {self.receipt: session_view.problem_html(strings.FEEDBACK_NO_PICTURE)}
+        return {self.editor: editor.show(current.key, current.gray, current.model.outline.polygons), self.receipt: ""}
 
     def send(self, verdict: str, current: Reading | None, *values) -> dict:
         """Save one opinion. When that fails the fields stay as they are."""
         try:
             if current is None:
                 raise RecordError(strings.FEEDBACK_NO_PICTURE)
-            record, gray = _record(verdict, current, *values)
-            receipt = self.store.save_feedback(current.key, record, gray)
+            record = _record(verdict, current, *values)
+            receipt = self.store.save_feedback(current.key, record, current.gray if record.keep_image else None)
         except Mended as mended:
             shown = gr.HTML(value=editor.value(current.key, mended.polygons))
             return {self.editor: shown, self.receipt: session_view.problem_html(str(mended))}
@@ -130,11 +127,10 @@ def _again(current):
 
 
 def _record(verdict, current, own_class, outline_verdict, no_lesion, comment, carried, keep_image):
-    """Fields -> (Feedback, picture to keep or None)."""
     if carried == editor.NOTHING:  # the editor was not opened
         carried = editor.value(current.key, current.model.outline.polygons)
     fields = Fields(outline_verdict=outline_verdict, no_lesion=no_lesion, carried=carried)
-    record = Feedback.checked(
+    return Feedback.checked(
         verdict=verdict,
         model=current.model,
         image_sha256=current.image_sha256,
@@ -143,11 +139,3 @@ def _record(verdict, current, own_class, outline_verdict, no_lesion, comment, ca
         keep_image=keep_image,
         **outline_answer(current.key, current.model.outline, fields),
     )
-    return record, _gray(current) if keep_image else None
-
-
-def _gray(current) -> np.ndarray:
-    try:
-        return read_image(current.picture).gray
-    except ImageError as error:
-        raise RecordError(strings.FEEDBACK_PICTURE_GONE) from error

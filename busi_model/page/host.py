@@ -224,7 +224,7 @@ class Panel:
             return {self.said: problem_html(str(error))}
         except Exception:  # the cause belongs in the log, not on the page
             LOG.exception("An action in the host's view failed.")
-            return {self.said: problem_html(strings.FAILED_TEXT_HOST)}
+            return {self.said: problem_html(strings.HOST_FAILED)}
 
     def _state(self, session_id, said="") -> dict:
         """The list of sessions and the readers of the chosen one, as they are now."""

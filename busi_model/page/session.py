@@ -53,7 +53,7 @@ class Panel:
         on = self.layout
         how = {"outputs": on.everything(), **HOW}
         gr.on([on.enter_button.click, on.code.submit], self.enter, [on.code], **how)
-        on.seat.load(self.resume, [on.seat], **how)
+        on.seat.load(self.resume, None, **how)
         on.leave_button.click(self.leave, None, **how)
         on.join_button.click(self.join, [on.seat, on.pseudonym, on.role, on.years], **how)
         on.compare_button.click(self.compare, [on.editor], [on.problem], **HOW)
@@ -66,20 +66,18 @@ class Panel:
         on.editor.input(None, None, [on.verdict], js="() => 'corrected'")
 
     def enter(self, code: str, request: gr.Request) -> dict:
-        try:
-            return self._screen(code, self.sessions.enter(code, client=request.client.host))
-        except ReadingError as error:
-            return self._refusal(error)
+        return self._answer(lambda: self._screen(code, self.sessions.enter(code, client=request.client.host)))
 
-    def resume(self, seat: str) -> dict:
-        """The page was loaded again in the same browser tab."""
-        place = json.loads(seat)
-        try:
-            return self._screen(place["code"], self._desk(place["code"]), draft=place.get("draft"))
-        except CodeError as error:  # the reader was removed, or has a new code
-            return {**self.leave(), **self._refusal(error)}
-        except ReadingError as error:
-            return self._refusal(error)
+    def resume(self, kept: gr.EventData) -> dict:
+        """The page was loaded again in the same browser tab; `kept` is what seat.js remembers."""
+
+        def come_back():
+            try:
+                return self._screen(kept.code, self._desk(kept.code), draft=kept.draft)
+            except CodeError as error:  # the reader was removed, or has a new code
+                return {**self.leave(), **self._refusal(error)}
+
+        return self._answer(come_back)
 
     def leave(self) -> dict:
         """Back to the door. What was locked or saved is in the store."""
@@ -147,18 +145,27 @@ class Panel:
         return self.sessions.enter(code, client=code)
 
     def _act(self, seat, save) -> dict:
-        """Save the step that the reader saw, then show the next. When that fails the fields stay as they are."""
-        place = json.loads(seat)
-        try:
+        """Save the step that the reader saw, then show the next."""
+
+        def act():
+            place = json.loads(seat)
             desk = self._desk(place["code"])
             step = desk.step()
             if _mark(step) != place["key"]:  # a second click, or another tab went on
                 remark = session_view.remark_html(strings.STEP_DONE)
                 return {**self._screen(place["code"], desk), self.layout.problem: remark}
-            return self._screen(place["code"], desk, save(desk, step))
-        except Mended as mended:
-            shown = gr.HTML(value=editor.value(place["key"], mended.polygons))
-            return {self.layout.editor: shown, **self._refusal(mended)}
+            try:
+                return self._screen(place["code"], desk, save(desk, step))
+            except Mended as mended:
+                shown = gr.HTML(value=editor.value(place["key"], mended.polygons))
+                return {self.layout.editor: shown, **self._refusal(mended)}
+
+        return self._answer(act)
+
+    def _answer(self, action) -> dict:
+        """What the action shows, or a sentence; then all fields stay as they are."""
+        try:
+            return action()
         except (ReadingError, EditorError) as error:
             return self._refusal(error)
         except Exception:  # the reader must not lose the text, and the cause belongs in the log
@@ -176,7 +183,7 @@ class Panel:
         on = self.layout
         step = self._revealed(desk)
         values = [None, None, "", None, False, "", None, *(None for _ in on.answers)]
-        if draft and draft.get("key") == _mark(step) and len(draft.get("values", ())) == len(on.fields):
+        if isinstance(draft, dict) and draft.get("key") == _mark(step) and len(draft["values"]) == len(on.fields):
             values = draft["values"]
         sync = self.outbox.state() if self.outbox else None
         form = on.forms.get(step.stage)

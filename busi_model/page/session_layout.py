@@ -33,7 +33,7 @@ class Layout:
                 self.editor = editor.build("session-editor")
             with gr.Column(scale=3, min_width=330):
                 self.task = html("", elem_id="session-task")
-                with gr.Column(visible=False) as self.profile:
+                with gr.Column(visible=False, elem_id="session-profile") as self.profile:
                     self._lay_out_profile()
                 with gr.Column(visible=False) as self.practice:
                     self.compare_button = gr.Button(strings.COMPARE, elem_id="session-compare")

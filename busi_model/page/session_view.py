@@ -29,9 +29,11 @@ def progress_html(step: Step) -> str:
         where = strings.SESSION_CASE.format(position=step.position, n_cases=step.n_cases)
     else:
         where = strings.SESSION_PLACES.get(step.stage, "")
+    who, where, share = html.escape(who.strip(" ·")), html.escape(where), 100 * done / step.n_cases
     return (
-        f'<div class="reading-progress"><span>{html.escape(who)}</span><strong>{html.escape(where)}</strong>'
-        f'<progress max="{step.n_cases}" value="{done}" aria-label="{html.escape(where)}"></progress></div>'
+        f'<div class="reading-progress"><span>{who}</span><strong>{where}</strong>'
+        f'<div role="progressbar" aria-label="{where}" aria-valuemax="{step.n_cases}" aria-valuenow="{done}">'
+        f'<div style="width:{share:.1f}%"></div></div></div>'
     )
 
 

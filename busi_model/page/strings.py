@@ -154,7 +154,7 @@ NOTHING_BUT_DRAWN = "Not saved yet: “Nothing is there” is chosen, but an out
 CONFIRM_NO_LESION = "Not saved yet: nothing is outlined. Tick “No lesion” if that is what you mean."
 OUTLINE_MENDED = "Not saved yet: {text} Look at the outline as it is now; then save it, or undo and draw it anew."
 STEP_DONE = "That step was saved before. You go on here."
-STEP_FAILED = "Something went wrong on the server, and nothing was saved. Your entries are still here: try once more."
+STEP_FAILED = "Something went wrong on the server. Your entries are still here: try once more; nothing is saved twice."
 
 SESSION_WHO = "{session} · {reader}"
 SESSION_CASE = "Case {position} of {n_cases}"
@@ -212,7 +212,6 @@ FEEDBACK_BUTTONS = {"agree": "Agree", "disagree": "Disagree", "unsure": "Unsure"
 FEEDBACK_AGAIN = "Give another answer"
 KEEP_IMAGE = "Keep the image too, so that a later model can learn from it (no name is burned in, and I may share it)"
 FEEDBACK_NO_PICTURE = "Not saved: no result is on the screen. Open the image again."
-FEEDBACK_PICTURE_GONE = "Not saved: the picture was deleted after an hour. Open the image again, or untick keeping it."
 
 # Results of a session
 RESULTS_NONE = "No case has been finished yet."
@@ -280,7 +279,7 @@ HOST_NO_IMAGES = "No image was chosen. Drop some, or name a folder that holds PN
 HOST_BAD_IMAGE = "{name}: {error} No session was made."
 HOST_NAMES_ALIKE = "{name}: another row's name differs only in signs that an upload drops. Rename one of the two."
 HOST_NO_TRUTH_MATCHES = "No image has a row in the CSV. Its column image must hold the files' names, such as scan1.png."
-FAILED_TEXT_HOST = "Something went wrong on the server; what was saved before is kept. Try once more."
+HOST_FAILED = "Something went wrong on the server; what was saved before is kept. Try once more."
 HOST_NOT_HERE_YET = "not here yet"
 HOST_COLUMNS = ("No.", "Pseudonym", "Role", "Years", "Cases", "Now at", "Last seen (UTC)")
 HOST_CAPTION = "{name}: {n_cases} cases, {how}"

@@ -139,14 +139,17 @@ footer { display: none !important; }
 .outline-editor .help p { margin: 2px 0 0; }
 
 /* Reading sessions */
-#session-door { max-width: 560px; }
+#session-door, #session-profile { max-width: 640px; }
 .door-words h2 { margin: 0 0 6px; font-size: 1.6rem; font-weight: 700; }
 .door-words p { margin: 0; line-height: 1.45; }
 .storage-warning {
   margin: 0; padding: 10px 14px; border-radius: 6px; font-weight: 700; color: #fff; background: #b91c1c;
 }
 .reading-progress { display: flex; flex-wrap: wrap; gap: 2px 16px; justify-content: space-between; }
-.reading-progress progress { width: 100%; height: 10px; accent-color: #0f766e; }
+.reading-progress [role=progressbar] { width: 100%; height: 8px; border-radius: 4px; background: #e2e8f0; }
+.reading-progress [role=progressbar] div { height: 100%; border-radius: 4px; background: #0f766e; }
+.dark .reading-progress [role=progressbar] { background: #334155; }
+.dark .reading-progress [role=progressbar] div { background: #2dd4bf; }
 .reading-receipt, .reading-remark {
   margin: 0; padding: 8px 14px; border-left: 5px solid #0f766e; background: var(--block-background-fill);
 }
