@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import gradio as gr
 
-from busi_model.page.theme import CSS, calm_theme
+from busi_model.page import looks
 
 PATIENCE_MS = 120_000  # for a machine that trains beside the tests; nothing waits longer than it must
 
@@ -29,8 +29,7 @@ def served_here(page: gr.Blocks, folder):
         ssr_mode=False,
         run_history=False,
         allowed_paths=[str(folder)],
-        theme=calm_theme(),
-        css=CSS,
+        **looks(),
     )
     try:
         yield url

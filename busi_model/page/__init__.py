@@ -39,6 +39,8 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
 
 
 def looks() -> dict:
-    """Arguments for `launch`: theme, stylesheet and the few lines of JavaScript."""
-    script = (Path(__file__).parent / "upload.js").read_text(encoding="utf-8")
-    return {"theme": calm_theme(), "css": CSS, "head": f"<script>{script}</script>"}
+    """Arguments for `launch`: theme, stylesheets and the few lines of JavaScript that belong to the whole page."""
+    folder = Path(__file__).parent
+    script = (folder / "upload.js").read_text(encoding="utf-8")
+    sheets = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.css"))]
+    return {"theme": calm_theme(), "css": "\n".join([CSS, *sheets]), "head": f"<script>{script}</script>"}

@@ -191,6 +191,7 @@ svg.addEventListener("pointerdown", (event) => {
   note = "";
   const start = place(event);
   if (pointers.size > 1) {
+    if (drag?.edits?.()) send(); // what is on the screen is what is saved
     drag = stroke = null;
   } else if (drawing) {
     stroke = [inside(start)];
@@ -199,6 +200,8 @@ svg.addEventListener("pointerdown", (event) => {
     const hit = under(start, REACH_PX[event.pointerType] || REACH_PX.mouse);
     if (hit.lesion === undefined) {
       drag = (at) => moveView(view.x + start[0] - at[0], view.y + start[1] - at[1]);
+    } else if (hit.lesion !== chosen.lesion) {
+      chosen = { lesion: hit.lesion, point: -1 }; // the first click only chooses
     } else {
       let fresh = true; // a click alone changes nothing
       if (hit.index === undefined) {
@@ -218,7 +221,7 @@ svg.addEventListener("pointerdown", (event) => {
     }
   }
   draw();
-  if (chosen.point >= 0 && !drawing) layer.querySelector("circle.current")?.focus({ preventScroll: true });
+  if (drag?.edits) layer.querySelector("circle.current").focus({ preventScroll: true });
   event.preventDefault(); // or the browser moves the focus away again
 });
 svg.addEventListener("pointermove", (event) => {
@@ -238,9 +241,11 @@ function release(event) {
   if (!pointers.delete(event.pointerId) || pointers.size) return;
   if (stroke) {
     const points = simplified(stroke, 1 / scale());
+    const [[x, y], end] = [points[0], points.at(-1)];
+    if (Math.hypot(end[0] - x, end[1] - y) < REACH_PX.touch / scale()) points.pop(); // back where it began
     stroke = null;
     drawing = false;
-    if (points.length > MIN_POINTS) addLesion(points.slice(0, -1));
+    if (points.length >= MIN_POINTS) addLesion(points);
     else note = words.stroke_too_short;
   } else if (drag?.edits?.()) send();
   drag = null;

@@ -72,9 +72,9 @@ class Panel:
         self.fields = [self.own_class, self.verdict, self.no_lesion, self.comment, self.editor, self.keep_image]
 
     def connect(self, current) -> None:
-        everything = [self.panel, self.buttons, self.receipt, self.again_button, *self.fields]
+        everything = [self.panel, self.edit_button, self.buttons, self.receipt, self.again_button, *self.fields]
         current.change(self.start, [current], everything, **HOW)
-        self.edit_button.click(self.edit, [current], [self.editor, self.receipt], **HOW)
+        self.edit_button.click(self.edit, [current], [self.editor, self.edit_button, self.receipt], **HOW)
         self.editor.input(None, None, [self.verdict], js="() => 'corrected'")
         for name, button in self.verdict_buttons.items():
             button.click(partial(self.send, name), [current, *self.fields], everything, **HOW)
@@ -88,6 +88,7 @@ class Panel:
             **{field: gr.update(value=value) for field, value in blank.items()},
             self.editor: editor.hide(),
             self.panel: gr.Column(visible=current is not None),
+            self.edit_button: gr.Button(visible=True),
             self.buttons: gr.Row(visible=True),
             self.receipt: "",
             self.again_button: gr.Button(visible=False),
@@ -96,7 +97,8 @@ class Panel:
     def edit(self, current: Reading | None) -> dict:
         if current is None:
             return {self.receipt: session_view.problem_html(strings.FEEDBACK_NO_PICTURE)}
-        return {self.editor: editor.show(current.key, current.gray, current.model.outline.polygons), self.receipt: ""}
+        shown = editor.show(current.key, current.gray, current.model.outline.polygons)
+        return {self.editor: shown, self.edit_button: gr.Button(visible=False), self.receipt: ""}
 
     def send(self, verdict: str, current: Reading | None, *values) -> dict:
         """Save one opinion. When that fails the fields stay as they are."""

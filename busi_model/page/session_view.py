@@ -53,7 +53,9 @@ def model_html(model: Model) -> str:
         parts = [f"<h3>{html.escape(strings.MODEL_REFUSES)}</h3>"]
     else:
         name, figure = strings.CLASS_NAMES[model.class_name], percent(model.confidence)
-        headline = strings.HEADLINE.format(name=name, percent=figure)
+        uncertain = {"low_confidence", "uncertain"} & set(model.warnings)
+        headline = strings.HEADLINE_UNCERTAIN if uncertain else strings.HEADLINE
+        headline = headline.format(name=name.lower() if uncertain else name, percent=figure)
         parts = [f'<h3 class="says">{html.escape(strings.MODEL_SAYS.format(headline=headline))}</h3>']
         rows = [_row(model, name) for name in strings.CLASS_NAMES if name in model.class_probabilities]
         caption = f'<caption class="unseen">{html.escape(strings.PROBABILITIES_CAPTION)}</caption>'
