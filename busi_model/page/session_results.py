@@ -6,6 +6,7 @@ Enters: the tables of `reading.results`. Leaves: HTML; plots are PNG inside it: 
 import base64
 import html
 import io
+from numbers import Integral
 
 import pandas as pd
 from matplotlib.figure import Figure  # not pyplot: its figures belong to one thread
@@ -64,7 +65,7 @@ def _cell(cell) -> str:
 
 
 def _figure(value) -> str:
-    return f"{value:d}" if isinstance(value, int) else f"{value:.3g}"
+    return str(value) if isinstance(value, Integral) else f"{value:.3g}"
 
 
 def plot_html(table: pd.DataFrame) -> str:
