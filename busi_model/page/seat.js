@@ -1,6 +1,6 @@
 // Where a reader sits: the code and the step on the screen, and what was typed but not saved, kept for this browser tab
 // (sessionStorage) so that a reload or a restart of the server asks nothing again. Enters: value, JSON {code, key} from
-// the server, "" when the reader leaves. Leaves: on loading, the event "load" with the kept code and the draft.
+// the server, "" when the reader leaves. Leaves: on loading, the event "resume" with the kept code and the draft.
 const SEAT = "busi-seat";
 const DRAFT = "busi-draft"; // written by the page, JSON {key, values}; see session.py
 
@@ -14,5 +14,5 @@ watch("value", () => {
 const kept = sessionStorage.getItem(SEAT);
 if (kept && !props.value) {
   const draft = JSON.parse(sessionStorage.getItem(DRAFT) || "null");
-  trigger("load", { code: JSON.parse(kept).code, draft }); // as data: the value is not heard yet while this loads
+  trigger("resume", { code: JSON.parse(kept).code, draft }); // as data: the value is not heard yet while this loads
 }

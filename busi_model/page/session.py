@@ -53,7 +53,7 @@ class Panel:
         on = self.layout
         how = {"outputs": on.everything(), **HOW}
         gr.on([on.enter_button.click, on.code.submit], self.enter, [on.code], **how)
-        on.seat.load(self.resume, None, **how)
+        on.seat.resume(self.resume, None, **how)
         on.leave_button.click(self.leave, None, **how)
         on.join_button.click(self.join, [on.seat, on.pseudonym, on.role, on.years], **how)
         on.compare_button.click(self.compare, [on.editor], [on.problem], **HOW)

@@ -29,7 +29,7 @@ class Layout:
             self.leave_button = gr.Button(strings.LEAVE, size="md", min_width=110, scale=0, elem_id="session-leave")
         self.receipt = html("", elem_id="session-receipt")
         with gr.Row():
-            with gr.Column(scale=5, min_width=330, visible=False) as self.picture:
+            with gr.Column(scale=5, min_width=330, visible=False, elem_id="session-picture") as self.picture:
                 self.editor = editor.build("session-editor")
             with gr.Column(scale=3, min_width=330):
                 self.task = html("", elem_id="session-task")
