@@ -7,6 +7,7 @@ const REACH_PX = { mouse: 9, pen: 14, touch: 22 }; // how near a pointer must co
 const ZOOM_STEP = 1.5;
 const MAX_ZOOM = 16;
 const MIN_POINTS = 3;
+const TWICE_MS = 400; // two presses of a point within this time remove it
 const { words } = props;
 
 // What is edited, and how it is seen.
@@ -183,6 +184,7 @@ function under(at, reach) {
 }
 const pointers = new Map(); // pointer id -> event: two of them pinch
 let drag = null; // how the one pointer's moves are taken
+let pressed = {}; // the point pressed last: not the browser's double click, which a redrawn point does not get
 
 svg.addEventListener("pointerdown", (event) => {
   if (event.button !== 0) return;
@@ -202,8 +204,12 @@ svg.addEventListener("pointerdown", (event) => {
       drag = (at) => moveView(view.x + start[0] - at[0], view.y + start[1] - at[1]);
     } else if (hit.lesion !== chosen.lesion) {
       chosen = { lesion: hit.lesion, point: -1 }; // the first click only chooses
+    } else if (hit.index !== undefined && hit.index === pressed.index && event.timeStamp - pressed.at < TWICE_MS) {
+      pressed = {};
+      removePoint(hit.index);
     } else {
       let fresh = true; // a click alone changes nothing
+      pressed = { index: hit.index, at: event.timeStamp };
       if (hit.index === undefined) {
         remember();
         fresh = false;
@@ -215,6 +221,7 @@ svg.addEventListener("pointerdown", (event) => {
       drag = (at) => {
         if (fresh) remember();
         fresh = false;
+        pressed = {};
         lesions[hit.lesion][hit.index] = inside([x + at[0] - start[0], y + at[1] - start[1]]);
       };
       drag.edits = () => !fresh;
@@ -253,11 +260,6 @@ function release(event) {
 }
 svg.addEventListener("pointerup", release);
 svg.addEventListener("pointercancel", release);
-svg.addEventListener("dblclick", (event) => {
-  const hit = under(place(event), REACH_PX.mouse);
-  if (hit.index !== undefined) removePoint(hit.index);
-  draw();
-});
 svg.addEventListener("wheel", (event) => {
   if (!event.ctrlKey && !event.metaKey) return; // the page scrolls; a pinch on a touchpad arrives with ctrlKey
   event.preventDefault();
