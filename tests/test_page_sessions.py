@@ -181,15 +181,16 @@ def test_two_readers_a_reload_and_a_kill_lose_nothing(chromium, untrained, tmp_p
                 reader.decide(position)
         server.send_signal(signal.SIGKILL)  # between reveal and save, the final read typed
         server.wait(60)
-        readers[0].tab.wait_for_timeout(500)
+        readers[0].save()  # one reader notices
+        expect(readers[0].tab.get_by_text("Connection Lost")).to_be_visible()
     with running_app(untrained, store.folder, port, log):
+        readers[0].tab.locator("#session-head").wait_for(state="detached")  # the page loads itself anew
+        readers[0].open()
         for reader in readers:
-            reader.tab.locator("#session-head").wait_for(state="detached")  # the page loads itself anew
-            reader.open()
             reader.arrive(4, final=True)
         expect(readers[0].tab.locator("#case-comment textarea")).to_have_value("<b>case</b> 4")
         readers[0].save()
-        readers[1].decide(4)
+        readers[1].decide(4)  # the other has not seen anything
         for position in range(5, N_CASES + 1):
             for reader in readers:
                 reader.lock(position)
