@@ -25,7 +25,7 @@ from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
 from busi_model.training import calibrate
-from busi_model.training.cases import N_FOLDS, CaseError, find_cases, write_manifest
+from busi_model.training.cases import CLINICIAN, N_FOLDS, CaseError, find_cases, without_twins, write_manifest
 from busi_model.training.evaluate import choose_split, evaluate_cases, plot_history, write_report
 from busi_model.training.fit import RunError, TrainConfig, Trainer, load_images
 
@@ -36,7 +36,13 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="folder in BUSI's published layout")
     parser.add_argument("--manifest", help="CSV that says how to split; without it near-duplicates are kept together")
-    parser.add_argument("--extra", help="BUS-BRA's folder: its folds 1-6 are mixed into training, one for one")
+    parser.add_argument(
+        "--extra",
+        action="append",
+        default=[],
+        help="BUS-BRA's folder: its folds 1-6 are mixed into training, one for one; or a folder of cases that "
+        "clinicians corrected: they join the training images, never a held-out fold. May be given several times",
+    )
     parser.add_argument("--folds", default="0", help="fold to hold out, 0-4, or 'all' to train on everything")
     parser.add_argument("--cross-validate", action="store_true", help="hold out each fold in turn")
     parser.add_argument("--operating-point", help="run folder whose temperatures to take (with --folds all)")
@@ -51,7 +57,8 @@ def train(arguments, config, cases, fold: int | None, folder: Path):
     """Fit one network, holding out a fold (None: nothing); returns its table of held-out cases, or None."""
     development = [c for c in cases if c.split == "development"]
     chosen = [c for c in development if c.fold != fold]
-    extra = [c for c in find_cases(arguments.extra) if c.fold in EXTRA_FOLDS] if arguments.extra else []
+    extra, corrected = extra_cases(arguments.extra, [c for c in cases if c.split == "test" or c.fold == fold])
+    chosen += corrected
     held_out = choose_split(cases, f"fold{fold}") if fold is not None else []
     preprocess = Trainer.preprocess_for(config)
     trainer = Trainer(
@@ -67,14 +74,19 @@ def train(arguments, config, cases, fold: int | None, folder: Path):
     )
     weights = ", ".join(f"{w:.2f}" for w in trainer.class_weights.tolist())
     print(
-        f"{len(chosen)} training images + {len(extra)} of a second hospital, {len(held_out)} held out; "
+        f"{len(chosen)} training images ({len(corrected)} of them corrected by clinicians) + {len(extra)} of a second "
+        f"hospital, {len(held_out)} held out; "
         f"class weights {weights}; {parameters / 1e6:.2f} M parameters, "
         f"{multiply_adds / 1e9:.2f} G multiply-adds at {config.size} px; {trainer.describe_device()}"
     )
     fingerprint = {
         "recipe": recipe(config, arguments),
         "held_out_fold": fold,
-        "n_training_images": {"BUSI": len(chosen), "BUS-BRA": len(extra)},
+        "n_training_images": {
+            "BUSI": len(chosen) - len(corrected),
+            "BUS-BRA": len(extra),
+            CLINICIAN: len(corrected),
+        },
         "parameters": parameters,
         "multiply_adds": multiply_adds,
         "torch": torch.__version__,
@@ -95,9 +107,27 @@ def train(arguments, config, cases, fold: int | None, folder: Path):
     return calibrate_and_report(folder, held_out, fold, fingerprint, arguments.device)
 
 
+def extra_cases(folders, held_out):
+    """Cases of the --extra folders: of a second hospital, and corrected by clinicians unless a twin is held out."""
+    found = [case for folder in folders for case in find_cases(folder)]
+    if wrong := {case.source for case in found} - {"BUS-BRA", CLINICIAN}:
+        raise CaseError(
+            f"--extra names a folder of {wrong.pop()}; BUS-BRA or an export of corrected cases is expected. "
+            "Name the main data with --data."
+        )
+    held_out = [c for c in held_out if c.image_path.is_file()]
+    held_out += [c for c in found if c.source == "BUS-BRA" and c.fold not in EXTRA_FOLDS]
+    corrected = [c for c in found if c.source == CLINICIAN]
+    kept = without_twins(corrected, held_out)
+    if len(kept) < len(corrected):
+        print(f"{len(corrected) - len(kept)} corrected cases left out: they show nearly the picture of a held-out one.")
+    return [c for c in found if c.source == "BUS-BRA" and c.fold in EXTRA_FOLDS], kept
+
+
 def recipe(config, arguments) -> dict:
     """What two runs must share for the figures of one to speak for the other."""
-    return {**dataclasses.asdict(config), "second_hospital": bool(arguments.extra)}
+    second_hospital = any((Path(name) / "bus_data.csv").is_file() for name in arguments.extra)
+    return {**dataclasses.asdict(config), "second_hospital": second_hospital}
 
 
 def save_run(trainer, folder, point, fingerprint):

@@ -16,7 +16,7 @@ from busi_model.reading.records import (
 )
 from busi_model.reading.session import NewCase, Sessions
 
-HEIGHT, WIDTH = 60, 80
+HEIGHT, WIDTH = 70, 80
 SQUARE = [(20.0, 10.0), (50.0, 10.0), (50.0, 40.0), (20.0, 40.0)]  # 31 x 31 pixel centres, the border counted in
 
 

@@ -70,7 +70,7 @@ def test_the_picture_of_a_step_is_the_one_that_was_given(store):
         def note(step, order=order):
             if step.stage == "own":
                 order.append(step.image_sha256)
-                assert step.image_path.stem == step.image_sha256 and (step.width, step.height) == (80, 60)
+                assert step.image_path.stem == step.image_sha256 and (step.width, step.height) == (80, 70)
             return own(), model(), final()
 
         read_all(desk, note)
@@ -200,7 +200,7 @@ def test_an_outline_of_another_size_is_refused(store):
     sessions, created = new_session(store)
     desk = seated(sessions, created.codes[0])
     wide = outline([(1.0, 1.0), (9.0, 1.0), (9.0, 9.0)]).model_copy(update={"width": 800})
-    with pytest.raises(RecordError, match="800x60"):
+    with pytest.raises(RecordError, match="800x70"):
         desk.save_own(desk.step().key, own(outline=wide))
     assert store.records() == []
 
