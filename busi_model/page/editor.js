@@ -1,8 +1,8 @@
-// The outline editor. Enters, as properties from editor.py: picture (address of the image), size_px [width, height],
-// model_outlines (what Reset returns to), words, and value: JSON {shown, lesions: [{points_xy: [[x, y], ...]}, ...]}.
-// Leaves: value, after every change. Points are in the image's own pixels whatever the zoom, (0, 0) being the centre
-// of the first pixel: what is drawn is what is saved. Gradio takes a name in quotes here for an event: no property's
-// name but value may stand in quotes.
+// The outline editor's hand; outline.js stands before it. Enters, as properties from editor.py: picture (address of the
+// image), size_px [width, height], model_outlines (what Reset returns to), words, and value: JSON
+// {shown, lesions: [{points_xy: [[x, y], ...]}, ...]}. Leaves: value, after every change. Points are in the image's own
+// pixels whatever the zoom, (0, 0) being the centre of the first pixel: what is drawn is what is saved. Gradio takes a
+// name in quotes here for an event: no property's name but value may stand in quotes.
 const REACH_PX = { mouse: 9, pen: 14, touch: 22 }; // how near a pointer must come to a point, on the screen
 const ZOOM_STEP = 1.5;
 const MAX_ZOOM = 16;
@@ -39,7 +39,7 @@ make("p", {}, help).textContent = words.help;
 
 const actions = {
   draw: () => { drawing = !drawing; },
-  smooth: () => change(() => { lesions[chosen.lesion] = smoothed(lesions[chosen.lesion]); }),
+  smooth: () => change(() => { lesions[chosen.lesion] = smoothed(lesions[chosen.lesion]).map(inside); }),
   delete_point: () => removePoint(chosen.point),
   delete_lesion: () => change(() => { lesions.splice(chosen.lesion, 1); chosen = { lesion: 0, point: -1 }; }),
   undo: () => travel(past, future),
@@ -85,31 +85,6 @@ function removePoint(index) {
   if (!points || !points[index]) return;
   if (points.length <= MIN_POINTS) { note = words.too_few_points; return; }
   change(() => { points.splice(index, 1); chosen.point = Math.min(index, points.length - 1); });
-}
-// A smoothing step that does not shrink: Taubin, "A signal processing approach to fair surface design", 1995.
-function smoothed(points) {
-  const step = (given, weight) => given.map(([x, y], i) => {
-    const [before, after] = [given.at(i - 1), given[(i + 1) % given.length]];
-    return [x + weight * ((before[0] + after[0]) / 2 - x), y + weight * ((before[1] + after[1]) / 2 - y)];
-  });
-  return step(step(points, 0.5), -0.53).map(inside);
-}
-// Fewer points, none of them further from the stroke than the tolerance: Douglas and Peucker, 1973.
-function simplified(points, tolerance) {
-  if (points.length < 3) return points;
-  let far = 0, most = 0;
-  points.forEach((point, i) => {
-    const away = nearestOn(points[0], points.at(-1), point).distance;
-    if (away > most) [far, most] = [i, away];
-  });
-  if (most <= tolerance) return [points[0], points.at(-1)];
-  return [...simplified(points.slice(0, far + 1), tolerance).slice(0, -1), ...simplified(points.slice(far), tolerance)];
-}
-function nearestOn([ax, ay], [bx, by], [x, y]) {
-  const [dx, dy] = [bx - ax, by - ay];
-  const along = Math.min(Math.max(((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy || 1), 0), 1);
-  const point = [ax + along * dx, ay + along * dy];
-  return { point, distance: Math.hypot(x - point[0], y - point[1]) };
 }
 
 // Seeing: the view box is the part of the image on the screen.

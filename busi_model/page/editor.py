@@ -17,7 +17,7 @@ from skimage.measure import approximate_polygon
 from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.page import strings
 
-SCRIPT = (Path(__file__).parent / "editor.js").read_text(encoding="utf-8")
+SCRIPT = "".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in ("outline.js", "editor.js"))
 SCREEN_SIDE_PX = 2048  # a longer picture is shown smaller; its coordinates stay the original's
 TOLERANCE_PX = 0.75  # how far a thinned outline may leave the model's: below what a hand can place
 TOLERANCE_SHARE = 1 / 600  # the same for a large picture, as a share of its longer side
