@@ -4,6 +4,7 @@ Enters: the store. Leaves: readings.csv, readings.jsonl, summary.csv, report.md.
 no cell begins a formula, no comment becomes Markdown or HTML.
 """
 
+import csv
 import html
 import re
 from pathlib import Path
@@ -37,7 +38,8 @@ def write_downloads(store: Store, session_id: str, folder) -> list[Path]:
 def write_csv(table: pd.DataFrame, path) -> None:
     """UTF-8 with a byte-order mark, so that a spreadsheet shows every alphabet; text that begins a formula gets a '."""
     escaped = table.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell)
-    escaped.to_csv(path, index=False, encoding="utf-8-sig")
+    # All text in quotes: a bare carriage return would else begin a new row, and with it a cell.
+    escaped.to_csv(path, index=False, encoding="utf-8-sig", quoting=csv.QUOTE_NONNUMERIC)
 
 
 def write_jsonl(table: pd.DataFrame, path) -> None:
