@@ -93,6 +93,7 @@ def test_add_remove_undo_redo_reset(hand):
     hand.tab.keyboard.press("Delete")
     (three,) = hand.save()
     assert three == [tuple(SQUARE[i]) for i in (0, 1, 3)]
+    hand.canvas.dots.first.focus()
     hand.tab.keyboard.press("Delete")
     expect(hand.tab.locator("#bench .status")).to_contain_text(strings.EDITOR_WORDS["too_few_points"])
     assert hand.save() == [three]
@@ -107,9 +108,10 @@ def test_by_keys_alone(hand):
     hand.tab.keyboard.press("Shift+ArrowDown")
     (points,) = hand.save()
     assert points[1] == (301.0, 160.0)
-    hand.canvas.dots.nth(1).focus()
-    hand.tab.keyboard.press("Control+z")
-    hand.tab.keyboard.press("Control+z")
+    hand.canvas.dots.nth(3).focus()
+    hand.tab.keyboard.press("Delete")  # the last point; the focus stays in the picture
+    for _ in range(3):
+        hand.tab.keyboard.press("Control+z")
     assert hand.save() == [[tuple(point) for point in SQUARE]]
     hand.tab.locator("#bench [data-tool=draw]").focus()
     hand.tab.keyboard.press("Enter")

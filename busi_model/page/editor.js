@@ -125,7 +125,10 @@ function draw() {
     dot.setAttribute("aria-label", words.point.replace("{number}", i + 1).replace("{x}", x).replace("{y}", y));
   });
   if (stroke) make("polyline", { points: stroke.map((point) => point.join()).join(" "), class: "line" }, layer);
-  if (focused) [...layer.children].find((node) => node.dataset.part === focused)?.focus({ preventScroll: true });
+  if (focused) { // the focus must not fall off the picture with the point it was on
+    const part = focused.startsWith("point") ? `point ${chosen.point}` : focused;
+    ([...layer.children].find((node) => node.dataset.part === part) || svg).focus({ preventScroll: true });
+  }
 
   root.classList.toggle("drawing", drawing);
   root.classList.toggle("zoomed", view.zoom > 1);

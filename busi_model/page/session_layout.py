@@ -6,8 +6,8 @@ import gradio as gr
 
 from busi_model.page import editor, strings
 from busi_model.page.session_view import warning_html
+from busi_model.reading.questionnaire import SUS_ITEMS
 from busi_model.reading.records import ROLES
-from busi_model.reading.session import SUS_ITEMS
 
 SEAT_SCRIPT = (Path(__file__).parent / "seat.js").read_text(encoding="utf-8")
 BIRADS = ("0", "1", "2", "3", "4A", "4B", "4C", "5", "6")
