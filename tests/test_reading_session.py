@@ -5,11 +5,11 @@ from contextlib import closing
 
 import pytest
 
-from busi_model.reading import session as session_module
 from busi_model.reading.codes import Attempts, HostGate, make_code, take_apart
 from busi_model.reading.errors import CodeError, ConflictError, RecordError, StageError, TooManyAttempts
+from busi_model.reading.questionnaire import SUS_ITEMS, sus_score
 from busi_model.reading.records import Profile, Questionnaire, image_sha256
-from busi_model.reading.session import Sessions, read_truth, sus_score
+from busi_model.reading.session import Sessions, read_truth
 from busi_model.reading.store import DATABASE, Store
 from tests.reading_help import final, model, new_session, outline, own, picture, read_all, save_step, seated
 
@@ -389,7 +389,7 @@ def test_a_manifest_gives_the_truth(tmp_path):
 
 
 def test_sus_is_scored_as_published():
-    assert len(session_module.SUS_ITEMS) == 10
+    assert len(SUS_ITEMS) == 10
     assert sus_score([5, 1] * 5) == 100  # full agreement with the five good, none with the five bad
     assert sus_score([1, 5] * 5) == 0
     assert sus_score([3] * 10) == 50

@@ -150,7 +150,7 @@ def test_an_older_database_is_brought_up_to_date(monkeypatch, store):
     store.save_feedback(new_key(), feedback("from before"))
     store.close()
     monkeypatch.setattr(
-        "busi_model.reading.store.MIGRATIONS", (*schema.MIGRATIONS, "ALTER TABLE record ADD COLUMN colour TEXT")
+        "busi_model.reading.database.MIGRATIONS", (*schema.MIGRATIONS, "ALTER TABLE record ADD COLUMN colour TEXT")
     )
     newer = Store(store.folder)
     with newer.read() as connection:
@@ -166,7 +166,7 @@ def test_a_failed_migration_leaves_the_old_form(monkeypatch, store):
     store.save_feedback(new_key(), feedback("from before"))
     store.close()
     broken = (*schema.MIGRATIONS, "ALTER TABLE record ADD COLUMN colour TEXT; ALTER TABLE nonsense DROP COLUMN x")
-    monkeypatch.setattr("busi_model.reading.store.MIGRATIONS", broken)
+    monkeypatch.setattr("busi_model.reading.database.MIGRATIONS", broken)
     with pytest.raises(StoreError):
         Store(store.folder)
     monkeypatch.undo()
@@ -228,7 +228,7 @@ from tests.reading_help import feedback
 
 store = Store(sys.argv[1])
 given = feedback("x" * 500)
-for number in range(1000):
+for number in range(int(sys.argv[3])):
     key = f"round-{sys.argv[2]}-number-{number}"
     store.save_feedback(key, given)
     print(key, flush=True)  # the acknowledgement
@@ -239,7 +239,7 @@ def test_nothing_acknowledged_is_lost_by_kills(tmp_path):
     rng = random.Random(7)
     acknowledged = []
     for number in range(5):
-        command = [sys.executable, "-c", WRITER, str(tmp_path), str(number)]
+        command = [sys.executable, "-c", WRITER, str(tmp_path), str(number), "1000"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as writer:
             said = [writer.stdout.readline() for _ in range(rng.randrange(1, 1000))]
             time.sleep(rng.uniform(0, 0.01))  # somewhere within a save, not always after one
@@ -252,6 +252,15 @@ def test_nothing_acknowledged_is_lost_by_kills(tmp_path):
     kept = [record.key for record in Store(tmp_path).records()]
     assert set(acknowledged) <= set(kept) and len(kept) == len(set(kept))
     assert len(kept) <= len(acknowledged) + 5  # in each round one may have been written and not yet said
+
+
+def test_several_processes_share_a_store(tmp_path):
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    writers = [
+        subprocess.Popen([*command, str(number), "40"], stdout=subprocess.DEVNULL, cwd=ROOT) for number in range(4)
+    ]
+    assert [writer.wait() for writer in writers] == [0] * 4
+    assert len({record.key for record in Store(tmp_path).records()}) == 160
 
 
 # Disks

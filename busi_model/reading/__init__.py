@@ -30,12 +30,14 @@ records   What may be kept, as frozen pydantic models. Build each with `Model.ch
                 no_lesion_confirmed=False, comment="")
                 outline is required for "corrected", refused for "good"; polygons [] need the confirmation
           Profile(pseudonym, role, years)                  2-32 letters, digits, space, - _ ; no "@"
-          Questionnaire(answers)                           ten of 1..5, in the order of session.SUS_ITEMS
+          Questionnaire(answers)                           ten of 1..5, in the order of SUS_ITEMS
           Feedback(verdict "agree" | "disagree" | "unsure", model: Model, image_sha256, own_class=None,
                 outline_verdict=None, outline=None, no_lesion_confirmed=False, comment="", keep_image=False)
           NewSession(name, n_readers=1, read_first=True, seed=0, images_may_be_kept=True)   the last: the host's tick
           Receipt(receipt, key, saved_at (UTC, ISO), synced: bool, again: bool)   again: this key was saved before
           MAX_COMMENT = 2000. new_key() -> str, an idempotency key. image_sha256(gray) -> str, of the pixels.
+
+database  One SQLite file: transactions, migrations, SQLite's complaints in words. `schema` holds the tables.
 
 store     Store(folder=None, app_version="") opens or makes the store; folder None means default_folder(): BUSI_STORE,
           on a Space with a /data disk /data/busi, else the user's data folder (~/.local/share/busi, XDG_DATA_HOME,
@@ -73,14 +75,18 @@ session   Sessions(store)
           .save_final(key, final_read) -> Receipt           .save_questionnaire(key, questionnaire) -> Receipt
               `key` is always `step.key` of the step that the reader saw: a double click or a second tab cannot save
               twice or into another case.
-          SUS_ITEMS: the ten sentences. sus_score(answers) -> 0..100 (Brooke 1996). PAUSE: just close the page.
+          Pausing needs no call: the reader closes the page and comes back with the code.
+
+questionnaire  SUS_ITEMS, the ten sentences. sus_score(answers) -> 0..100 (Brooke 1996).
 
 outbox    storage_warning(folder=None) -> str | None: the sentence to show in red before the first case.
           Outbox.from_environment(store) -> Outbox | None     BUSI_SYNC_REPO ("owner/name") and HF_TOKEN
           .start() / .stop(): a thread that pushes what waits and goes on after a restart.
-          .state() -> SyncState(waiting, synced, problem: str): what the page shows beside "saved here".
+          .state() -> SyncState(waiting, synced, problem: str): what the page shows beside "saved here"; never raises.
 
-results   readings(store, session_id) -> DataFrame, one row a reader and case (column names in its docstring).
+figures   Kappas, rates, exact tests, bootstrap intervals over cases: what `results.summarise` is made of.
+
+results   readings(store, session_id) -> DataFrame, one row a reader and case (READING_COLUMNS).
           summarise(readings) -> DataFrame: scope ("all" or a pseudonym), measure, value, low, high, n, note.
           learning_curve(readings) -> DataFrame: position, own_accuracy, final_accuracy, agreement, seconds, n.
           usability(store, session_id) -> DataFrame: reader, sus.     feedback(store) -> DataFrame of quick feedback.

@@ -25,9 +25,10 @@ from busi_model.reading.store import SPACE_DISK, Record, Store, default_folder, 
 
 REPO_VARIABLE, TOKEN_VARIABLE = "BUSI_SYNC_REPO", "HF_TOKEN"
 BATCH = 50  # records a commit
+REMOVALS = 500  # a commit
 INTERVAL_S = 30.0  # between commits: the hub takes some hundred commits an hour
 TIMEOUT_S = 60.0  # without a byte from the hub
-FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 600.0
+FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_RETRY_AFTER_S = 2.0, 600.0, 3600.0
 REFUSED_ITSELF = (400, 413, 422)  # the record is at fault, not the hub
 
 
@@ -107,6 +108,13 @@ class Outbox:
             self._stopping.wait(self.push())
 
     def state(self) -> SyncState:
+        """How things stand; never raises, since it is asked when a record was just saved."""
+        try:
+            return self._count()
+        except StoreError:
+            return SyncState(0, 0, "How many copies are on their way is not known.")
+
+    def _count(self) -> SyncState:
         with self._store.read() as connection:
             waiting, synced = connection.execute(
                 "SELECT count(*) FILTER (WHERE synced_at IS NULL), count(*) FILTER (WHERE synced_at IS NOT NULL) "
@@ -143,7 +151,8 @@ class Outbox:
             return self._set_aside(status)
         if status == 429:
             asked = error.response.headers.get("Retry-After", "")
-            wait_s = float(asked) if asked.isdigit() else None  # the other form, a date, is not used by the hub
+            # The header's other form, a date, is not used by the hub.
+            wait_s = min(LONGEST_RETRY_AFTER_S, float(asked)) if asked.isdigit() else None
             return self._failed("The dataset asks to wait; records go on being saved here.", wait_s)
         if status in (401, 403):
             return self._failed(f"The dataset refuses the token ({status}). Check {TOKEN_VARIABLE}.", LONGEST_WAIT_S)
@@ -154,10 +163,13 @@ class Outbox:
         if len(self._sending) > 1:
             self._batch = max(1, len(self._sending) // 2)
             return FIRST_WAIT_S
-        with self._store.write() as connection:
-            connection.execute(
-                "UPDATE record SET sync_problem = ? WHERE key = ?", (f"{status} at {now()}", self._sending[0])
-            )
+        try:
+            with self._store.write() as connection:
+                connection.execute(
+                    "UPDATE record SET sync_problem = ? WHERE key = ?", (f"{status} at {now()}", self._sending[0])
+                )
+        except StoreError as error:
+            return self._failed(str(error))
         self._batch = BATCH
         return FIRST_WAIT_S
 
@@ -172,7 +184,10 @@ class Outbox:
                     (self._batch,),
                 )
             ]
-            removals = {_path(*row): row[0] for row in connection.execute("SELECT key, saved_at FROM removal")}
+            removals = {
+                _path(*row): row[0]
+                for row in connection.execute("SELECT key, saved_at FROM removal LIMIT ?", (REMOVALS,))
+            }
             if not keys and not removals:
                 return False
             marks = ", ".join("?" * len(keys))
@@ -191,7 +206,7 @@ class Outbox:
                 connection.execute(f"UPDATE record SET synced_at = ? WHERE key IN ({marks})", (now(), *keys))
         if removals:
             self._remove(removals)
-        return len(keys) == self._batch
+        return len(keys) == self._batch or len(removals) == REMOVALS
 
     def _make_sure_it_is_private(self):
         """Make the repository once; ask before each push whether it is private still."""
@@ -230,8 +245,9 @@ def render(store: Store, connection, record: Record) -> bytes:
         del body[name]
     for name in ("mask_png", "model_mask_png"):
         body[name] = _base64(body[name])
-    if record.image_kept:
-        body["image_png"] = _base64(store.image_path(record.image_sha256).read_bytes())
+    picture = store.image_path(record.image_sha256 or "")
+    if record.image_kept and picture.is_file():
+        body["image_png"] = _base64(picture.read_bytes())
     if record.session_id is not None:
         session = connection.execute("SELECT * FROM session WHERE id = ?", (record.session_id,)).fetchone()
         reader = connection.execute("SELECT * FROM reader WHERE id = ?", (record.reader_id,)).fetchone()

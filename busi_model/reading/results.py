@@ -8,8 +8,8 @@ import json
 import pandas as pd
 
 from busi_model.reading.figures import dice_of, summarise
+from busi_model.reading.questionnaire import sus_score
 from busi_model.reading.records import Questionnaire
-from busi_model.reading.session import sus_score
 from busi_model.reading.store import Record, Store
 
 __all__ = ["feedback", "learning_curve", "readings", "summarise", "usability"]

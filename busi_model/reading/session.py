@@ -22,27 +22,6 @@ from busi_model.reading.store import Store, forget, now
 
 MAX_CASES = 999  # three digits in a step's key
 
-# John Brooke, "SUS: a quick and dirty usability scale" (1996), word for word.
-SUS_ITEMS = (
-    "I think that I would like to use this system frequently.",
-    "I found the system unnecessarily complex.",
-    "I thought the system was easy to use.",
-    "I think that I would need the support of a technical person to be able to use this system.",
-    "I found the various functions in this system were well integrated.",
-    "I thought there was too much inconsistency in this system.",
-    "I would imagine that most people would learn to use this system very quickly.",
-    "I found the system very cumbersome to use.",
-    "I felt very confident using the system.",
-    "I needed to learn a lot of things before I could get going with this system.",
-)
-
-
-def sus_score(answers) -> float:
-    """Ten answers 1..5 -> 0..100: odd items count answer - 1, even ones 5 - answer, the sum times 2.5 (Brooke 1996)."""
-    if len(answers) != len(SUS_ITEMS) or not all(1 <= answer <= 5 for answer in answers):
-        raise RecordError("The questionnaire needs ten answers from 1 to 5.")
-    return 2.5 * sum(answer - 1 if item % 2 == 0 else 5 - answer for item, answer in enumerate(answers))
-
 
 @dataclass(frozen=True, eq=False)  # == on the array would raise
 class NewCase:
@@ -107,6 +86,7 @@ class Sessions:
     def __init__(self, store: Store, attempts: codes.Attempts | None = None):
         self._store = store
         self._attempts = attempts or codes.Attempts()
+        self._opened: set[str] = set()  # locators whose right code was given to this process
 
     # The host
 
@@ -212,7 +192,9 @@ class Sessions:
         client: an address or the like; wrong codes are counted against it and against the code's first group.
         """
         locator, secret = codes.take_apart(code)
-        names = (f"client {client}", f"code {locator}")
+        names = [f"code {locator}"]
+        if locator not in self._opened:  # behind a proxy all readers share an address: others' guesses are not theirs
+            names.append(f"client {client}")
         self._attempts.check(*names)
         with self._store.read() as connection:
             row = connection.execute("SELECT * FROM reader WHERE locator = ?", (locator,)).fetchone()
@@ -222,6 +204,7 @@ class Sessions:
         if pseudonym is not None and row["pseudonym"] is not None and fold(pseudonym) != row["pseudonym_folded"]:
             self._attempts.wrong(*names)
             raise CodeError("This code belongs to another reader. Use your own, or the pseudonym you chose with it.")
+        self._opened.add(locator)
         return Desk(self._store, row["id"])
 
 

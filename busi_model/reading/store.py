@@ -1,21 +1,19 @@
 """Judgements go to disk, once each, and are acknowledged only then.
 
-Enters: checked records and the pixels of session cases. Leaves: receipts, and the rows again for results and export.
-One SQLite file in WAL mode with synchronous=FULL: a record whose receipt was given survives a kill and a power cut.
-A record's key is unique: a double click, a retry or a second tab gets the first receipt again. Pictures lie beside it,
-`images/HASH.png`, 8-bit gray, without file names or metadata.
+Enters: checked records and the pixels of session cases. Leaves: receipts, and the rows again for results and export. A
+receipt is given after COMMIT (see `database`). A record's key is unique: a double click, a retry or a second tab gets
+the first receipt again. Pictures lie beside the database, `images/HASH.png`, 8-bit gray, without file names or
+metadata.
 """
 
 import contextlib
 import io
 import json
 import os
-import sqlite3
 import sys
 import threading
 import time
-import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +21,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from busi_model.reading.database import Database
 from busi_model.reading.errors import ConflictError, RecordError, StoreError
 from busi_model.reading.records import Checked, Feedback, Receipt, image_sha256, receipt_id
-from busi_model.reading.schema import MIGRATIONS
 
 DATABASE = "busi.sqlite3"
-BUSY_TIMEOUT_S = 30  # another process may be writing; one save takes milliseconds
 LEFTOVER_AGE_S = 86_400  # younger ones may belong to a session that is just being made
 SPACE_DISK = Path("/data")  # where a Hugging Face Space mounts its persistent disk
 
@@ -39,12 +36,15 @@ def default_folder() -> Path:
         return Path(chosen)
     if "SPACE_ID" in os.environ and os.access(SPACE_DISK, os.W_OK):
         return SPACE_DISK / "busi"
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    try:
+        if sys.platform == "win32":
+            base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        elif sys.platform == "darwin":
+            base = Path.home() / "Library" / "Application Support"
+        else:
+            base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    except RuntimeError:
+        raise StoreError("This user has no home folder to keep records in. Name a folder in BUSI_STORE.") from None
     return Path(base) / "busi"
 
 
@@ -80,11 +80,7 @@ class Record:
         return receipt_id(self.key)
 
 
-class _Connection(sqlite3.Connection):
-    """sqlite3's own class cannot be referred to weakly."""
-
-
-class Store:
+class Store(Database):
     """The database and its pictures; one object serves all threads, several processes may share a folder.
 
     folder: made when absent, closed to other users. app_version is written into each record. Raises StoreError.
@@ -93,67 +89,15 @@ class Store:
     def __init__(self, folder=None, app_version: str = ""):
         self.folder = Path(folder) if folder is not None else default_folder()
         self.app_version = app_version
-        self._local = threading.local()
-        self._connections = weakref.WeakSet()  # of threads that still live
-        self._writing = threading.RLock()  # fair enough for hundreds of threads, which SQLite's own waiting is not
         with _disk_errors():
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.images.mkdir(exist_ok=True, mode=0o700)
-        with self._writing, _database_errors():
-            _migrate(self._connection())
+        super().__init__(self.folder / DATABASE)
         self._drop_leftovers()
 
     @property
     def images(self) -> Path:
         return self.folder / "images"
-
-    def close(self) -> None:
-        """Close the connections of all threads; the store opens anew when it is used again."""
-        with self._writing:
-            for connection in list(self._connections):
-                connection.close()
-            self._connections.clear()
-            self._local = threading.local()
-
-    def _connection(self) -> sqlite3.Connection:
-        """This thread's connection."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(
-                self.folder / DATABASE,
-                timeout=BUSY_TIMEOUT_S,
-                isolation_level=None,  # transactions begin and end where this module says
-                check_same_thread=False,  # `close` runs in another thread
-                factory=_Connection,
-            )
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")  # stays as it is where the file system has no locks for it
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            self._local.connection = connection
-            self._connections.add(connection)
-        return connection
-
-    @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: on disk when the block ends, undone when it raises. Raises StoreError."""
-        with self._writing, _database_errors():
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
-                        connection.execute("ROLLBACK")
-                raise
-
-    @contextlib.contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection for SELECT. Raises StoreError."""
-        with _database_errors():
-            yield self._connection()
 
     # Records
 
@@ -308,30 +252,6 @@ def _receipt(row, again=False) -> Receipt:
     )
 
 
-def _migrate(connection) -> None:
-    """Bring an older database up to date, all or nothing; refuse one from a newer program."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == len(MIGRATIONS):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
-        if version > len(MIGRATIONS):
-            raise StoreError(
-                f"The records were written by a newer program (form {version}, this one knows {len(MIGRATIONS)}). "
-                "Update the program; nothing was changed."
-            )
-        for script in MIGRATIONS[version:]:
-            for statement in script.split(";"):
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
 def _sync_folder(folder) -> None:
     """Make a renamed file's new name durable; Windows has no such call and needs none."""
     if os.name == "posix":
@@ -340,27 +260,6 @@ def _sync_folder(folder) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-_WORDS = (  # part of SQLite's message, what to say
-    ("full", "The disk is full. Free some space"),
-    ("disk i/o", "The disk does not take the record. It may be full or failing"),
-    ("readonly", "The records can be read but not written. Ask for the right to write to the folder of records"),
-    ("unable to open", "The file of records cannot be opened. Check that its folder exists and may be written"),
-    ("locked", "Another program keeps the records locked. Close it"),
-    ("malformed", "The file of records is damaged. Stop the program and restore it from a copy"),
-    ("not a database", "The file of records is no database. Stop the program and restore it from a copy"),
-)
-
-
-@contextlib.contextmanager
-def _database_errors():
-    try:
-        yield
-    except sqlite3.Error as error:
-        message = str(error).lower()
-        words = next((words for part, words in _WORDS if part in message), f"The database says: {error}")
-        raise StoreError(f"Not saved. {words}; what was saved before is still there. Then try again.") from error
 
 
 @contextlib.contextmanager
