@@ -410,7 +410,7 @@ def test_the_model_is_asked_after_the_lock_and_only_once(panel, at_first_case, s
     assert panel.predictor.asked == 0 and json.loads(carried)["lesions"] == []
     assert at_first_case[on.editor].props["model_outlines"] == []
     revealed = panel.lock(seat, "benign", 60, "3", None, False, "", carried)
-    assert panel.predictor.asked == 1 and "Malignant pattern, 87 %" in revealed[on.task]
+    assert panel.predictor.asked == 1 and "Malignant pattern, 87\u00a0%" in revealed[on.task]
     assert len(json.loads(revealed[on.editor].value)["lesions"]) == 1
     again = panel.lock(seat, "malignant", 90, "", None, False, "", carried)  # a second click, with another opinion
     assert strings.STEP_DONE in again[on.problem] and "Benign, confidence 60. BI-RADS 3." in again[on.task]

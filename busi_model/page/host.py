@@ -80,7 +80,7 @@ class Panel:
 
     def _lay_out_more(self):
         with gr.Row():
-            self.number = gr.Number(None, label=strings.HOST_NUMBER, precision=0, elem_id="host-number")
+            self.number = gr.Number(None, label=strings.HOST_NUMBER, elem_id="host-number")
             self.renew_button = gr.Button(strings.HOST_RENEW, elem_id="host-renew")
         with gr.Row():
             self.pseudonym = gr.Textbox(label=strings.HOST_PSEUDONYM, elem_id="host-pseudonym")

@@ -87,7 +87,7 @@ def _accuracy(axes, table):
     axes.set_title(strings.PLOT_ACCURACY)
     axes.set_ylim(0, 1.02)
     if known.empty:
-        axes.text(0.5, 0.5, strings.PLOT_NO_TRUTH, ha="center", va="center", transform=axes.transAxes)
+        _say(axes, strings.PLOT_NO_TRUTH)
         return
     readers = list(dict.fromkeys(known["reader"]))
     for column, colour, words in (
@@ -115,7 +115,16 @@ def _confidence(axes, table):
 def _time(axes, curve):
     """Median seconds a case, in the order in which the readers met the cases."""
     axes.set_title(strings.PLOT_TIME)
+    if curve["seconds"].isna().all():
+        _say(axes, strings.PLOT_NO_TIME)
+        return
     style = "-o" if len(curve) >= MIN_POSITIONS else "o"
     axes.plot(curve["position"], curve["seconds"], style, color=FINAL)
     axes.set_xlabel(strings.PLOT_POSITION)
     axes.set_ylim(bottom=0)
+
+
+def _say(axes, words):
+    axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
+    axes.set_xticks([])
+    axes.set_yticks([])

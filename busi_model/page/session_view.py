@@ -55,6 +55,7 @@ def model_html(model: Model) -> str:
         name, figure = strings.CLASS_NAMES[model.class_name], percent(model.confidence)
         uncertain = {"low_confidence", "uncertain"} & set(model.warnings)
         headline = strings.HEADLINE_UNCERTAIN if uncertain else strings.HEADLINE
+        figure = figure.replace(" ", "\u00a0")  # a figure and its sign stay on one line
         headline = headline.format(name=name.lower() if uncertain else name, percent=figure)
         parts = [f'<h3 class="says">{html.escape(strings.MODEL_SAYS.format(headline=headline))}</h3>']
         rows = [_row(model, name) for name in strings.CLASS_NAMES if name in model.class_probabilities]

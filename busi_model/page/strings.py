@@ -227,6 +227,7 @@ PLOT_ACCURACY, PLOT_CONFIDENCE, PLOT_TIME = "Accuracy", "Confidence", "Seconds a
 PLOT_OWN, PLOT_FINAL, PLOT_MODEL = "own read", "final read", "model"
 PLOT_POSITION = "case, in the order of reading"
 PLOT_NO_TRUTH = "no truth is known"
+PLOT_NO_TIME = "nothing was timed"
 
 # The host's view
 TAB_HOST = "Host"
