@@ -269,9 +269,7 @@ HOST_DELETED = "The session is deleted."
 HOST_RECEIPT = "Receipt of a quick feedback"
 HOST_FORGET = "Remove this feedback"
 HOST_FEEDBACK = "Download all quick feedback"
-HOST_EXPORTED = (
-    "{n_cases} corrected cases are in the ZIP, in BUSI's layout; train.py --extra takes the unpacked folder."
-)
+HOST_EXPORTED = "Cases in the ZIP, in BUSI's layout: {n_cases}. Unpack it for train.py --extra."
 HOST_SKIPPED = "{count} left out: {reason}."
 HOST_CHOOSE_FIRST = "Choose a session first."
 HOST_NO_SESSION = "There is no session yet."
