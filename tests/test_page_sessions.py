@@ -280,6 +280,14 @@ def test_one_click_saves_feedback_and_the_next_picture_starts_anew(feedback_tab,
     assert np.abs(np.subtract(corner, (x + 6, y + 5))).max() <= 0.5
 
 
+def test_a_reading_stays_while_its_picture_does():
+    shown = feedback.reading(said_by_the_model(picture(1)), "ab" * 32)
+    assert feedback.reading(said_by_the_model(picture(1)), "ab" * 32, shown) is shown
+    following = feedback.reading(said_by_the_model(picture(2)), "ab" * 32, shown)
+    assert following.key != shown.key and following.image_sha256 == image_sha256(picture(2))
+    assert feedback.reading(None, "ab" * 32, shown) is None
+
+
 def test_feedback_that_cannot_be_saved_keeps_the_text(feedback_tab, store):
     feedback_tab.locator("#feedback-more button").first.click()
     feedback_tab.locator("#feedback-comment textarea").fill("x" * 2001)

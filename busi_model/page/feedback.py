@@ -34,10 +34,18 @@ class Reading:
     gray: np.ndarray  # uint8 (H, W): for the editor, and to keep it when the reader ticks so
 
 
-def reading(prediction: Prediction, weights_sha256: str) -> Reading:
-    """A finished prediction -> what `build`'s state must hold while it is on the screen."""
+def reading(prediction: Prediction | None, weights_sha256: str, current: Reading | None = None) -> Reading | None:
+    """What `build`'s state must hold while a finished prediction is on the screen; None: nothing is, or not yet.
+
+    current: what it held before; while the same picture is shown that stays, and with it what was begun or saved.
+    """
+    if prediction is None:
+        return None
     gray = prediction.frame.gray
-    return Reading(new_key(), model_record(prediction, weights_sha256), image_sha256(gray), gray)
+    sha256 = image_sha256(gray)
+    if current is not None and current.image_sha256 == sha256:
+        return current
+    return Reading(new_key(), model_record(prediction, weights_sha256), sha256, gray)
 
 
 def build(store: Store, current: gr.State, outbox=None) -> None:
