@@ -14,7 +14,7 @@ from busi_model.reading import outbox as outbox_module
 from busi_model.reading.outbox import BATCH, LONGEST_WAIT_S, Outbox, storage_warning
 from busi_model.reading.outline import encode_mask
 from busi_model.reading.records import image_sha256, new_key
-from busi_model.reading.store import Store
+from busi_model.reading.store import DATABASE, Store
 from tests.hub_stand_in import HubStandIn, wait_until
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, picture, read_all, seated
 
@@ -191,7 +191,7 @@ def test_many_records_go_in_batches(store, hub):
 KILLED = """
 import sys
 from busi_model.reading.outbox import Outbox
-from busi_model.reading.store import Store
+from busi_model.reading.store import DATABASE, Store
 Outbox(Store(sys.argv[1]), "me/records", "hf_right", sys.argv[2]).push()
 """
 
@@ -246,6 +246,14 @@ def test_what_never_left_needs_no_removal(store, hub):
     store.remove_feedback(receipt.receipt)
     make(store, hub).push()
     assert hub.asked == [] and hub.files == {}
+
+
+def test_asking_how_things_stand_never_fails(store, hub):
+    outbox = make(store, hub)
+    store.close()
+    (store.folder / DATABASE).write_bytes(b"not a database" * 500)
+    assert "not known" in outbox.state().problem
+    assert outbox.push() > 0 and hub.asked == []
 
 
 def test_the_outbox_comes_from_the_environment(store, monkeypatch):

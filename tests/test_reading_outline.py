@@ -89,6 +89,15 @@ def test_a_model_mask_comes_back_from_its_outline(seed):
     outline.check(polygons, 64, 48)
 
 
+@pytest.mark.parametrize("square", [SQUARE, SQUARE[::-1]])
+def test_a_pixel_belongs_to_an_outline_when_its_centre_does(square):
+    mask = outline.rasterise([square], 64, 48)
+    rows, columns = np.nonzero(mask)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (10, 20, 10, 30)  # the border counts
+    assert mask.sum() == 11 * 21
+    assert not outline.rasterise([[(x + 0.1, y + 100) for x, y in square]], 64, 48).any()  # below the image
+
+
 def test_dice_by_hand():
     a, b = np.zeros((2, 10, 10), bool)
     assert math.isnan(outline.dice(a, b))

@@ -272,6 +272,19 @@ def test_after_too_many_guesses_the_right_code_must_wait_too(store):
         sessions.enter(created.codes[0], client="1.2.3.4")
 
 
+def test_a_reader_is_not_locked_out_by_others_at_the_same_address(store):
+    _, created = new_session(store, n_readers=2)
+    sessions = Sessions(store, Attempts(limit=3))
+    sessions.enter(created.codes[0], client="proxy")
+    for _ in range(3):
+        with pytest.raises(CodeError):
+            sessions.enter(make_code().text, client="proxy")
+    with pytest.raises(TooManyAttempts):
+        sessions.enter(created.codes[1], client="proxy")
+    sessions.enter(created.codes[0], client="proxy")  # was here before
+    sessions.enter(created.codes[1], client="elsewhere")
+
+
 def test_the_hosts_view_needs_a_password(monkeypatch):
     monkeypatch.delenv("BUSI_HOST_PASSWORD", raising=False)
     assert not HostGate().exists
