@@ -4,6 +4,7 @@
     python train.py --data BUSI --manifest busi_manifest.csv --cross-validate --out runs/cv  # all five, out-of-fold
     python train.py --data BUSI --manifest busi_manifest.csv --extra BUS-BRA --folds all \
         --operating-point runs/cv --out runs/release                                         # the weights to ship
+    python train.py ... --extra BUS-BRA --extra corrected-cases     # and what clinicians corrected, for training only
 
 The same command resumes a run that was stopped. RUN/weights is ready for `Predictor.load`; RUN/evaluation says how
 the weights do on images that they never saw; history.csv and curves.png show the epochs.

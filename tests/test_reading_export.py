@@ -61,7 +61,7 @@ def test_a_corrected_case_is_read_back_as_the_reader_left_it(store, tmp_path):
         None,
         False,
     )
-    (row,) = csv.DictReader((tmp_path / "out" / "manifest.csv").open(encoding="utf-8"))
+    (row,) = csv.DictReader((tmp_path / "out" / "manifest.csv").read_text(encoding="utf-8").splitlines())
     assert (row["image"], row["weights"], row["readers"]) == (case.case_id, "ab" * 32, "1")
 
 

@@ -1,9 +1,11 @@
 """Reading sessions: read first, locked, revealed, final; resumed anywhere; nobody saves into another's case."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from busi_model.reading.codes import Attempts, HostGate, make_code, take_apart
 from busi_model.reading.errors import CodeError, ConflictError, RecordError, StageError, TooManyAttempts
@@ -194,6 +196,36 @@ def test_another_readers_step_is_refused(store):
     with pytest.raises(StageError):
         fox.save_own(key, own())  # the same content does not help
     assert len(store.records()) == 1
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["own", "reveal", "final"]), st.integers(0, 9)), max_size=60)
+)
+def test_whatever_is_clicked_each_step_is_kept_once_and_in_order(tmp_path_factory, clicks):
+    """Two readers, clicks on any step with the key of any page they ever saw, their own or the other's."""
+    store = Store(tmp_path_factory.mktemp("clicks"))
+    sessions, created = new_session(store, n_cases=2, n_readers=2)
+    desks = [seated(sessions, code, name) for code, name in zip(created.codes, ("Owl", "Fox"), strict=True)]
+    keys = [desk.step().key for desk in desks]
+    for reader, kind, page in clicks:
+        key = keys[-1 - page % len(keys)]
+        with suppress(StageError, ConflictError):
+            if kind == "own":
+                desks[reader].save_own(key, own(("benign", "malignant")[reader]))
+            elif kind == "reveal":
+                desks[reader].reveal(key, model())
+            else:
+                desks[reader].save_final(key, final(("benign", "malignant")[reader]))
+        keys.append(desks[reader].step().key or keys[-1])
+    for reader in (1, 2):
+        records = store.records("reader_id = ?", (reader,))
+        cases = list(dict.fromkeys(record.case_number for record in records))
+        wanted = [(case, kind) for case in cases for kind in ("own", "reveal", "final")]
+        assert [(r.case_number, r.kind) for r in records] == wanted[: len(records)]
+        said = {r.content["class_name"] for r in records if r.kind != "reveal"}
+        assert said <= {("benign", "malignant")[reader - 1]}
+    store.close()
 
 
 def test_an_outline_of_another_size_is_refused(store):
