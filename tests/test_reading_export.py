@@ -3,6 +3,7 @@
 import csv
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from busi_model.reading.store import Store
 from busi_model.training.cases import CaseError, find_cases
 from busi_model.training.evaluate import choose_split
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, picture, read_all, seated
+from train import extra_cases
 
 ROOT = Path(__file__).parents[1]
 MOVED = [(30.0, 20.0), (60.0, 20.0), (60.0, 50.0), (30.0, 50.0)]
@@ -208,7 +210,23 @@ def test_a_phantom_session_trains_the_next_model(phantoms, store, tmp_path):
     assert "clinician" not in (tmp_path / "run" / "split.csv").read_text(encoding="utf-8")
 
 
-def test_extra_takes_no_other_folder(phantoms, tmp_path):
-    command = [sys.executable, str(ROOT / "train.py"), "--data", str(phantoms), "--extra", str(phantoms)]
-    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 1 and "an export of corrected cases is expected" in done.stderr
+def test_extra_takes_no_other_folder(phantoms):
+    with pytest.raises(CaseError, match="an export of corrected cases is expected"):
+        extra_cases([phantoms], [])
+
+
+def test_extra_takes_several_folders_and_leaves_twins_of_held_out_pictures(store, tmp_path):
+    first = say(store, corrected(), n_cases=3)
+    other = Store(tmp_path / "other")
+    sessions, created = new_session(other, n_cases=5)  # pictures 0 to 4; picture 4 is no twin of any other
+    read_all(seated(sessions, created.codes[0]), lambda step: (own(), model(), corrected()))
+    export_cases(store, tmp_path / "a", [first])
+    export_cases(other, tmp_path / "b")
+    other.close()
+    held_out = tmp_path / "held_out.png"
+    Image.fromarray(picture(2)[:, ::-1] // 2).save(held_out)  # mirrored and darker: a twin all the same
+    unseen = replace(find_cases(tmp_path / "a")[0], image_path=held_out, mask_paths=(), class_name="normal")
+    second_hospital, kept = extra_cases([tmp_path / "a", tmp_path / "b"], [unseen])
+    assert second_hospital == []
+    pictures = [image_sha256(read_image(case.image_path).gray) for case in kept]
+    assert sorted(pictures) == sorted(image_sha256(picture(number)) for number in (0, 0, 1, 1, 3, 4))

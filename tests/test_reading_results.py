@@ -14,7 +14,7 @@ from sklearn.metrics import cohen_kappa_score
 from busi_model.reading import report, results
 from busi_model.reading.errors import RecordError, StoreError
 from busi_model.reading.figures import ALL, cohen_kappa, fleiss_kappa, mcnemar_exact, summarise
-from busi_model.reading.records import CLASS_NAMES, new_key
+from busi_model.reading.records import CLASS_NAMES, Model, new_key
 from busi_model.reading.store import Store
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, read_all, seated
 
@@ -220,6 +220,20 @@ def test_a_table_of_readings_holds_what_was_said(store, session):
     assert (fox["app_version"], fox["weights_sha256"], fox["weights_revision"]) == ("1.2", "ab" * 32, "r1")
     assert not table["interrupted"].any() and (table["own_seconds"] >= 0).all()
     assert set(results.usability(store, session)["sus"]) == {75.0}  # 2.5 * (5 * 3 + 5 * 3)
+
+
+def test_a_model_that_refuses_is_not_counted_as_an_opinion(store, tmp_path):
+    sessions, created = new_session(store, truths=["benign", "malignant", "normal"])
+    silent = Model.checked(
+        **{**dict(model(polygon=None)), "class_name": None, "confidence": None, "class_probabilities": {}}
+    )
+    said = final(outline_verdict="nothing_there")
+    read_all(seated(sessions, created.codes[0]), lambda step: (own(), silent if step.position == 1 else model(), said))
+    table = results.readings(store, created.session_id)
+    assert table["model_class"].isna().sum() == 1
+    assert figure(table, "Cohen's kappa with the model, own read").n == 2
+    assert figure(table, "accuracy, model").n == 2 and figure(table, "accuracy, own read").n == 3
+    assert report.write_downloads(store, created.session_id, tmp_path)
 
 
 def test_no_cell_of_the_csv_begins_a_formula(store, session, tmp_path):

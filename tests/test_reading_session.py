@@ -367,11 +367,15 @@ def test_a_reader_can_be_removed_and_the_others_stay(store):
     sessions, created = new_session(store, n_cases=2, n_readers=2)
     for code, name in zip(created.codes, ("Owl", "Fox"), strict=True):
         read_all(seated(sessions, code, name))
+    owl = sessions.enter(created.codes[0])
+    left_open = owl.step()
     assert sessions.remove_reader(created.session_id, " owl ") == 7
     assert {record.reader_id for record in store.records()} == {2} and len(store.records()) == 7
     with pytest.raises(CodeError):
         sessions.enter(created.codes[0])
     assert [reader.pseudonym for reader in sessions.list()[0].readers] == ["Fox"]
+    with pytest.raises(StageError, match="deleted"):
+        owl.shown(left_open)
     with pytest.raises(RecordError, match="Nobody"):
         sessions.remove_reader(created.session_id, "Owl")
     desk = seated(sessions, sessions.add_reader(created.session_id), "Owl")  # the name is free, the number is not

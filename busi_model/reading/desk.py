@@ -118,6 +118,7 @@ class Desk:
     def shown(self, step: Step) -> None:
         """The step is on the screen now: its clock starts (again)."""
         with self._store.write() as connection:
+            self._rows(connection)  # a reader who was removed leaves no trace
             connection.execute("UPDATE reader SET last_seen = ? WHERE id = ?", (now(), self._reader_id))
             if step.key:
                 connection.execute(

@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from busi_model.reading.outline import decode_mask, dice
 from busi_model.reading.records import CLASS_NAMES
 
-N_RESAMPLES = 2000
+N_RESAMPLES = 1000  # as in training.evaluate
 ALL = "all"  # the scope that pools all readers
 POSITIVE = "malignant"
 COLUMNS = ["scope", "measure", "value", "low", "high", "n", "note"]
