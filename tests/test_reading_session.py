@@ -385,6 +385,23 @@ def test_a_reader_can_be_removed_and_the_others_stay(store):
         assert connection.execute("SELECT pseudonym FROM reader WHERE number = 1").fetchone() == (None,)
 
 
+def test_what_a_removed_reader_wrote_is_in_no_file_any_more(store):
+    sessions, created = new_session(store, n_readers=2)
+    for code, name in zip(created.codes, ("Owl-of-Athens", "Fox"), strict=True):
+        desk = seated(sessions, code, name)
+        read_all(desk, lambda step, name=name: (own(), model(), final(comment=f"words of {name}")))
+
+    def holders(words):
+        return [path.name for path in store.folder.iterdir() if path.is_file() and words in path.read_bytes()]
+
+    assert holders(b"words of Owl") and holders(b"words of Fox")
+    sessions.remove_reader(created.session_id, "Owl-of-Athens")
+    assert holders(b"words of Owl") == holders(b"Owl-of-Athens") == []
+    assert holders(b"words of Fox")
+    sessions.delete(created.session_id)
+    assert holders(b"words of Fox") == holders(b"Morning") == []
+
+
 def test_a_deleted_session_leaves_nothing_but_shared_pictures(store):
     sessions, first = new_session(store, n_cases=3)
     _, second = new_session(store, n_cases=2, sessions=sessions)  # pictures 0 and 1 again

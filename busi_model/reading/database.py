@@ -56,6 +56,7 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")  # stays as it is where the file system has no locks for it
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten: readers may ask for it
             self._local.connection = connection
             self._connections.add(connection)
         return connection
@@ -80,6 +81,11 @@ class Database:
         """A connection for SELECT. Raises StoreError."""
         with _in_words(NOT_READ):
             yield self._connection()
+
+    def wipe(self) -> None:
+        """After a deletion: the write-ahead log, which still holds the old pages, goes too (unless somebody reads)."""
+        with self._writing, _in_words(NOT_SAVED):
+            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _migrate(connection) -> None:

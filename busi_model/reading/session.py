@@ -164,6 +164,7 @@ class Sessions:
             ]
             forget(connection, "session_id = ?", (session_id,))
             connection.execute("DELETE FROM session WHERE id = ?", (session_id,))
+        self._store.wipe()
         self._store.drop_images(images)
 
     def remove_reader(self, session_id: str, pseudonym: str) -> int:
@@ -182,6 +183,7 @@ class Sessions:
                 "removed_at = ? WHERE id = ?",
                 (now(), row["id"]),
             )
+        self._store.wipe()
         return removed
 
     # The readers

@@ -173,6 +173,7 @@ class Store(Database):
         with self.write() as connection:
             for record in found:
                 forget(connection, "key = ?", (record.key,))
+        self.wipe()
         self.drop_images(record.image_sha256 for record in found)
         return len(found)
 
