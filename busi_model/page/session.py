@@ -183,8 +183,9 @@ class Panel:
         on = self.layout
         step = self._revealed(desk)
         values = [None, None, "", None, False, "", None, *(None for _ in on.answers)]
-        if isinstance(draft, dict) and draft.get("key") == _mark(step) and len(draft["values"]) == len(on.fields):
-            values = draft["values"]
+        kept = draft.get("values", []) if isinstance(draft, dict) and draft.get("key") == _mark(step) else []
+        if len(kept) == len(on.fields):
+            values = kept
         sync = self.outbox.state() if self.outbox else None
         form = on.forms.get(step.stage)
         return {
