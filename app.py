@@ -18,10 +18,13 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="busi-")
 
-from busi_model import page
+from busi_model import __version__, page
 from busi_model.checkpoint import CheckpointError
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
+from busi_model.reading.errors import StoreError
+from busi_model.reading.outbox import Outbox
+from busi_model.reading.store import Store
 
 PRIVATE_FOLDER = os.environ["GRADIO_TEMP_DIR"]
 WEIGHTS = os.environ.get("BUSI_WEIGHTS") or str(Path(__file__).parent / "weights")
@@ -35,7 +38,8 @@ def main() -> None:
         raise SystemExit(f"app.py: {error}") from None
     predictor(draw_phantom("normal", seed=0)[0])  # the first pass through a network is the slow one
     on_space = "SPACE_ID" in os.environ  # there a proxy stands in front
-    page.build(predictor, WEIGHTS, PRIVATE_FOLDER).launch(
+    store, outbox = open_store()
+    page.build(predictor, WEIGHTS, PRIVATE_FOLDER, store, outbox).launch(
         server_name=os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1"),
         share=False,
         ssr_mode=False,
@@ -44,6 +48,20 @@ def main() -> None:
         footer_links=[],
         **page.looks(),
     )
+
+
+def open_store() -> tuple[Store | None, Outbox | None]:
+    """Where readings are kept (BUSI_STORE), and the copies' way to the Hub; without a disk to write on, the page still
+    reads images."""
+    try:
+        store = Store(app_version=__version__)
+    except StoreError as error:
+        print(f"app.py: feedback and reading sessions are off. {error}", file=sys.stderr)
+        return None, None
+    outbox = Outbox.from_environment(store)
+    if outbox:
+        outbox.start()
+    return store, outbox
 
 
 def stop(*_) -> None:

@@ -5,6 +5,7 @@
     python train.py --data BUSI --manifest busi_manifest.csv --extra BUS-BRA --folds all \
         --operating-point runs/cv --out runs/release                                         # the weights to ship
     torchrun --nproc_per_node=4 train.py ...      # four GPUs (or CPU processes) share each batch; the same result
+    python train.py ... --extra BUS-BRA --extra corrected-cases     # and what clinicians corrected, for training only
 
 The same command resumes a run that was stopped. RUN/weights is ready for `Predictor.load`; RUN/evaluation says how
 the weights do on images that they never saw; history.csv and curves.png show the epochs.
@@ -29,7 +30,7 @@ from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
 from busi_model.training import calibrate, distributed
 from busi_model.training.augment import paint_marks
-from busi_model.training.cases import N_FOLDS, Case, CaseError, find_cases, write_manifest
+from busi_model.training.cases import CLINICIAN, N_FOLDS, Case, CaseError, find_cases, without_twins, write_manifest
 from busi_model.training.evaluate import choose_split, evaluate_cases, plot_history, write_report
 from busi_model.training.fit import RunError, TrainConfig, Trainer, load_images
 
@@ -40,7 +41,13 @@ def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="folder in BUSI's published layout")
     parser.add_argument("--manifest", help="CSV that says how to split; without it near-duplicates are kept together")
-    parser.add_argument("--extra", help="BUS-BRA's folder: its folds 1-5 are mixed into training")
+    parser.add_argument(
+        "--extra",
+        action="append",
+        default=[],
+        help="BUS-BRA's folder: its folds 1-5 are mixed into training; or a folder of cases that "
+        "clinicians corrected: they join the training images, never a held-out fold. May be given several times",
+    )
     parser.add_argument("--start", help="weights folder to start from instead of an ImageNet encoder")
     parser.add_argument("--folds", default="0", help="fold to hold out, 0-4, or 'all' to train on everything")
     parser.add_argument("--cross-validate", action="store_true", help="hold out each fold in turn")
@@ -60,10 +67,10 @@ def train(arguments, config, cases, fold: int | None, folder: Path) -> list[list
     """
     chosen = [c for c in cases if c.split == "development" and c.fold != fold]
     held_out = [choose_split(cases, f"fold{fold}")] if fold is not None else []
-    extra = []
-    if arguments.extra:
-        second = find_cases(arguments.extra)
-        extra = [c for c in second if c.split == "development"]
+    second, corrected = extra_cases(arguments.extra, [c for c in cases if c.split == "test" or c.fold == fold])
+    chosen += corrected
+    extra = [c for c in second if c.split == "development"]
+    if second:
         held_out.append(choose_split(second, EXTRA_CALIBRATION)[fold or 0 :: N_FOLDS])
     preprocess = Trainer.preprocess_for(config)
     trainer = Trainer(
@@ -80,14 +87,19 @@ def train(arguments, config, cases, fold: int | None, folder: Path) -> list[list
     )
     weights = ", ".join(f"{w:.2f}" for w in trainer.class_weights.tolist())
     print(
-        f"{len(chosen)} training images + {len(extra)} of a second hospital, {sum(map(len, held_out))} held out; "
+        f"{len(chosen)} training images ({len(corrected)} of them corrected by clinicians) + {len(extra)} of a second "
+        f"hospital, {sum(map(len, held_out))} held out; "
         f"class weights {weights}; {parameters / 1e6:.2f} M parameters, "
         f"{multiply_adds / 1e9:.2f} G multiply-adds at {config.size} px; {trainer.describe_device()}"
     )
     fingerprint = {
         "recipe": recipe(config, arguments),
         "held_out_fold": fold,
-        "n_training_images": {"BUSI": len(chosen), "BUS-BRA": len(extra)},
+        "n_training_images": {
+            "BUSI": len(chosen) - len(corrected),
+            "BUS-BRA": len(extra),
+            CLINICIAN: len(corrected),
+        },
         "parameters": parameters,
         "multiply_adds": multiply_adds,
         "torch": torch.__version__,
@@ -111,10 +123,29 @@ def train(arguments, config, cases, fold: int | None, folder: Path) -> list[list
     return held_out
 
 
+def extra_cases(folders, held_out):
+    """Cases of the --extra folders: all of a second hospital, and those corrected by clinicians that have no twin
+    among the held-out ones."""
+    found = [case for folder in folders for case in find_cases(folder)]
+    if wrong := {case.source for case in found} - {"BUS-BRA", CLINICIAN}:
+        raise CaseError(
+            f"--extra names a folder of {wrong.pop()}; BUS-BRA or an export of corrected cases is expected. "
+            "Name the main data with --data."
+        )
+    held_out = [c for c in held_out if c.image_path.is_file()]
+    held_out += [c for c in found if c.split == "reserved"]
+    corrected = [c for c in found if c.source == CLINICIAN]
+    kept = without_twins(corrected, held_out)
+    if len(kept) < len(corrected):
+        print(f"{len(corrected) - len(kept)} corrected cases left out: they show nearly the picture of a held-out one.")
+    return [c for c in found if c.source == "BUS-BRA"], kept
+
+
 def recipe(config, arguments) -> dict:
     """What two runs must share for the figures of one to speak for the other."""
+    second_hospital = any((Path(name) / "bus_data.csv").is_file() for name in arguments.extra)
     started = checkpoint.load(arguments.start).weights_sha256 if arguments.start else "ImageNet encoder"
-    return {**dataclasses.asdict(config), "second_hospital": bool(arguments.extra), "start": started}
+    return {**dataclasses.asdict(config), "second_hospital": second_hospital, "start": started}
 
 
 def save_run(trainer, folder, point, fingerprint, gate=None):

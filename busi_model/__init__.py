@@ -3,6 +3,8 @@
 import ctypes
 import os
 
+__version__ = "0.2.0"  # written into each record that readers make
+
 # Two OpenMP threads that spin while a busy machine has no core for them are 15 times slower than one.
 # libgomp reads this once, when torch is first imported, so it stands here.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

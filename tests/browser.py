@@ -45,7 +45,13 @@ def served(command, environment, folder):
         server = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, **environment, "GRADIO_SERVER_PORT": str(port), "TMPDIR": str(temporary)},
+            env={
+                **os.environ,
+                "BUSI_STORE": str(folder / "store"),
+                **environment,
+                "GRADIO_SERVER_PORT": str(port),
+                "TMPDIR": str(temporary),
+            },
             stdout=sink,
             stderr=subprocess.STDOUT,
         )

@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "predict": ("checkpoint", "gate", "image", "network", "quality"),
     "clinic": SPINE,
     "training": SPINE,
-    "page": (*SPINE, "clinic"),
+    "reading": (),
+    "page": (*SPINE, "clinic", "reading"),
     "__main__": (*SPINE, "clinic", "training"),
     "__init__": (),
 }

@@ -7,21 +7,32 @@ from pathlib import Path
 
 import gradio as gr
 
-from busi_model.page import about, api, single, strings
+from busi_model.page import about, api, host, session, single, strings
 from busi_model.page.theme import CSS, calm_theme
+from busi_model.reading.codes import HostGate
+from busi_model.reading.outbox import storage_warning
+from busi_model.reading.session import Sessions
 
 
-def build(predictor, weights_folder, private_folder) -> gr.Blocks:
+def build(predictor, weights_folder, private_folder, store=None, outbox=None) -> gr.Blocks:
     """Put the panels together.
 
     weights_folder: where a model card may lie. private_folder: GRADIO_TEMP_DIR, for pictures on their way
-    out.
+    out. store: where readings are kept, or None: nothing can be kept, and the panels that would are left out. outbox:
+    copies of the store's records to the Hub, or None.
     """
     with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
         gr.HTML(f'<p role="note">{strings.RESEARCH_USE}</p>', elem_id="notice")
         gr.HTML(f"<h1>{strings.HEADING} <small>{strings.SUBHEADING}</small></h1>", elem_id="heading")
         with gr.Tab(strings.TAB_READ):
             single.build(predictor, private_folder)
+        if store:
+            sessions, gate = Sessions(store), HostGate()
+            with gr.Tab(strings.TAB_SESSION):
+                session.build(sessions, predictor, outbox, storage_warning(store.folder))
+            if gate.exists:
+                with gr.Tab(strings.TAB_HOST):
+                    host.build(store, sessions, gate, private_folder)
         with gr.Tab(strings.TAB_ABOUT):
             about.build(predictor.checkpoint, weights_folder)
         api.build(predictor, private_folder)

@@ -253,3 +253,228 @@ ABOUT_CARD = "The whole model card"
 ABOUT_TRAINING = "Training"
 ABOUT_COLUMNS = ("What", "Value")
 ABOUT_FINGERPRINT = "Weights (SHA-256)"
+
+# Outline editor
+EDITOR_WORDS = {
+    "toolbar": "Outline tools",
+    "canvas": "Image with outlines. Tab goes from point to point, arrow keys move a point.",
+    "draw": "Draw lesion",
+    "smooth": "Smooth",
+    "delete_point": "Delete point",
+    "delete_lesion": "Delete lesion",
+    "undo": "Undo",
+    "redo": "Redo",
+    "reset": "Reset",
+    "zoom_in": "Zoom in",
+    "zoom_out": "Zoom out",
+    "help_heading": "How to edit an outline",
+    "help": (
+        "Drag a point to move it, click a line to add one, double-click or Delete to remove it. Arrow keys move a "
+        "point by 1 px, with Shift by 10. Pinch, or Ctrl and the wheel, to zoom; drag the picture to move it."
+    ),
+    "lesion": "Outline {number}, {points} points. Enter chooses it.",
+    "point": "Point {number} at {x}, {y}",
+    "drawing": "Draw round the lesion in one stroke. Escape stops.",
+    "too_few_points": "An outline needs three points. Delete the lesion instead.",
+    "stroke_too_short": "That stroke encloses nothing. Draw once round the lesion.",
+    "no_lesion": "Nothing is outlined.",
+    "one_lesion": "1 lesion is outlined.",
+    "lesions": "{count} lesions are outlined.",
+    "zoom": "Zoom {percent} %.",
+}
+EDITOR_UNREADABLE = "The outline could not be read. Nothing was saved; reload the page and draw it again."
+EDITOR_OTHER_PICTURE = "The outline belongs to another picture. Nothing was saved; reload the page."
+
+# Reading sessions
+TAB_SESSION = "Reading session"
+DOOR_HEADING = "Join a reading session"
+DOOR_TEXT = (
+    "Type the code that the host gave you. You can stop at any time and come back with the same code, in any browser: "
+    "you go on at the step where you left."
+)
+DOOR_CODE = "Code"
+DOOR_ENTER = "Enter"
+LEAVE = "Pause"
+
+PSEUDONYM = "Pseudonym"
+PSEUDONYM_INFO = (
+    "A word of your choice, not your name and no e-mail address. With it your records can be removed later."
+)
+ROLE = "Role"
+YEARS = "Years of experience with breast ultrasound"
+JOIN = "Go on"
+MISSING_PROFILE = "Give a pseudonym, your role and your years of experience (0 is an answer)."
+
+COMPARE = "Compare with the true outline"
+START = "Begin with the first case"
+PRACTICE_OVERLAP = "Your outline and the lesion overlap by {percent} % (Dice). Nothing of this is saved."
+
+CLASS_LABEL = "Your class"
+CONFIDENCE = "Your confidence in it, 0 (a guess) to 100 (certain)"
+BIRADS = "BI-RADS category (optional)"
+NOT_GIVEN = "not given"
+NO_LESION = "No lesion: I have looked at the whole image"
+OUTLINE_VERDICT = "The model's outline"
+OUTLINE_VERDICTS = {
+    "good": "Good as it is",
+    "corrected": "Corrected by me",
+    "wrong_place": "In the wrong place",
+    "nothing_there": "Nothing is there",
+}
+COMMENT = "Comment (optional)"
+LOCK = "Lock my reading and show the model"
+SAVE_CASE = "Save and go on"
+SEND_ANSWERS = "Save my answers"
+
+MISSING_CLASS = "Not saved yet: choose your class."
+MISSING_CONFIDENCE = "Not saved yet: give your confidence as a number from 0 to 100."
+MISSING_VERDICT = "Not saved yet: say how the model's outline is."
+MISSING_ANSWERS = "Not saved yet: answer all ten statements."
+LESION_AND_NO_LESION = "Not saved yet: a lesion is outlined, and “No lesion” is ticked. Undo one of them."
+GOOD_BUT_CHANGED = "Not saved yet: the outline is called good, but it was changed. Choose “Corrected by me”, or Reset."
+CORRECTED_BUT_UNCHANGED = "Not saved yet: the outline is as the model drew it. Correct it, or choose another answer."
+NOTHING_BUT_DRAWN = "Not saved yet: “Nothing is there” is chosen, but an outline was drawn. Delete it, or Reset."
+CONFIRM_NO_LESION = "Not saved yet: nothing is outlined. Tick “No lesion” if that is what you mean."
+OUTLINE_MENDED = "Not saved yet: {text} Look at the outline as it is now; then save it, or undo and draw it anew."
+STEP_DONE = "That step was saved before. You go on here."
+STEP_FAILED = "Something went wrong on the server. Your entries are still here: try once more; nothing is saved twice."
+
+SESSION_WHO = "{session} · {reader}"
+SESSION_CASE = "Case {position} of {n_cases}"
+SESSION_PLACES = {
+    "profile": "Before the first case",
+    "familiarise": "An example first",
+    "questionnaire": "All cases are read",
+    "done": "Finished",
+    "closed": "Closed",
+}
+SESSION_TASKS = {
+    "profile": ("Who reads", "No name is asked. These answers are kept with your readings."),
+    "familiarise": (
+        "An example",
+        "For each case you first say what you see. That is locked; then the model is shown, and you decide again. This "
+        "picture is drawn by a program. The yellow outline lies beside the lesion: put it right, try the tools.",
+    ),
+    "own": ("What do you see?", "The model is not shown yet. An outline is welcome, but you may leave it out."),
+    "final": ("What do you decide now?", "Your answer may differ from your first one or be the same."),
+    "questionnaire": (
+        "How was it to use?",
+        "Ten statements on this tool (System Usability Scale, Brooke 1996). Answer at once, without long thought.",
+    ),
+    "done": ("Thank you", "All your readings are saved. You can close this page."),
+    "closed": ("This session is closed", "The host has closed it. What you saved before is kept."),
+}
+SUS_ANSWERS = ("1 strongly disagree", "2", "3", "4", "5 strongly agree")
+MODEL_SAYS = "The model: {headline}"
+MODEL_REFUSES = "The model gives no class for this image"
+OWN_LOCKED = "Your locked reading: {name}, confidence {confidence}."
+OWN_BIRADS = "BI-RADS {birads}."
+RECEIPT = "Saved here, receipt {receipt}."
+RECEIPT_AGAIN = "It was saved before, receipt {receipt}."
+SYNC_NONE = "No second copy is kept elsewhere."
+SYNC_DONE = "Synced to the private dataset."
+SYNC_WAITING = "Not synced yet; {waiting} waiting for the private dataset."
+SYNC_PROBLEM = "Not synced yet; {waiting} waiting for the private dataset. {problem}"
+WARNING_WORDS = {
+    "blank": "The image is almost uniform.",
+    "not_ultrasound": "This may not be a breast-ultrasound image.",
+    "colour": "Coloured pixels: only their brightness is used.",
+    "marks": "Calipers or text lie in the image.",
+    "split_screen": "The image seems to show two views side by side.",
+    "heads_disagree": "Outline and class contradict each other.",
+    "low_confidence": "The classes are close to each other.",
+    "uncertain": "More than one class is possible.",
+}
+
+# Quick feedback
+FEEDBACK_HEADING = "Do you agree with the class?"
+FEEDBACK_TEXT = "One click saves your answer. If you want to say more, do so before the click."
+FEEDBACK_MORE = "Say more: class, outline, comment"
+FEEDBACK_EDIT = "Correct the outline"
+FEEDBACK_BUTTONS = {"agree": "Agree", "disagree": "Disagree", "unsure": "Unsure"}
+FEEDBACK_AGAIN = "Give another answer"
+KEEP_IMAGE = "Keep the image too, so that a later model can learn from it (no name is burned in, and I may share it)"
+FEEDBACK_NO_PICTURE = "Not saved: no result is on the screen. Open the image again."
+
+# Results of a session
+RESULTS_NONE = "No case has been finished yet."
+RESULTS_TABLE = "Figures with 95 % intervals"
+RESULTS_COLUMNS = ("Readers", "Figure", "Value", "95 % interval", "n", "Note")
+RESULTS_SUS = "Usability (SUS, 0 to 100)"
+RESULTS_COMMENTS = "Comments"
+RESULTS_PLOT_ALT = (
+    "Three plots: accuracy of each reader before and after the model, confidence before and after, seconds a case. "
+    "The figures stand in the table and in the downloads."
+)
+PLOT_ACCURACY, PLOT_CONFIDENCE, PLOT_TIME = "Accuracy", "Confidence", "Seconds a case (median)"
+PLOT_OWN, PLOT_FINAL, PLOT_MODEL = "own read", "final read", "model"
+PLOT_POSITION = "case, in the order of reading"
+PLOT_NO_TRUTH = "no truth is known"
+PLOT_NO_TIME = "nothing was timed"
+
+# The host's view
+TAB_HOST = "Host"
+HOST_HEADING = "For the host of reading sessions"
+HOST_PASSWORD = "Password"
+HOST_OPEN = "Open"
+HOST_LOGIN_FIRST = "Give the password first; load the page again."
+HOST_NEW = "New session"
+HOST_NAME = "Name of the session (readers see it)"
+HOST_IMAGES = "Images: drop or choose several"
+HOST_FOLDER = "or a folder on this machine (BUSI's masks in it are left out)"
+HOST_TRUTH = "Truth, if known: CSV with the columns image, class"
+HOST_READERS = "Readers"
+HOST_SEED = "Seed of the order"
+HOST_READ_FIRST = "Read first: the model is shown only after the reader's own reading is locked"
+HOST_MAY_KEEP = "The images may be kept on this machine until the session is deleted; no name is burned into them"
+HOST_CREATE = "Create the session"
+HOST_CREATED = "The session is made. Hand each reader one of the codes below; they are not shown again."
+HOST_CODES = "Codes, one a reader. Copy them now: they are not shown again."
+HOST_SESSION = "Session"
+HOST_CHOICE = "{name} ({made})"
+HOST_REFRESH = "Refresh"
+HOST_RESULTS = "Show results"
+HOST_DOWNLOADS = "Prepare downloads"
+HOST_ADD_READER = "Add a reader"
+HOST_CLOSE = "Close the session"
+HOST_CLOSED = "The session is closed: nothing more is taken, everything saved is kept."
+HOST_FILES = "Downloads"
+HOST_MORE = "Lost code, removal, deletion, quick feedback"
+HOST_NUMBER = "Reader's number"
+HOST_RENEW = "Make a new code"
+HOST_PSEUDONYM = "Pseudonym of a reader"
+HOST_REMOVE = "Remove this reader's records"
+HOST_REMOVED = "{n_records} records were removed, here and in the private dataset."
+HOST_CONFIRM = "Type the session's name to delete it"
+HOST_DELETE = "Delete the session and all its records"
+HOST_CONFIRM_FIRST = "Type the session's name exactly, then press Delete."
+HOST_DELETED = "The session is deleted."
+HOST_RECEIPT = "Receipt of a quick feedback"
+HOST_FORGET = "Remove this feedback"
+HOST_FEEDBACK = "Download all quick feedback"
+HOST_EXPORTED = "Cases in the ZIP, in BUSI's layout: {n_cases}. Unpack it for train.py --extra."
+HOST_SKIPPED = "{count} left out: {reason}."
+HOST_CHOOSE_FIRST = "Choose a session first."
+HOST_NO_SESSION = "There is no session yet."
+HOST_NO_FOLDER = "There is no such folder on this machine. Check the spelling."
+HOST_NO_IMAGES = "No image was chosen. Drop some, or name a folder that holds PNG, JPEG, BMP, TIFF, WebP or GIF files."
+HOST_BAD_IMAGE = "{name}: {error} No session was made."
+HOST_NAMES_ALIKE = "{name}: another row's name differs only in signs that an upload drops. Rename one of the two."
+HOST_NO_TRUTH_MATCHES = "No image has a row in the CSV. Its column image must hold the files' names, such as scan1.png."
+HOST_FAILED = "Something went wrong on the server; what was saved before is kept. Try once more."
+HOST_NOT_HERE_YET = "not here yet"
+HOST_COLUMNS = ("No.", "Pseudonym", "Role", "Years", "Cases", "Now at", "Last seen (UTC)")
+HOST_CAPTION = "{name}: {n_cases} cases, {how}"
+HOST_CAPTION_CLOSED = "{name}: {n_cases} cases, {how}, closed"
+HOST_WITH_READ_FIRST = "read first"
+HOST_WITHOUT_READ_FIRST = "model shown at once"
+HOST_STAGES = {
+    "profile": "not begun",
+    "familiarise": "example",
+    "own": "own read",
+    "reveal": "final read",
+    "final": "final read",
+    "questionnaire": "questionnaire",
+    "done": "finished",
+    "closed": "closed",
+}

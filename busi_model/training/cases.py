@@ -1,8 +1,9 @@
 """Folders of images become a list of cases: what to read, what it shows, and on which side of a split it may lie.
 
-Reads BUSI in its published layout (class folders, `name.png`, `name_mask.png`, `name_mask_1.png`, ...) and BUS-BRA
-(`Images/`, `Masks/`, `bus_data.csv`, `10-fold-cv.csv`). A manifest decides the split when there is one; without it,
-near-duplicate images are found and kept together, because in BUSI 44 % of the images have a twin.
+Reads BUSI in its published layout (class folders, `name.png`, `name_mask.png`, `name_mask_1.png`, ...), BUS-BRA
+(`Images/`, `Masks/`, `bus_data.csv`, `10-fold-cv.csv`) and what clinicians corrected (`reading.export`: BUSI's layout
+with a manifest.csv whose source is "clinician"; for training only). A manifest decides the split when there is one;
+without it, near-duplicate images are found and kept together, because in BUSI 44 % of the images have a twin.
 """
 
 import csv
@@ -23,6 +24,7 @@ MANIFEST_COLUMNS = ("image", "class", "group", "split", "fold", "scored")
 DUPLICATE_CORRELATION = 0.95  # of 32 x 32 thumbnails; see `near_duplicate_groups` for what it finds
 N_FOLDS = 5
 BUSBRA_TRAINING_FOLDS = range(1, 6)  # 6 is for calibration, 7 for evaluation, 8-10 for a final test
+CLINICIAN, CLINICIAN_MANIFEST = "clinician", "manifest.csv"  # what `reading.export` writes
 
 
 class CaseError(ValueError):
@@ -38,10 +40,10 @@ class Case:
     mask_paths: tuple[Path, ...]  # one a lesion in BUSI; their union is the outline. Empty: no mask file needed
     class_name: str  # one of CLASS_NAMES
     group: str  # near-duplicates, the same lesion, the same patient; never on two sides of a split
-    split: str  # "development" (may be trained on), "test" or "reserved" (BUS-BRA's other folds)
+    split: str  # "development", "test", "reserved" (BUS-BRA's folds from 6 on), "training" (clinicians' corrections)
     fold: int | None  # None in BUSI's test split
     scored: bool  # False: may be trained on, is never counted in a figure
-    source: str  # "BUSI" or "BUS-BRA"
+    source: str  # "BUSI", "BUS-BRA" or "clinician"
     subgroup: str = ""  # what the data say of the picture: burned-in marks (BUSI), device (BUS-BRA)
 
     def read(self) -> tuple[Frame, np.ndarray]:
@@ -75,7 +77,7 @@ def _size(array):
 
 
 def find_cases(folder, manifest=None) -> list[Case]:
-    """All cases in a folder in BUSI's or BUS-BRA's layout, in a fixed order.
+    """All cases in a folder in BUSI's or BUS-BRA's layout, or exported from reading sessions, in a fixed order.
 
     manifest: CSV with the columns image, class, group, split, fold, scored (BUSI's layout only). Its "excluded" rows
     are left out; "test" rows may lack their files; a development row without its file is an error. Without a
@@ -88,6 +90,8 @@ def find_cases(folder, manifest=None) -> list[Case]:
         if manifest:
             raise CaseError("BUS-BRA brings its own folds in 10-fold-cv.csv; leave the manifest out.")
         return _find_busbra(folder)
+    if (folder / CLINICIAN_MANIFEST).is_file():
+        return _find_clinician(folder, folder / CLINICIAN_MANIFEST, manifest)
     cases = _find_busi(folder)
     return _apply_manifest(cases, Path(manifest)) if manifest else split_by_likeness(cases)
 
@@ -204,6 +208,32 @@ def _find_busbra(folder):
     if not cases:
         raise CaseError(f"{folder} lists BUS-BRA's images, but Images/ holds none of them.")
     return cases
+
+
+def _find_clinician(folder, path, manifest):
+    """Every image must be in the export's own list, as a clinician's, so that none can pass for a published case."""
+    if manifest:
+        raise CaseError(f"{folder.name} brings its own {path.name}; leave the manifest out.")
+    listed = {row["image"]: row for row in _read_csv(path, (*MANIFEST_COLUMNS, "source"))}
+    cases = _find_busi(folder) if listed else []
+    known = {case.case_id: case.class_name for case in cases}
+    if known != {image: row["class"] for image, row in listed.items()}:
+        raise CaseError(f"{path.name} does not list the images of its folder and their classes. Export them again.")
+    if wrong := [image for image, row in listed.items() if (row["source"], row["split"]) != (CLINICIAN, "training")]:
+        raise CaseError(f"{path.name} gives another source than {CLINICIAN} for {_some(wrong)}. Export them again.")
+    return [
+        replace(case, group=listed[case.case_id]["group"], split="training", scored=False, source=CLINICIAN)
+        for case in cases
+    ]
+
+
+def without_twins(cases: list[Case], held_out: list[Case]) -> list[Case]:
+    """Those cases whose picture is nearly the same as none of the held-out ones: a session may have shown those."""
+    if not cases or not held_out:
+        return cases
+    groups = near_duplicate_groups([_thumbnail(case.read()[0].gray) for case in (*cases, *held_out)])
+    taken = set(groups[len(cases) :])
+    return [case for case, group in zip(cases, groups[: len(cases)], strict=True) if group not in taken]
 
 
 def split_by_likeness(cases: list[Case], seed: int = 0) -> list[Case]:

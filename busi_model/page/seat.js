@@ -1,0 +1,18 @@
+// Where a reader sits: the code and the step on the screen, and what was typed but not saved, kept for this browser tab
+// (sessionStorage) so that a reload or a restart of the server asks nothing again. Enters: value, JSON {code, key} from
+// the server, "" when the reader leaves. Leaves: on loading, the event "resume" with the kept code and the draft.
+const SEAT = "busi-seat";
+const DRAFT = "busi-draft"; // written by the page, JSON {key, values}; see session.py
+
+watch("value", () => {
+  const draft = JSON.parse(sessionStorage.getItem(DRAFT) || "{}");
+  if (props.value) sessionStorage.setItem(SEAT, props.value);
+  else sessionStorage.removeItem(SEAT);
+  if (!props.value || draft.key !== JSON.parse(props.value).key) sessionStorage.removeItem(DRAFT);
+});
+
+const kept = sessionStorage.getItem(SEAT);
+if (kept && !props.value) {
+  const draft = JSON.parse(sessionStorage.getItem(DRAFT) || "null");
+  trigger("resume", { code: JSON.parse(kept).code, draft }); // as data: the value is not heard yet while this loads
+}

@@ -1,0 +1,130 @@
+"""A session's figures on the host's page: a table with intervals, plots, and the readers' comments.
+
+Enters: the tables of `reading.results`. Leaves: HTML; plots are PNG inside it: nothing has an address of its own.
+"""
+
+import base64
+import html
+import io
+from numbers import Integral
+
+import pandas as pd
+from matplotlib.figure import Figure  # not pyplot: its figures belong to one thread
+
+from busi_model.page import strings
+from busi_model.reading import results
+from busi_model.reading.store import Store
+
+OWN, FINAL, MODEL = "#64748b", "#0f766e", "#b45309"  # colours of the own read, the final read and the model
+MIN_POSITIONS = 2  # a curve needs two points
+
+
+def results_html(store: Store, session_id: str) -> str:
+    """Everything that is known of a session so far. Raises StoreError."""
+    table = results.readings(store, session_id)
+    if table.empty:
+        return f"<p>{html.escape(strings.RESULTS_NONE)}</p>"
+    parts = [plot_html(table), table_html(_figures(table), strings.RESULTS_TABLE)]
+    answers = results.usability(store, session_id)
+    if len(answers):
+        parts.append(table_html(answers, strings.RESULTS_SUS))
+    spoken = table.loc[table["comment"].fillna("") != "", ["reader", "case", "comment"]]
+    if len(spoken):
+        parts.append(table_html(spoken, strings.RESULTS_COMMENTS))
+    return "".join(parts)
+
+
+def _figures(table) -> pd.DataFrame:
+    """The summary in reading order, its intervals joined to one column."""
+    summary = results.summarise(table)
+    interval = [
+        "" if pd.isna(low) else f"{_figure(low)} to {_figure(high)}"
+        for low, high in zip(summary["low"], summary["high"], strict=True)
+    ]
+    shown = summary.assign(interval=interval)[["scope", "measure", "value", "interval", "n", "note"]]
+    return shown.rename(columns=dict(zip(shown.columns, strings.RESULTS_COLUMNS, strict=True)))
+
+
+def table_html(table: pd.DataFrame, caption: str) -> str:
+    """Any table; every cell is escaped, undefined is a dash."""
+    head = "".join(f'<th scope="col">{html.escape(str(name))}</th>' for name in table.columns)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(_cell(cell))}</td>" for cell in row) + "</tr>"
+        for row in table.itertuples(index=False)
+    )
+    return (
+        f'<div class="figures"><table><caption>{html.escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _cell(cell) -> str:
+    if isinstance(cell, str):
+        return cell
+    return "–" if pd.isna(cell) else _figure(cell)
+
+
+def _figure(value) -> str:
+    return str(value) if isinstance(value, Integral) else f"{value:.3g}"
+
+
+def plot_html(table: pd.DataFrame) -> str:
+    """Accuracy before and after the model, confidence, and both over the session, as one picture with words."""
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    _accuracy(left, table)
+    _confidence(middle, table)
+    _time(right, results.learning_curve(table))
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    png = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f'<img class="plots" alt="{html.escape(strings.RESULTS_PLOT_ALT)}" src="data:image/png;base64,{png}">'
+
+
+def _accuracy(axes, table):
+    """Share of right classes of each reader, own read and final read, and of the model on the same cases."""
+    known = table[table["truth"].notna()]
+    axes.set_title(strings.PLOT_ACCURACY)
+    axes.set_ylim(0, 1.02)
+    if known.empty:
+        _say(axes, strings.PLOT_NO_TRUTH)
+        return
+    readers = list(dict.fromkeys(known["reader"]))
+    for column, colour, words in (
+        ("own_class", OWN, strings.PLOT_OWN),
+        ("final_class", FINAL, strings.PLOT_FINAL),
+        ("model_class", MODEL, strings.PLOT_MODEL),
+    ):
+        given = known[known[column].notna()]
+        share = (given[column] == given["truth"]).groupby(given["reader"]).mean().reindex(readers)
+        axes.plot(range(len(readers)), share, "o", color=colour, label=words)
+    axes.set_xticks(range(len(readers)), readers, rotation=20, ha="right", parse_math=False)
+    axes.legend(fontsize=8)
+
+
+def _confidence(axes, table):
+    """One point a reading: confidence before and after; above the line it rose."""
+    axes.set_title(strings.PLOT_CONFIDENCE)
+    both = table.dropna(subset=["own_confidence", "final_confidence"])
+    axes.plot([0, 100], [0, 100], color="#cbd5e1", linewidth=1)
+    axes.plot(both["own_confidence"], both["final_confidence"], "o", color=FINAL, alpha=0.5)
+    axes.set_xlabel(strings.PLOT_OWN)
+    axes.set_ylabel(strings.PLOT_FINAL)
+
+
+def _time(axes, curve):
+    """Median seconds a case, in the order in which the readers met the cases."""
+    axes.set_title(strings.PLOT_TIME)
+    if curve["seconds"].isna().all():
+        _say(axes, strings.PLOT_NO_TIME)
+        return
+    style = "-o" if len(curve) >= MIN_POSITIONS else "o"
+    axes.plot(curve["position"], curve["seconds"], style, color=FINAL)
+    axes.set_xlabel(strings.PLOT_POSITION)
+    axes.set_ylim(bottom=0)
+
+
+def _say(axes, words):
+    axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
+    axes.set_xticks([])
+    axes.set_yticks([])

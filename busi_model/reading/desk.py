@@ -1,0 +1,270 @@
+"""One reader's place in a session: which step comes next, and what is saved in it.
+
+For each case: own read -> locked -> model revealed -> final read -> saved. The step follows from the records alone, so
+a reload, another browser, a crash or a restart of the server finds the reader where the last receipt left them.
+A step's key is made of session, reader, case and kind: whoever saves it twice gets the first receipt, and a page that
+was left open cannot save into a later case.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from busi_model.reading.errors import RecordError, StageError
+from busi_model.reading.records import FinalRead, Model, OwnRead, Profile, Questionnaire, Receipt
+from busi_model.reading.store import Store, now
+
+STAGES = ("profile", "familiarise", "own", "reveal", "final", "questionnaire", "done", "closed")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a reader stands, as the records say."""
+
+    stage: str
+    done: int  # cases finished
+    case_number: int | None  # in the host's order; None outside the cases
+    key: str | None  # what to save this step under; None where nothing is saved by key
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the page shows."""
+
+    stage: str
+    key: str | None
+    position: int | None  # from 1, in this reader's order
+    n_cases: int
+    image_path: Path | None
+    image_sha256: str | None
+    width: int | None
+    height: int | None
+    read_first: bool
+    own: OwnRead | None  # locked
+    model: Model | None  # revealed: stage "final"
+    pseudonym: str | None
+    session_name: str
+
+
+def fold(pseudonym: str) -> str:
+    """Two pseudonyms are one when they differ in case or blanks only."""
+    return " ".join(str(pseudonym).split()).casefold()
+
+
+def stage_of(connection, session, reader) -> Place:
+    """Rows of session and reader -> the reader's place."""
+    saved = {
+        (row["case_number"], row["kind"])
+        for row in connection.execute("SELECT case_number, kind FROM record WHERE reader_id = ?", (reader["id"],))
+    }
+    order = json.loads(reader["case_order"])
+    done = sum((number, "final") in saved for number in order)
+    prefix = f"{session['id']}-r{reader['number']:03d}"
+    if session["closed_at"]:
+        return Place("closed", done, None, None)
+    if reader["pseudonym"] is None:
+        return Place("profile", done, None, None)
+    if reader["familiarised_at"] is None:
+        return Place("familiarise", done, None, None)
+    kinds = ("own", "reveal", "final") if session["read_first"] else ("reveal", "final")
+    for number in order:
+        for kind in kinds:
+            if (number, kind) not in saved:
+                return Place(kind, done, number, f"{prefix}-c{number:03d}-{kind}")
+    if (None, "questionnaire") not in saved:
+        return Place("questionnaire", done, None, f"{prefix}-questionnaire")
+    return Place("done", done, None, None)
+
+
+class Desk:
+    """Made by `Sessions.enter`, for one request: it holds no state but the reader's id."""
+
+    def __init__(self, store: Store, reader_id: int):
+        self._store = store
+        self._reader_id = reader_id
+
+    def step(self) -> Step:
+        """The step that comes next; reading it changes nothing."""
+        with self._store.read() as connection:
+            connection.execute("BEGIN")  # one state of the database for all that follows
+            try:
+                session, reader = self._rows(connection)
+                place = stage_of(connection, session, reader)
+                case = connection.execute(
+                    "SELECT * FROM session_case WHERE session_id = ? AND number = ?", (session["id"], place.case_number)
+                ).fetchone()
+                own = self._saved(connection, place.case_number, "own")
+                reveal = self._saved(connection, place.case_number, "reveal")
+                order = json.loads(reader["case_order"])
+            finally:
+                connection.execute("COMMIT")
+        return Step(
+            stage=place.stage,
+            key=place.key,
+            position=order.index(place.case_number) + 1 if case else None,
+            n_cases=len(order),
+            image_path=self._store.image_path(case["image_sha256"]) if case else None,
+            image_sha256=case["image_sha256"] if case else None,
+            width=case["width"] if case else None,
+            height=case["height"] if case else None,
+            read_first=bool(session["read_first"]),
+            own=OwnRead(**json.loads(own["content"])) if own else None,
+            model=_model(reveal) if reveal else None,
+            pseudonym=reader["pseudonym"],
+            session_name=session["name"],
+        )
+
+    def shown(self, step: Step) -> None:
+        """The step is on the screen now: its clock starts (again)."""
+        with self._store.write() as connection:
+            self._rows(connection)  # a reader who was removed leaves no trace
+            connection.execute("UPDATE reader SET last_seen = ? WHERE id = ?", (now(), self._reader_id))
+            if step.key:
+                connection.execute(
+                    "INSERT INTO shown VALUES (?, ?, ?, 1) ON CONFLICT (reader_id, step_key) "
+                    "DO UPDATE SET last_at = excluded.last_at, times = times + 1",
+                    (self._reader_id, step.key, now()),
+                )
+
+    def join(self, profile: Profile) -> None:
+        """Bind the code to a pseudonym. Raises RecordError when it is taken, StageError when the code has another."""
+        with self._store.write() as connection:
+            session, reader = self._rows(connection)
+            _refuse_closed(session)
+            if reader["pseudonym"] is not None and reader["pseudonym_folded"] != fold(profile.pseudonym):
+                raise StageError("This code is bound to the pseudonym that was chosen first. Keep that one.")
+            taken = connection.execute(
+                "SELECT 1 FROM reader WHERE session_id = ? AND pseudonym_folded = ? AND id != ?",
+                (session["id"], fold(profile.pseudonym), self._reader_id),
+            ).fetchone()
+            if taken:
+                raise RecordError("Another reader of this session has this pseudonym. Choose another one.")
+            if self._has_records(connection):
+                return  # the profile went out with them, and records do not change
+            connection.execute(
+                "UPDATE reader SET pseudonym = ?, pseudonym_folded = ?, role = ?, years = ?, last_seen = ? "
+                "WHERE id = ?",
+                (profile.pseudonym, fold(profile.pseudonym), profile.role, profile.years, now(), self._reader_id),
+            )
+
+    def familiarised(self) -> None:
+        """The reader has seen the example cases."""
+        with self._store.write() as connection:
+            session, reader = self._rows(connection)
+            _refuse_closed(session)
+            if reader["pseudonym"] is None:
+                raise StageError("Choose a pseudonym first.")
+            connection.execute(
+                "UPDATE reader SET familiarised_at = coalesce(familiarised_at, ?) WHERE id = ?",
+                (now(), self._reader_id),
+            )
+
+    def save_own(self, key: str, own_read: OwnRead) -> Receipt:
+        """Lock the reader's own opinion."""
+        return self._save(key, "own", own_read, mask_png=own_read.mask_png())
+
+    def reveal(self, key: str, model: Model) -> Model:
+        """Keep what the model says before it is shown; the first one counts, whatever weights run later."""
+        with self._store.write() as connection:
+            self._insert_reveal(connection, key, model)
+            row = connection.execute("SELECT * FROM record WHERE key = ?", (key,)).fetchone()
+        return _model(row)
+
+    def save_final(self, key: str, final_read: FinalRead) -> Receipt:
+        """Keep the reader's last word on a case."""
+        return self._save(key, "final", final_read, mask_png=final_read.mask_png())
+
+    def save_questionnaire(self, key: str, questionnaire: Questionnaire) -> Receipt:
+        return self._save(key, "questionnaire", questionnaire)
+
+    def _save(self, key, kind, content, **columns) -> Receipt:
+        with self._store.write() as connection:
+            return self._insert(connection, key, kind, content, **columns)
+
+    def _insert_reveal(self, connection, key, model):
+        known = connection.execute(
+            "SELECT 1 FROM record WHERE key = ? AND reader_id = ? AND kind = 'reveal'", (key, self._reader_id)
+        ).fetchone()
+        if not known:
+            self._insert(
+                connection,
+                key,
+                "reveal",
+                model,
+                model_mask_png=model.mask_png,
+                weights_sha256=model.weights_sha256,
+                weights_revision=model.weights_revision,
+            )
+
+    def _insert(self, connection, key, kind, content, **columns) -> Receipt:
+        """Insert when it is this step's turn; a key saved before goes to `Store.insert`, which compares."""
+        session, reader = self._rows(connection)
+        place = stage_of(connection, session, reader)
+        saved = connection.execute(
+            "SELECT 1 FROM record WHERE key = ? AND kind = ? AND reader_id = ?", (key, kind, self._reader_id)
+        ).fetchone()
+        if not saved:
+            _refuse_closed(session)
+            if (place.key, place.stage) != (key, kind):
+                raise StageError("Not saved. This is not your next step. Load the page again to go on from there.")
+            case = connection.execute(
+                "SELECT * FROM session_case WHERE session_id = ? AND number = ?", (session["id"], place.case_number)
+            ).fetchone()
+            _refuse_other_size(content, case)
+            shown = connection.execute(
+                "SELECT * FROM shown WHERE reader_id = ? AND step_key = ?", (self._reader_id, key)
+            ).fetchone()
+            columns |= {
+                "session_id": session["id"],
+                "reader_id": self._reader_id,
+                "case_number": place.case_number,
+                "image_sha256": case["image_sha256"] if case else None,
+                "seconds": _seconds_since(shown["last_at"]) if shown else None,
+                "times_shown": shown["times"] if shown else None,
+            }
+            if kind == "final":  # which model was on the screen
+                reveal = self._saved(connection, place.case_number, "reveal")
+                columns |= {name: reveal[name] for name in ("weights_sha256", "weights_revision")}
+            connection.execute("UPDATE reader SET last_seen = ? WHERE id = ?", (now(), self._reader_id))
+        return self._store.insert(connection, key, kind, content, **columns)
+
+    def _rows(self, connection):
+        reader = connection.execute(
+            "SELECT * FROM reader WHERE id = ? AND removed_at IS NULL", (self._reader_id,)
+        ).fetchone()
+        if reader is None:
+            raise StageError("This session or this reader was deleted. Nothing is kept any more; ask the host.")
+        session = connection.execute("SELECT * FROM session WHERE id = ?", (reader["session_id"],)).fetchone()
+        return session, reader
+
+    def _has_records(self, connection):
+        return connection.execute("SELECT 1 FROM record WHERE reader_id = ?", (self._reader_id,)).fetchone()
+
+    def _saved(self, connection, case_number, kind):
+        return connection.execute(
+            "SELECT * FROM record WHERE reader_id = ? AND case_number = ? AND kind = ?",
+            (self._reader_id, case_number, kind),
+        ).fetchone()
+
+
+def _model(row) -> Model:
+    return Model(**json.loads(row["content"]), mask_png=row["model_mask_png"])
+
+
+def _refuse_closed(session):
+    if session["closed_at"]:
+        raise StageError("Not saved. The host has closed this session; what you saved before is kept.")
+
+
+def _refuse_other_size(content, case):
+    outline = getattr(content, "outline", None)
+    if case and outline and (outline.width, outline.height) != (case["width"], case["height"]):
+        raise RecordError(
+            f"Not saved. The outline was drawn on {outline.width}x{outline.height} px, this case has "
+            f"{case['width']}x{case['height']}. Load the page again."
+        )
+
+
+def _seconds_since(moment: str) -> float:
+    return max(0.0, round((datetime.fromisoformat(now()) - datetime.fromisoformat(moment)).total_seconds(), 3))

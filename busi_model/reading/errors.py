@@ -1,0 +1,38 @@
+"""What can go wrong while something is kept. Every message is a sentence for the reader and holds no path."""
+
+
+class ReadingError(ValueError):
+    """Something was not kept: what was found, what was expected, what to do."""
+
+
+class StoreError(ReadingError):
+    """The disk or the database does not take or give the records; whatever was kept before is still there."""
+
+
+class RecordError(ReadingError):
+    """An entry is refused; the message names the field."""
+
+
+class OutlineError(ReadingError):
+    """An outline is refused."""
+
+
+class ConflictError(ReadingError):
+    """The same key was saved before, with other content."""
+
+
+class StageError(ReadingError):
+    """It is not this step's turn, or the session is closed."""
+
+
+class CodeError(ReadingError):
+    """A code word or password is wrong, or belongs to another reader."""
+
+
+class TooManyAttempts(CodeError):  # noqa: N818 - it reads as what it says
+    """Too many wrong code words; `retry_after_s` says how long to wait."""
+
+    def __init__(self, retry_after_s: float):
+        self.retry_after_s = retry_after_s
+        minutes = max(1, round(retry_after_s / 60))
+        super().__init__(f"Too many wrong codes. Wait {minutes} min, then type the code as the host gave it.")

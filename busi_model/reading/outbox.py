@@ -1,0 +1,265 @@
+"""Copies of the records go to a private dataset on the Hugging Face Hub, when one is named.
+
+Enters: the store's records. Leaves: `records/DATE/KEY.json` in the dataset, one immutable file a record. A Space's disk
+is emptied at every restart; the dataset is not. The queue is the store itself (what has no `synced_at` waits), so
+nothing is queued twice, and a restart goes on where the last process stopped. "Saved" never waits for the hub.
+
+What an attempt may meet, and what happens: refused token or full quota: told, tried again later; 429: the hub's
+Retry-After is kept; 500, silence, a cut connection: tried again after 2, 4, 8 ... seconds, ten minutes at most; a
+record that the hub refuses for itself is set aside until the next start, so that it does not hold up the others.
+"""
+
+import base64
+import json
+import os
+import random
+import threading
+from dataclasses import asdict, dataclass
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, set_client_factory
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils._http import default_client_factory  # the only way to keep its hooks and add a time limit
+
+from busi_model.reading.errors import StoreError
+from busi_model.reading.store import SPACE_DISK, Record, Store, default_folder, now
+
+REPO_VARIABLE, TOKEN_VARIABLE = "BUSI_SYNC_REPO", "HF_TOKEN"
+BATCH = 50  # records a commit
+REMOVALS = 500  # a commit
+INTERVAL_S = 30.0  # between commits: the hub takes some hundred commits an hour
+TIMEOUT_S = 60.0  # without a byte from the hub
+FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_RETRY_AFTER_S = 2.0, 600.0, 3600.0
+REFUSED_ITSELF = (400, 413, 422)  # the record is at fault, not the hub
+
+
+def storage_warning(folder=None) -> str | None:
+    """What must stand in red before the first case: a Space that forgets everything when it restarts."""
+    kept = SPACE_DISK in (folder or default_folder()).absolute().parents and os.access(SPACE_DISK, os.W_OK)
+    if "SPACE_ID" not in os.environ or kept or _named_in_environment():
+        return None
+    return (
+        "Nothing that you enter here will last: this Space has neither a persistent disk nor a private dataset to "
+        f"copy to, so all records are lost when it restarts. Whoever runs it can set {REPO_VARIABLE} and "
+        f"{TOKEN_VARIABLE}, or add a disk."
+    )
+
+
+def _named_in_environment() -> bool:
+    return bool(os.environ.get(REPO_VARIABLE) and os.environ.get(TOKEN_VARIABLE))
+
+
+@dataclass(frozen=True)
+class SyncState:
+    """What the page shows beside "saved here"."""
+
+    waiting: int
+    synced: int
+    problem: str  # in words; "" when the last attempt went well
+
+
+class Outbox:
+    """Pushes what waits in a store to one private dataset repository, which is made when absent.
+
+    repo_id: "owner/name". endpoint: the hub's address, None for huggingface_hub's own (HF_ENDPOINT).
+    """
+
+    def __init__(self, store: Store, repo_id: str, token: str, endpoint: str | None = None, timeout_s=TIMEOUT_S):
+        self._store = store
+        self._repo_id = repo_id
+        self._api = HfApi(endpoint=endpoint, token=token)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._failures = 0
+        self._batch = BATCH
+        self._problem = ""
+        self._made = False
+        self._sending: tuple[str, ...] = ()  # keys of the commit under way
+
+        def client():
+            session = default_client_factory()  # its own time limit is: none
+            session.timeout = timeout_s
+            return session
+
+        set_client_factory(client)  # huggingface_hub has one client for the whole process
+
+    @classmethod
+    def from_environment(cls, store: Store) -> "Outbox | None":
+        """The outbox that BUSI_SYNC_REPO and HF_TOKEN name, or None."""
+        if not _named_in_environment():
+            return None
+        return cls(store, os.environ[REPO_VARIABLE], os.environ[TOKEN_VARIABLE])
+
+    def start(self) -> None:
+        """Push in a thread of its own, beginning with what an earlier process left."""
+        with self._store.write() as connection:
+            connection.execute("UPDATE record SET sync_problem = NULL WHERE sync_problem IS NOT NULL")
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the attempt that is under way; does not wait longer than two seconds for it."""
+        self._stopping.set()
+        if self._thread:
+            self._thread.join(timeout=2)
+
+    def _run(self):
+        while not self._stopping.is_set():
+            self._stopping.wait(self.push())
+
+    def state(self) -> SyncState:
+        """How things stand; never raises, since it is asked when a record was just saved."""
+        try:
+            return self._count()
+        except StoreError:
+            return SyncState(0, 0, "How many copies are on their way is not known.")
+
+    def _count(self) -> SyncState:
+        with self._store.read() as connection:
+            waiting, synced = connection.execute(
+                "SELECT count(*) FILTER (WHERE synced_at IS NULL), count(*) FILTER (WHERE synced_at IS NOT NULL) "
+                "FROM record"
+            ).fetchone()
+            refused = connection.execute("SELECT count(*) FROM record WHERE sync_problem IS NOT NULL").fetchone()[0]
+        problem = self._problem
+        if not problem and refused:
+            problem = f"The dataset refused {refused} of the records; they are kept here."
+        return SyncState(waiting, synced, problem)
+
+    def push(self) -> float:
+        """One attempt; returns after how many seconds the next one is due. Never raises."""
+        try:
+            more = self._push()
+        except StoreError as error:
+            return self._failed(str(error))
+        except HfHubHTTPError as error:
+            return self._refused(error)
+        except Exception as error:  # the network raises whatever it likes; the records wait
+            return self._failed(f"The dataset cannot be reached ({type(error).__name__}).")
+        self._failures, self._problem, self._batch = 0, "", BATCH
+        return FIRST_WAIT_S if more else INTERVAL_S
+
+    def _failed(self, problem: str, wait_s: float | None = None) -> float:
+        self._problem = problem
+        self._failures += 1
+        doubled = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(self._failures - 1, 20))
+        return wait_s if wait_s is not None else doubled * random.uniform(0.8, 1.2)  # noqa: S311 - only spreads load
+
+    def _refused(self, error: HfHubHTTPError) -> float:
+        status = error.response.status_code
+        if status in REFUSED_ITSELF and self._sending:
+            return self._set_aside(status)
+        if status == 429:
+            asked = error.response.headers.get("Retry-After", "")
+            # The header's other form, a date, is not used by the hub.
+            wait_s = min(LONGEST_RETRY_AFTER_S, float(asked)) if asked.isdigit() else None
+            return self._failed("The dataset asks to wait; records go on being saved here.", wait_s)
+        if status in (401, 403):
+            return self._failed(f"The dataset refuses the token ({status}). Check {TOKEN_VARIABLE}.", LONGEST_WAIT_S)
+        return self._failed(f"The dataset answered with an error ({status}).")
+
+    def _set_aside(self, status) -> float:
+        """One of a batch is bad: look for it in ever smaller batches, then go on without it."""
+        if len(self._sending) > 1:
+            self._batch = max(1, len(self._sending) // 2)
+            return FIRST_WAIT_S
+        try:
+            with self._store.write() as connection:
+                connection.execute(
+                    "UPDATE record SET sync_problem = ? WHERE key = ?", (f"{status} at {now()}", self._sending[0])
+                )
+        except StoreError as error:
+            return self._failed(str(error))
+        self._batch = BATCH
+        return FIRST_WAIT_S
+
+    def _push(self) -> bool:
+        """Send one batch and the removals; returns whether more waits."""
+        self._sending = ()
+        with self._store.write() as connection:
+            keys = [
+                row[0]
+                for row in connection.execute(
+                    "SELECT key FROM record WHERE synced_at IS NULL AND sync_problem IS NULL ORDER BY id LIMIT ?",
+                    (self._batch,),
+                )
+            ]
+            removals = {
+                _path(*row): row[0]
+                for row in connection.execute("SELECT key, saved_at FROM removal LIMIT ?", (REMOVALS,))
+            }
+            if not keys and not removals:
+                return False
+            marks = ", ".join("?" * len(keys))
+            # Said before it happens: a removal from here on knows that a copy may be out.
+            connection.execute(f"UPDATE record SET push_started_at = ? WHERE key IN ({marks})", (now(), *keys))
+            bodies = {
+                _path(record.key, record.saved_at): render(self._store, connection, record)
+                for record in self._store.records(f"key IN ({marks})", tuple(keys))
+            }
+        self._make_sure_it_is_private()
+        if bodies:
+            self._sending = tuple(keys)
+            self._commit([CommitOperationAdd(path, body) for path, body in bodies.items()], f"{len(keys)} records")
+            self._sending = ()
+            with self._store.write() as connection:
+                connection.execute(f"UPDATE record SET synced_at = ? WHERE key IN ({marks})", (now(), *keys))
+        if removals:
+            self._remove(removals)
+        return len(keys) == self._batch or len(removals) == REMOVALS
+
+    def _make_sure_it_is_private(self):
+        """Make the repository once; ask before each push whether it is private still."""
+        if not self._made:
+            self._api.create_repo(self._repo_id, repo_type="dataset", private=True, exist_ok=True)
+            self._made = True
+        if not self._api.repo_info(self._repo_id, repo_type="dataset").private:
+            raise StoreError(
+                "The dataset is public, so nothing is copied to it. Make it private in its settings on the hub."
+            )
+
+    def _commit(self, operations, message):
+        self._api.create_commit(self._repo_id, operations, commit_message=message, repo_type="dataset")
+
+    def _remove(self, removals: dict[str, str]):
+        """Delete copies of removed records, from the dataset's history too."""
+        there = self._api.get_paths_info(self._repo_id, list(removals), repo_type="dataset")
+        if there:
+            self._commit([CommitOperationDelete(file.path) for file in there], f"{len(there)} records removed")
+        self._api.super_squash_history(self._repo_id, repo_type="dataset")
+        with self._store.write() as connection:
+            connection.executemany("DELETE FROM removal WHERE key = ?", [(key,) for key in removals.values()])
+
+
+def _path(key: str, saved_at: str) -> str:
+    return f"records/{saved_at[:10]}/{key}.json"
+
+
+def render(store: Store, connection, record: Record) -> bytes:
+    """A record as one JSON file that explains itself without the database; the same record gives the same bytes.
+
+    Pictures are base64 of PNG; `image_png` is there only with the reader's consent.
+    """
+    body = asdict(record) | {"form": 1, "receipt": record.receipt}
+    for name in ("reader_id", "session_id", "synced_at", "image_kept"):
+        del body[name]
+    for name in ("mask_png", "model_mask_png"):
+        body[name] = _base64(body[name])
+    picture = store.image_path(record.image_sha256 or "")
+    if record.image_kept and picture.is_file():
+        body["image_png"] = _base64(picture.read_bytes())
+    if record.session_id is not None:
+        session = connection.execute("SELECT * FROM session WHERE id = ?", (record.session_id,)).fetchone()
+        reader = connection.execute("SELECT * FROM reader WHERE id = ?", (record.reader_id,)).fetchone()
+        case = connection.execute(
+            "SELECT truth FROM session_case WHERE session_id = ? AND number = ?",
+            (record.session_id, record.case_number),
+        ).fetchone()
+        body["session"] = {"id": session["id"], "name": session["name"], "read_first": bool(session["read_first"])}
+        body["reader"] = {name: reader[name] for name in ("number", "pseudonym", "role", "years")}
+        body["truth"] = case["truth"] if case else None
+    return json.dumps(body, sort_keys=True, ensure_ascii=False, indent=1).encode()
+
+
+def _base64(png: bytes | None) -> str | None:
+    return None if png is None else base64.b64encode(png).decode("ascii")

@@ -1,0 +1,155 @@
+"""A reader's outline, as polygons, is checked, mended and filled.
+
+Enters: polygons, lists of (x, y) in pixels of the image with pixel centres at whole numbers, as `clinic.view` draws
+them; first and last point are joined. Leaves: polygons that cross nothing, a bool mask (H, W), a PNG. Saving only
+checks: an outline that needs mending is shown mended first, so what is saved is what was shown.
+"""
+
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from PIL import Image
+from shapely.geometry import MultiPolygon, Polygon
+
+from busi_model.reading.errors import OutlineError
+
+MAX_POLYGONS = 50
+MAX_POINTS = 20_000  # of all polygons together: the border of a 5000 x 5000 px lesion, pixel by pixel
+MAX_SIDE_PX = 40_000
+MIN_AREA_PX2 = 4.0  # a speck: smaller than any lesion, what is left where a line crosses itself by a hair
+BORDER_PX = 0.5  # pixel centres are whole numbers, so the image reaches from -0.5 to width - 0.5
+TOLERANCE_PX = 1e-6
+
+Polygons = list[list[tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """What to show, and then to save."""
+
+    polygons: Polygons
+    changed: bool
+    text: str  # what was done, in words; "" when nothing changed
+
+
+def measure_size(polygons, width: int, height: int) -> None:
+    """Refuse what no later step should have to look at: NaN, infinity, single points, far too many points."""
+    if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX):
+        raise OutlineError(f"The image is said to be {width}x{height} px. Open it again.")
+    if len(polygons) > MAX_POLYGONS:
+        raise OutlineError(f"{len(polygons)} outlines were drawn; at most {MAX_POLYGONS} are kept. Delete some.")
+    n_points = sum(len(polygon) for polygon in polygons)
+    if n_points > MAX_POINTS:
+        raise OutlineError(f"The outline has {n_points} points; at most {MAX_POINTS} are kept. Smooth it.")
+    for polygon in polygons:
+        if len(polygon) < 3:
+            raise OutlineError(f"An outline has {len(polygon)} points; at least 3 are needed. Draw it anew.")
+        if not all(len(point) == 2 and math.isfinite(point[0]) and math.isfinite(point[1]) for point in polygon):
+            raise OutlineError("A point of the outline is not a number. Draw the outline anew.")
+
+
+def check(polygons: Polygons, width: int, height: int) -> None:
+    """Raise OutlineError for everything that `repair` would change."""
+    measure_size(polygons, width, height)
+    frame = _frame(width, height, TOLERANCE_PX)
+    for polygon in polygons:
+        shape = Polygon(polygon)
+        if not shape.is_valid:
+            raise OutlineError("An outline crosses itself. Let it be mended, or draw it anew.")
+        if not frame.covers(shape):
+            raise OutlineError(f"An outline leaves the image ({width}x{height} px). Let it be mended.")
+        if shape.area < MIN_AREA_PX2:
+            raise OutlineError("An outline is smaller than 4 pixels. Delete it or draw it larger.")
+
+
+def repair(polygons: Polygons, width: int, height: int) -> Repaired:
+    """Mend what can be mended; valid outlines come back as they are.
+
+    Where a line crosses itself, the outline falls apart into the areas it encloses (Shapely's make_valid by linework:
+    even-odd). Holes are filled: a lesion is outlined from outside. Raises OutlineError for NaN, for too many points
+    and when nothing is left of an outline.
+    """
+    measure_size(polygons, width, height)
+    mended, reasons = [], []
+    frame = _frame(width, height, 0.0)
+    loose_frame = _frame(width, height, TOLERANCE_PX)
+    for polygon in polygons:
+        shape = Polygon(polygon)
+        if shape.is_valid and loose_frame.covers(shape) and shape.area >= MIN_AREA_PX2:
+            mended.append([(float(x), float(y)) for x, y in polygon])
+            continue
+        if not shape.is_valid:
+            shape = shapely.make_valid(shape)
+            reasons.append("an outline crossed itself and was cut apart where it did")
+        if not loose_frame.covers(shape):
+            shape = shape.intersection(frame)
+            reasons.append("what lay outside the image was cut off")
+        parts = [part for part in _polygons_of(shape) if part.area >= MIN_AREA_PX2]
+        if not parts:
+            raise OutlineError("An outline encloses no area inside the image. Delete it or draw it anew.")
+        mended += [[(float(x), float(y)) for x, y in part.exterior.coords[:-1]] for part in parts]
+    text = "; ".join(dict.fromkeys(reasons))
+    return Repaired(mended, bool(reasons), text and f"{text[0].upper()}{text[1:]}.")
+
+
+def _frame(width, height, tolerance_px):
+    margin = BORDER_PX + tolerance_px
+    return shapely.box(-margin, -margin, width - 1 + margin, height - 1 + margin)
+
+
+def _polygons_of(shape) -> list[Polygon]:
+    """The areas in whatever Shapely made, holes filled, largest first."""
+    if isinstance(shape, Polygon):
+        parts = [shape]
+    elif isinstance(shape, MultiPolygon) or hasattr(shape, "geoms"):
+        parts = [part for geometry in shape.geoms for part in _polygons_of(geometry)]
+    else:
+        parts = []  # lines and points enclose nothing
+    filled = shapely.union_all([Polygon(part.exterior) for part in parts])
+    found = list(filled.geoms) if isinstance(filled, MultiPolygon) else [filled]
+    return sorted((p for p in found if isinstance(p, Polygon) and not p.is_empty), key=lambda p: -p.area)
+
+
+def rasterise(polygons: Polygons, width: int, height: int) -> np.ndarray:
+    """Polygons -> bool (H, W): the pixels whose centre lies inside any of them or on its border."""
+    measure_size(polygons, width, height)
+    mask = np.zeros((height, width), bool)
+    for polygon in polygons:
+        shape = Polygon(polygon)
+        shapely.prepare(shape)  # an index of its edges: scikit-image's filling takes 16 times as long
+        left, top = np.maximum(np.ceil(shape.bounds[:2]), 0).astype(int)
+        right, bottom = np.minimum(np.floor(shape.bounds[2:]) + 1, (width, height)).astype(int)
+        y, x = np.arange(top, bottom)[:, None], np.arange(left, right)  # empty when it lies outside the image
+        mask[top:bottom, left:right] |= shapely.intersects_xy(shape, x, y)
+    return mask
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    """Overlap 2|A and B| / (|A| + |B|) of two bool masks of one shape; NaN when both are empty."""
+    if a.shape != b.shape:
+        raise OutlineError(f"Two masks of {a.shape} and {b.shape} cannot be compared.")
+    total = int(a.sum()) + int(b.sum())
+    return 2 * int((a & b).sum()) / total if total else math.nan
+
+
+def encode_mask(mask: np.ndarray) -> bytes:
+    """Bool (H, W) -> a PNG of 0 and 255, 8-bit gray as BUSI's masks, without metadata."""
+    buffer = io.BytesIO()
+    Image.fromarray(mask.astype(np.uint8) * 255).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def decode_mask(png: bytes) -> np.ndarray:
+    """A PNG -> bool (H, W), white inside. Raises OutlineError when it is no PNG of a mask."""
+    try:
+        with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+            if max(image.size) > MAX_SIDE_PX or image.width * image.height > MAX_SIDE_PX * 1000:
+                raise OutlineError(f"The mask is {image.width}x{image.height} px; that is too large.")
+            return np.asarray(image.convert("L")) > 127
+    except OutlineError:
+        raise
+    except Exception as error:  # Pillow raises whatever a damaged file leads it to
+        raise OutlineError("The mask is not a PNG picture.") from error

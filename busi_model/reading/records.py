@@ -1,0 +1,252 @@
+"""What may be kept, field by field: everything that comes from a browser is checked here, before any other code.
+
+Enters: plain values. Leaves: frozen models, or a RecordError that names the field and never repeats what was typed.
+"""
+
+import hashlib
+import secrets
+import unicodedata
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from busi_model.reading import outline as outlines
+from busi_model.reading.errors import OutlineError, RecordError
+
+CLASS_NAMES = ("benign", "malignant", "normal")
+ROLES = ("radiologist", "radiology resident", "surgeon or gynaecologist", "sonographer", "student", "other")
+MAX_COMMENT = 2000  # characters
+MAX_MASK_BYTES = 2 * 2**20
+
+ClassName = Literal["benign", "malignant", "normal"]
+BiRads = Literal["0", "1", "2", "3", "4A", "4B", "4C", "5", "6"]
+OutlineVerdict = Literal["good", "corrected", "wrong_place", "nothing_there"]
+Role = Literal["radiologist", "radiology resident", "surgeon or gynaecologist", "sonographer", "student", "other"]
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Comment = Annotated[str, Field(max_length=MAX_COMMENT)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Coordinate = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def new_key() -> str:
+    """An idempotency key that nobody can guess."""
+    return secrets.token_hex(16)
+
+
+def image_sha256(gray: np.ndarray) -> str:
+    """Hash of a picture's pixels, uint8 (H, W): the same for every file that shows the same pixels."""
+    if gray.dtype != np.uint8 or gray.ndim != 2:
+        raise RecordError(f"An image of type {gray.dtype} and shape {gray.shape} was given; uint8 (H, W) is expected.")
+    size = f"{gray.shape[0]}x{gray.shape[1]}:".encode()
+    return hashlib.sha256(size + np.ascontiguousarray(gray).tobytes()).hexdigest()
+
+
+class Checked(BaseModel):
+    """A frozen model that takes only the fields it knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def checked(cls, **fields) -> Self:
+        """The model, or a RecordError in words."""
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            raise RecordError(_in_words(error)) from None  # the cause would repeat what was typed
+
+
+def _in_words(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False)
+    sentences = []
+    for problem in found[:3]:
+        field = ".".join(str(part) for part in problem["loc"]) or "entry"
+        limit = problem.get("ctx", {}).get("max_length")
+        if problem["type"] == "string_too_long":
+            sentences.append(f"{field}: at most {limit} characters are kept; shorten the text")
+        else:
+            sentences.append(f"{field}: {problem['msg'].removeprefix('Value error, ')}")
+    more = f" ({len(found) - 3} more)" if len(found) > 3 else ""
+    return f"Not saved. {'; '.join(sentences)}{more}."
+
+
+class Outline(Checked):
+    """Polygons of (x, y) in pixels of an image of this size; no polygon: no lesion."""
+
+    polygons: list[list[tuple[Coordinate, Coordinate]]]
+    width: int
+    height: int
+
+    @model_validator(mode="after")
+    def _has_a_sound_size(self):
+        _in_pydantic(outlines.measure_size, self)
+        return self
+
+    def mask(self) -> np.ndarray:
+        """Bool (H, W)."""
+        return outlines.rasterise(self.polygons, self.width, self.height)
+
+
+def _in_pydantic(check, outline):
+    try:
+        check(outline.polygons, outline.width, outline.height)
+    except OutlineError as error:
+        raise ValueError(str(error).removesuffix(".")) from None
+
+
+class Model(Checked):
+    """What the model said of a picture, and which model it was."""
+
+    class_name: ClassName | None  # None: it refused the picture
+    confidence: Probability | None
+    class_probabilities: dict[ClassName, Probability]
+    outline: Outline
+    mask_png: Annotated[bytes, Field(max_length=MAX_MASK_BYTES, exclude=True)]  # kept beside the text, not inside it
+    weights_sha256: Annotated[str, Field(max_length=64)]
+    weights_revision: Annotated[str, Field(max_length=100)] = ""
+    refused: bool = False
+    warnings: tuple[Annotated[str, Field(max_length=60)], ...] = ()  # codes
+
+    @model_validator(mode="after")
+    def _mask_fits_the_outline(self):
+        try:
+            shape = outlines.decode_mask(self.mask_png).shape
+        except OutlineError as error:
+            raise ValueError(str(error)) from None
+        if shape != (self.outline.height, self.outline.width):
+            raise ValueError("the model's mask and its outline are of two sizes")
+        return self
+
+
+class _Judgement(Checked):
+    """An outline that a reader drew: what is kept is what was shown, so it must need no mending."""
+
+    outline: Outline | None = None
+
+    @field_validator("outline")
+    @classmethod
+    def _crosses_nothing(cls, outline):
+        if outline is not None:
+            _in_pydantic(outlines.check, outline)
+        return outline
+
+    def mask_png(self) -> bytes | None:
+        """The outline, filled, as a PNG; None when none was drawn."""
+        return None if self.outline is None else outlines.encode_mask(self.outline.mask())
+
+
+class _OutlineJudgement(_Judgement):
+    outline_verdict: OutlineVerdict | None
+    no_lesion_confirmed: bool = False
+    comment: Comment = ""
+
+    @model_validator(mode="after")
+    def _outline_fits_the_verdict(self):
+        if self.outline_verdict == "corrected" and self.outline is None:
+            raise ValueError("the outline is called corrected, but none was drawn")
+        if self.outline is not None and self.outline_verdict in ("good", "nothing_there") and self.outline.polygons:
+            raise ValueError(f"the outline is called {self.outline_verdict}, but another one was drawn")
+        empty = self.outline is not None and not self.outline.polygons
+        if empty and self.outline_verdict == "good":
+            raise ValueError("the outline is called good, but all lesions were deleted")
+        if empty and not self.no_lesion_confirmed:
+            raise ValueError("no lesion is outlined; confirm that there is none")
+        return self
+
+
+class OwnRead(_Judgement):
+    """What a reader thinks before seeing the model."""
+
+    class_name: ClassName
+    confidence: Percent
+    birads: BiRads | None = None
+
+
+class FinalRead(_OutlineJudgement):
+    """What the reader thinks after it."""
+
+    class_name: ClassName
+    confidence: Percent
+    birads: BiRads | None = None
+    outline_verdict: OutlineVerdict
+
+
+class Feedback(_OutlineJudgement):
+    """Quick feedback on one picture."""
+
+    verdict: Literal["agree", "disagree", "unsure"]
+    model: Model
+    image_sha256: Sha256
+    own_class: ClassName | None = None
+    outline_verdict: OutlineVerdict | None = None
+    keep_image: bool = False  # the reader's explicit tick
+
+    @model_validator(mode="after")
+    def _outline_is_of_this_picture(self):
+        size = (self.model.outline.width, self.model.outline.height)
+        if self.outline is not None and (self.outline.width, self.outline.height) != size:
+            raise ValueError("the outline was drawn on an image of another size")
+        return self
+
+
+class Profile(Checked):
+    """Who reads: no names, no addresses."""
+
+    pseudonym: Annotated[str, Field(min_length=2, max_length=32)]
+    role: Role
+    years: Annotated[float, Field(ge=0, le=80, allow_inf_nan=False)]
+
+    @field_validator("pseudonym", mode="before")
+    @classmethod
+    def _is_a_plain_word(cls, pseudonym):
+        if not isinstance(pseudonym, str):
+            raise ValueError("letters are expected")
+        pseudonym = " ".join(unicodedata.normalize("NFKC", pseudonym).split())
+        if not all(c.isalnum() or c in " -_" or unicodedata.category(c).startswith("M") for c in pseudonym):
+            raise ValueError("letters, digits, spaces, - and _ are allowed; give no name and no e-mail address")
+        return pseudonym
+
+
+class Questionnaire(Checked):
+    """Ten answers from 1 (strongly disagree) to 5 (strongly agree)."""
+
+    answers: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=10, max_length=10)]
+
+
+class NewSession(Checked):
+    """What a host decides before the first reader comes."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    n_readers: Annotated[int, Field(ge=1, le=200)] = 1
+    read_first: bool = True
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    images_may_be_kept: bool  # the host's tick: without the pictures there is nothing to read
+
+    @field_validator("images_may_be_kept")
+    @classmethod
+    def _is_ticked(cls, ticked):
+        if not ticked:
+            raise ValueError("tick that the images may be kept on this computer; a session needs them")
+        return ticked
+
+
+class Receipt(Checked):
+    """Given only after the record is on the disk."""
+
+    receipt: str  # short, to read aloud
+    key: str
+    saved_at: str  # UTC, ISO 8601
+    synced: bool  # a copy is in the private dataset too
+    again: bool = False  # the key was saved before: this is the first receipt again
+
+
+def receipt_id(key: str) -> str:
+    """The short name of a record: eight letters and digits, made from its key."""
+    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
+    letters = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that look alike
+    digits = ""
+    for _ in range(8):
+        number, digit = divmod(number, len(letters))
+        digits += letters[digit]
+    return f"{digits[:4]}-{digits[4:]}"

@@ -1,0 +1,196 @@
+"""A session as files to take away: tables as CSV and JSON lines, and a report in the order of DECIDE-AI.
+
+Enters: the store. Leaves: readings.csv, readings.jsonl, summary.csv, report.md. Readers' words are shown as text only:
+no cell begins a formula, no comment becomes Markdown or HTML.
+"""
+
+import csv
+import html
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from busi_model.reading.errors import RecordError, StoreError
+from busi_model.reading.figures import summarise
+from busi_model.reading.results import learning_curve, readings, usability
+from busi_model.reading.store import Store
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may take for a command (OWASP, CSV injection)
+
+
+def write_downloads(store: Store, session_id: str, folder) -> list[Path]:
+    """Write all four files into a folder, made when absent; returns their paths."""
+    folder = Path(folder)
+    table = readings(store, session_id)
+    files = [folder / name for name in ("readings.csv", "readings.jsonl", "summary.csv", "report.md")]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_csv(table, files[0])
+        write_jsonl(table, files[1])
+        write_csv(summarise(table), files[2])
+        write_report(store, session_id, files[3])
+    except OSError as error:
+        raise StoreError(f"The files cannot be written ({error.strerror}). Free some space, then try again.") from error
+    return files
+
+
+def write_csv(table: pd.DataFrame, path) -> None:
+    """UTF-8 with a byte-order mark, so that a spreadsheet shows every alphabet; text that begins a formula gets a '."""
+    escaped = table.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell)
+    # All text in quotes: a bare carriage return would else begin a new row, and with it a cell.
+    escaped.to_csv(path, index=False, encoding="utf-8-sig", quoting=csv.QUOTE_NONNUMERIC)
+
+
+def write_jsonl(table: pd.DataFrame, path) -> None:
+    """One JSON object a line; undefined is null."""
+    table.to_json(path, orient="records", lines=True, force_ascii=False)
+
+
+def write_report(store: Store, session_id: str, path) -> None:
+    """Markdown with the sections of DECIDE-AI (Vasey et al., Nature Medicine 28 (2022) 924); see `_SECTIONS`.
+
+    What a program cannot know (ethics, recruitment, intended use in the host's clinic) is left to the host, and named.
+    """
+    table = readings(store, session_id)
+    with store.read() as connection:
+        session = connection.execute("SELECT * FROM session WHERE id = ?", (session_id,)).fetchone()
+        if session is None:
+            raise RecordError("There is no such session; it may have been deleted. Load the page again.")
+        n_cases, n_known = connection.execute(
+            "SELECT count(*), count(truth) FROM session_case WHERE session_id = ?", (session_id,)
+        ).fetchone()
+        people = pd.DataFrame(
+            connection.execute(
+                "SELECT pseudonym, role, years FROM reader WHERE session_id = ? AND pseudonym IS NOT NULL "
+                "ORDER BY number",
+                (session_id,),
+            ).fetchall(),
+            columns=["reader", "role", "years"],
+        )
+    finished = table.groupby("reader").size() if len(table) else pd.Series(dtype=int)
+    people["cases finished"] = [f"{finished.get(name, 0)} of {n_cases}" for name in people["reader"]]
+    sections = _SECTIONS.format(
+        name=as_text(session["name"]),
+        created=session["created_at"][:10],
+        state=f"closed on {session['closed_at'][:10]}" if session["closed_at"] else "still open",
+        n_cases=n_cases,
+        n_known=n_known,
+        order=_ORDER_WORDS.format(seed=session["seed"]),
+        protocol=_READ_FIRST if session["read_first"] else _MODEL_AT_ONCE,
+        people=_markdown_table(people),
+        models=_markdown_table(_models(table)),
+        figures=_markdown_table(_rounded(summarise(table))),
+        curve=_markdown_table(_rounded(learning_curve(table))),
+        usability=_markdown_table(usability(store, session_id)),
+        outlines=_markdown_table(_counts(table, "outline_verdict")),
+        safety=_markdown_table(_worsened(table)),
+        comments=_comments(table),
+        host=_LEFT_TO_THE_HOST,
+    )
+    Path(path).write_text(sections, encoding="utf-8")
+
+
+_READ_FIRST = (
+    "For each case a reader gave class and confidence, which were locked; then the model's outline, class and "
+    "probability were shown; then the reader gave the final class, confidence and a judgement of the outline."
+)
+_MODEL_AT_ONCE = "The model's outline, class and probability were shown with each case from the start; no own read."
+_ORDER_WORDS = "Each reader saw the cases in an order of their own (shuffled, seed {seed})."
+_LEFT_TO_THE_HOST = "Not recorded by the program: to be stated by the host."
+
+_SECTIONS = """# Reading session: {name}
+
+Made on {created}, {state}. Sections follow DECIDE-AI (Vasey et al., Nature Medicine 28 (2022) 924-933).
+Figures are written by the program from its records; research use, not a medical device.
+
+## Intended use and setting
+{host}
+
+## Participants and cases
+{n_cases} cases, the truth known for {n_known}. {order}
+
+{people}
+
+Recruitment and eligibility of readers, source and eligibility of cases: {host}
+
+## AI system
+{models}
+
+Input: one gray image in its own pixels. Output: outline, class (benign, malignant, normal), calibrated probability.
+
+## Implementation and human factors
+{protocol} Readers saw example cases on synthetic pictures before the first case.
+
+## Ethics and consent
+The host ticked that the images may be kept; readers chose a pseudonym and gave role and years of experience only.
+Approval and consent of patients and readers: {host}
+
+## Results: agreement, accuracy, switches, trust, time
+`low` and `high` are 95 % limits unless the note says otherwise. Cases are resampled whole for figures over all readers.
+
+{figures}
+
+## Results: judgement of outlines
+{outlines}
+
+## Results: learning curve over the session
+{curve}
+
+## Results: usability (SUS, 0-100)
+{usability}
+
+## Safety and errors
+Readings that were right before the reveal and wrong after it:
+
+{safety}
+
+## Comments of the readers
+{comments}
+
+## Limitations, funding, interests
+{host}
+"""
+
+
+def as_text(words) -> str:
+    """Anything typed -> one line that Markdown and HTML show as it is."""
+    line = " ".join(str(words).split())
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$:@])", r"\\\1", html.escape(line, quote=False))
+
+
+def _markdown_table(table: pd.DataFrame) -> str:
+    if table.empty:
+        return "None recorded."
+    lines = ["| " + " | ".join(map(as_text, table.columns)) + " |", "|" + " --- |" * len(table.columns)]
+    lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in table.itertuples(index=False)]
+    return "\n".join(lines)
+
+
+def _cell(cell):
+    return "" if pd.isna(cell) else as_text(cell) if isinstance(cell, str) else f"{cell:g}"
+
+
+def _rounded(table):
+    return table.round(3)
+
+
+def _models(table):
+    columns = ["weights_sha256", "weights_revision", "app_version"]
+    return table.groupby(columns, dropna=False).size().rename("readings").reset_index()
+
+
+def _counts(table, column):
+    return table[column].value_counts().rename_axis(column).rename("readings").reset_index()
+
+
+def _worsened(table):
+    known = table[table["truth"].notna()]
+    worse = known[(known["own_class"] == known["truth"]) & (known["final_class"] != known["truth"])]
+    return worse[["reader", "case", "truth", "own_class", "model_class", "model_confidence", "final_class"]]
+
+
+def _comments(table):
+    spoken = table[table["comment"].fillna("") != ""]
+    lines = [f"- {as_text(r.reader)}, case {r.case}: {as_text(r.comment)}" for r in spoken.itertuples()]
+    return "\n".join(lines) or "None."

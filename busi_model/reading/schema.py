@@ -1,0 +1,81 @@
+"""The database's tables, as the list of steps that lead from one form to the next.
+
+`PRAGMA user_version` counts the steps a file has taken. A step that was released is never changed: add another one.
+Statements are parted at semicolons, so no comment may hold one.
+"""
+
+_FIRST = """
+CREATE TABLE session (
+    id TEXT PRIMARY KEY,                    -- 12 random hexadecimal digits
+    name TEXT NOT NULL,
+    read_first INTEGER NOT NULL,
+    seed INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    closed_at TEXT
+) STRICT;
+CREATE TABLE session_case (
+    session_id TEXT NOT NULL REFERENCES session ON DELETE CASCADE,
+    number INTEGER NOT NULL,                -- from 1, in the host's order
+    image_sha256 TEXT NOT NULL,             -- of the pixels, and the picture's file name
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    truth TEXT,
+    PRIMARY KEY (session_id, number)
+) STRICT;
+CREATE TABLE reader (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    session_id TEXT NOT NULL REFERENCES session ON DELETE CASCADE,
+    number INTEGER NOT NULL,                -- from 1, never given twice
+    locator TEXT UNIQUE,                    -- the code's first group, in the clear: it finds the row
+    salt BLOB,
+    code_hash BLOB,
+    case_order TEXT NOT NULL,               -- JSON list of case numbers
+    pseudonym TEXT,
+    pseudonym_folded TEXT,                  -- two readers cannot differ by case alone
+    role TEXT,
+    years REAL,
+    familiarised_at TEXT,
+    last_seen TEXT,
+    removed_at TEXT,                        -- records, pseudonym and code are gone, the number stays taken
+    UNIQUE (session_id, number),
+    UNIQUE (session_id, pseudonym_folded)
+) STRICT;
+CREATE TABLE shown (
+    reader_id INTEGER NOT NULL REFERENCES reader ON DELETE CASCADE,
+    step_key TEXT NOT NULL,
+    last_at TEXT NOT NULL,
+    times INTEGER NOT NULL,
+    PRIMARY KEY (reader_id, step_key)
+) STRICT;
+CREATE TABLE record (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    session_id TEXT REFERENCES session ON DELETE CASCADE,
+    reader_id INTEGER REFERENCES reader ON DELETE CASCADE,
+    case_number INTEGER,
+    image_sha256 TEXT,
+    content TEXT NOT NULL,                  -- JSON
+    mask_png BLOB,
+    model_mask_png BLOB,
+    weights_sha256 TEXT,
+    weights_revision TEXT,
+    app_version TEXT NOT NULL,
+    saved_at TEXT NOT NULL,
+    seconds REAL,
+    times_shown INTEGER,
+    image_kept INTEGER NOT NULL DEFAULT 0,
+    push_started_at TEXT,                   -- from here on a copy may be on the hub
+    synced_at TEXT,
+    sync_problem TEXT,
+    UNIQUE (reader_id, case_number, kind)
+) STRICT;
+CREATE INDEX record_waiting ON record (id) WHERE synced_at IS NULL;
+CREATE INDEX record_session ON record (session_id);
+CREATE TABLE removal (
+    key TEXT PRIMARY KEY,                   -- of a record that is gone here and must go on the hub
+    saved_at TEXT NOT NULL
+) STRICT
+"""
+
+MIGRATIONS = (_FIRST,)

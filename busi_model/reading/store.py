@@ -1,0 +1,274 @@
+"""Judgements go to disk, once each, and are acknowledged only then.
+
+Enters: checked records and the pixels of session cases. Leaves: receipts, and the rows again for results and export. A
+receipt is given after COMMIT (see `database`). A record's key is unique: a double click, a retry or a second tab gets
+the first receipt again. Pictures lie beside the database, `images/HASH.png`, 8-bit gray, without file names or
+metadata.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from busi_model.reading.database import Database
+from busi_model.reading.errors import ConflictError, RecordError, StoreError
+from busi_model.reading.records import Checked, Feedback, Receipt, image_sha256, receipt_id
+
+DATABASE = "busi.sqlite3"
+LEFTOVER_AGE_S = 86_400  # younger ones may belong to a session that is just being made
+SPACE_DISK = Path("/data")  # where a Hugging Face Space mounts its persistent disk
+
+
+def default_folder() -> Path:
+    """BUSI_STORE; on a Space with a persistent disk /data/busi; else "busi" in the user's own data folder."""
+    if chosen := os.environ.get("BUSI_STORE"):
+        return Path(chosen)
+    if "SPACE_ID" in os.environ and os.access(SPACE_DISK, os.W_OK):
+        return SPACE_DISK / "busi"
+    try:
+        if sys.platform == "win32":
+            base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        elif sys.platform == "darwin":
+            base = Path.home() / "Library" / "Application Support"
+        else:
+            base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    except RuntimeError:
+        raise StoreError("This user has no home folder to keep records in. Name a folder in BUSI_STORE.") from None
+    return Path(base) / "busi"
+
+
+def now() -> str:
+    """UTC to the millisecond, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One judgement as it was kept."""
+
+    key: str
+    kind: str  # "feedback", "own", "reveal", "final" or "questionnaire"
+    session_id: str | None
+    reader_id: int | None
+    case_number: int | None
+    image_sha256: str | None
+    content: dict  # the model's fields, see `records`
+    mask_png: bytes | None  # the reader's outline, filled
+    model_mask_png: bytes | None
+    weights_sha256: str | None
+    weights_revision: str | None
+    app_version: str
+    saved_at: str
+    seconds: float | None  # from the step's last appearance on the screen to its saving
+    times_shown: int | None  # more than once: reloaded or resumed, so `seconds` is too short
+    image_kept: bool
+    synced_at: str | None
+
+    @property
+    def receipt(self) -> str:
+        return receipt_id(self.key)
+
+
+class Store(Database):
+    """The database and its pictures; one object serves all threads, several processes may share a folder.
+
+    folder: made when absent, closed to other users. app_version is written into each record. Raises StoreError.
+    """
+
+    def __init__(self, folder=None, app_version: str = ""):
+        self.folder = Path(folder) if folder is not None else default_folder()
+        self.app_version = app_version
+        with _disk_errors():
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.images.mkdir(exist_ok=True, mode=0o700)
+        super().__init__(self.folder / DATABASE)
+        self._drop_leftovers()
+
+    @property
+    def images(self) -> Path:
+        return self.folder / "images"
+
+    # Records
+
+    def save_feedback(self, key: str, feedback: Feedback, gray: np.ndarray | None = None) -> Receipt:
+        """Keep quick feedback; the picture, uint8 (H, W), only when `feedback.keep_image`."""
+        if feedback.keep_image:
+            if gray is None or image_sha256(gray) != feedback.image_sha256:
+                raise RecordError("Not saved. The picture to keep is not the one that was judged. Open it again.")
+            self.keep_image(gray)
+        with self.write() as connection:
+            if feedback.keep_image and not self.image_path(feedback.image_sha256).exists():
+                raise StoreError("Not saved. The picture was deleted meanwhile. Save again.")
+            return self.insert(
+                connection,
+                key,
+                "feedback",
+                feedback,
+                image_sha256=feedback.image_sha256,
+                mask_png=feedback.mask_png(),
+                model_mask_png=feedback.model.mask_png,
+                weights_sha256=feedback.model.weights_sha256,
+                weights_revision=feedback.model.weights_revision,
+                image_kept=feedback.keep_image,
+            )
+
+    def insert(self, connection, key: str, kind: str, content: Checked, **columns) -> Receipt:
+        """Insert within a transaction; the receipt counts once the transaction has ended.
+
+        A key that was saved before gives its first receipt again when the content is the same, and a ConflictError
+        when it is not.
+        """
+        check_key(key)
+        text = json.dumps(content.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        if receipt := self._saved_before(connection, key, kind, text):
+            return receipt
+        columns |= {"key": key, "kind": kind, "content": text, "saved_at": now(), "app_version": self.app_version}
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        connection.execute(f"INSERT INTO record ({names}) VALUES ({marks})", tuple(columns.values()))
+        return Receipt(receipt=receipt_id(key), key=key, saved_at=columns["saved_at"], synced=False)
+
+    @staticmethod
+    def _saved_before(connection, key, kind, text) -> Receipt | None:
+        row = connection.execute("SELECT * FROM record WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        if (row["kind"], row["content"]) != (kind, text):
+            raise ConflictError(
+                f"This step was saved before as {receipt_id(key)}, with other content; that one stays. "
+                "Load the page again to go on from there."
+            )
+        return _receipt(row, again=True)
+
+    def receipt(self, key: str) -> Receipt | None:
+        """The receipt of a key, or None when nothing was saved under it; `synced` as it is now."""
+        check_key(key)
+        with self.read() as connection:
+            row = connection.execute("SELECT * FROM record WHERE key = ?", (key,)).fetchone()
+        return _receipt(row) if row else None
+
+    def records(self, where: str = "1", parameters: tuple = ()) -> list[Record]:
+        """The records that fit an SQL condition, in the order in which they were saved."""
+        with self.read() as connection:
+            names = ", ".join(Record.__dataclass_fields__)
+            rows = connection.execute(f"SELECT {names} FROM record WHERE {where} ORDER BY id", parameters).fetchall()
+        return [
+            Record(**{**row, "content": json.loads(row["content"]), "image_kept": bool(row["image_kept"])})
+            for row in map(dict, rows)
+        ]
+
+    def remove_feedback(self, receipt: str) -> int:
+        """Remove quick feedback by the short name on its receipt, its synced copy too; returns how many."""
+        found = [r for r in self.records("kind = 'feedback'") if r.receipt == receipt.strip().upper()]
+        with self.write() as connection:
+            for record in found:
+                forget(connection, "key = ?", (record.key,))
+        self.wipe()
+        self.drop_images(record.image_sha256 for record in found)
+        return len(found)
+
+    # Pictures
+
+    def keep_image(self, gray: np.ndarray) -> str:
+        """Write uint8 (H, W) as images/HASH.png unless it is there; returns the hash. Raises StoreError."""
+        name = image_sha256(gray)
+        path = self.image_path(name)
+        if path.exists():
+            return name
+        buffer = io.BytesIO()
+        Image.fromarray(gray).save(buffer, "PNG")
+        part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+        with _disk_errors():
+            try:
+                with open(part, "wb") as file:
+                    file.write(buffer.getvalue())
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(part, path)
+            finally:
+                part.unlink(missing_ok=True)
+            _sync_folder(self.images)
+        return name
+
+    def image_path(self, sha256: str) -> Path:
+        return self.images / f"{sha256}.png"
+
+    def drop_images(self, hashes: Iterable[str]) -> None:
+        """Delete those of these pictures that no session and no record refers to any more."""
+        with self.write() as connection, _disk_errors():  # in a transaction: nobody adds a reference meanwhile
+            used = {row[0] for row in connection.execute(_USED_IMAGES)}
+            for name in set(hashes) - used:
+                self.image_path(name).unlink(missing_ok=True)
+
+    def _drop_leftovers(self) -> None:
+        """Delete what a crash left: pictures without a reference and half-written ones, older than a day."""
+        with _disk_errors():
+            old = [path for path in self.images.iterdir() if path.stat().st_mtime < time.time() - LEFTOVER_AGE_S]
+            for path in old:
+                if path.suffix == ".part":
+                    path.unlink(missing_ok=True)
+        if old:
+            self.drop_images(path.stem for path in old)
+
+
+_USED_IMAGES = """
+    SELECT image_sha256 FROM session_case UNION SELECT image_sha256 FROM record WHERE image_kept
+"""
+
+
+def check_key(key) -> None:
+    """Refuse what is no idempotency key: it becomes a file name in the outbox."""
+    plain = isinstance(key, str) and key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+    if not plain or not 8 <= len(key) <= 80:
+        raise RecordError("Not saved. The page sent no valid key. Load it again.")
+
+
+def forget(connection, where: str, parameters: tuple) -> int:
+    """Delete records within a transaction; copies that may have left for the hub are marked for removal there."""
+    connection.execute(
+        f"INSERT OR IGNORE INTO removal (key, saved_at) "
+        f"SELECT key, saved_at FROM record WHERE ({where}) AND push_started_at IS NOT NULL",
+        parameters,
+    )
+    return connection.execute(f"DELETE FROM record WHERE {where}", parameters).rowcount
+
+
+def _receipt(row, again=False) -> Receipt:
+    return Receipt(
+        receipt=receipt_id(row["key"]),
+        key=row["key"],
+        saved_at=row["saved_at"],
+        synced=row["synced_at"] is not None,
+        again=again,
+    )
+
+
+def _sync_folder(folder) -> None:
+    """Make a renamed file's new name durable; Windows has no such call and needs none."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _disk_errors():
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"Not saved. The disk says: {error.strerror or 'no reason'}; what was saved before is still there. "
+            "Free some space or allow writing, then try again."
+        ) from error
