@@ -21,6 +21,8 @@ import signal
 import sys
 from pathlib import Path
 
+import busi_model  # noqa: F401 isort: skip (before torch: it sets how torch's threads wait)
+
 import pandas as pd
 import torch
 

@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import busi_model  # noqa: F401 isort: skip (before torch: it sets how torch's threads wait)
+
 import pytest
 import torch
 from playwright.sync_api import sync_playwright

@@ -25,7 +25,7 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
         gr.HTML(f'<p role="note">{strings.RESEARCH_USE}</p>', elem_id="notice")
         gr.HTML(f"<h1>{strings.HEADING} <small>{strings.SUBHEADING}</small></h1>", elem_id="heading")
         with gr.Tab(strings.TAB_READ):
-            single.build(predictor, private_folder)
+            single.build(predictor, private_folder, store, outbox)
         if store:
             sessions, gate = Sessions(store), HostGate()
             with gr.Tab(strings.TAB_SESSION):

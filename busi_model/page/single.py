@@ -11,7 +11,7 @@ from pathlib import Path
 import gradio as gr
 
 from busi_model.clinic.view import encode_png, thumbnail
-from busi_model.page import strings
+from busi_model.page import feedback, strings
 from busi_model.page.lightbox import THUMBNAIL_PX, Lightbox
 from busi_model.page.reader import Reader, Visit
 from busi_model.page.result import waiting_html
@@ -23,8 +23,12 @@ from busi_model.phantom import draw_phantom
 EXAMPLE_SEED = 7
 
 
-def build(predictor, folder) -> None:
-    """Lay out the panel inside the current gr.Blocks. folder: private, served by Gradio, emptied by it."""
+def build(predictor, folder, store=None, outbox=None) -> None:
+    """Lay out the panel inside the current gr.Blocks.
+
+    folder: private, served by Gradio, emptied by it. store: where feedback is kept, or None: then none is asked for.
+    outbox: copies of the store's records to the Hub, or None.
+    """
     lightbox = Lightbox(predictor, folder)
     point = predictor.operating_point
     reader = Reader(lightbox, point, Takeaway(point, model_version(predictor), predictor.checkpoint.weights_sha256))
@@ -60,6 +64,9 @@ def build(predictor, folder) -> None:
                 text = gr.Textbox(
                     label=strings.TAKE_TEXT, lines=4, max_lines=6, buttons=["copy"], interactive=False, elem_id="text"
                 )
+            if store:
+                opinion = gr.State(None)
+                feedback.build(store, opinion, outbox)
             _html(f"<p>{strings.PRIVACY}</p>", elem_classes="quiet")
     script = (Path(__file__).parent / "download.js").read_text(encoding="utf-8")
     handover = gr.HTML(None, html_template="", js_on_load=script, apply_default_css=False, elem_id="handover")
@@ -69,15 +76,20 @@ def build(predictor, folder) -> None:
     quiet = {"show_progress": "hidden", "trigger_mode": "multiple", "api_visibility": "private"}
     how = {**quiet, "outputs": outputs, "concurrency_limit": 8, "concurrency_id": "read"}
     behind = {**quiet, "outputs": [worklist], "concurrency_limit": 2, "concurrency_id": "ahead"}
-    upload.upload(reader.read, [upload, visit, threshold], **how).then(reader.ahead, [visit], **behind)
+    turns = [upload.upload(reader.read, [upload, visit, threshold], **how)]
+    turns[0].then(reader.ahead, [visit], **behind)
     for button, gray in examples:
-        button.click(partial(_read_example, reader, gray), [visit, threshold], **how)
-    worklist.pick(reader.pick, [visit, threshold], **how)
-    insist.click(reader.insist, [visit, threshold], **how)
+        turns.append(button.click(partial(_read_example, reader, gray), [visit, threshold], **how))
+    turns.append(worklist.pick(reader.pick, [visit, threshold], **how))
+    turns.append(insist.click(reader.insist, [visit, threshold], **how))
     threshold.input(reader.refresh, [visit, threshold], **how)
     viewer.mark(reader.mark, [visit, threshold], **how)
     viewer.explain(reader.explain, [visit], [viewer], concurrency_limit=2, **quiet)
-    clear.click(reader.clear, [visit], **how)
+    turns.append(clear.click(reader.clear, [visit], **how))
+    if store:
+        about = partial(_reading, lightbox, predictor.checkpoint.weights_sha256)
+        for turn in turns:
+            turn.then(about, [visit, opinion], [opinion], **quiet)
     for kind, button in takes.items():
         button.click(partial(reader.take, kind), [visit, threshold], [handover], concurrency_limit=2, **quiet)
 
@@ -85,6 +97,13 @@ def build(predictor, folder) -> None:
 def model_version(predictor) -> str:
     """What a record says of the network, beside the hash of its weights."""
     return f"MultiTaskUNet {predictor.checkpoint.network.arguments['encoder']}, {predictor.preprocess.size} px"
+
+
+def _reading(lightbox, weights_sha256, visit, current):
+    """What feedback is about: the result that is on the screen, or None."""
+    case = lightbox.get(visit.shown) if visit.shown in visit.case_ids else None
+    shown = None if case is None or case.withheld else case.prediction
+    return feedback.reading(shown, weights_sha256, current)
 
 
 def _html(value, **arguments):
