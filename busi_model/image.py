@@ -14,7 +14,8 @@ import stat
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from busi_model.dicom import MAX_DICOM_BYTES, count_dicom_frames, is_dicom, read_dicom
+from busi_model.dicom.read import count_dicom_frames, is_dicom, read_dicom
+from busi_model.dicom.source import MAX_DICOM_BYTES
 from busi_model.frame import DAMAGED, LIMIT, MAX_FILE_BYTES, Box, Frame, ImageError, Notice, check_frame, check_size
 
 __all__ = ["Box", "Frame", "ImageError", "Notice", "count_frames", "read_image"]
@@ -44,7 +45,7 @@ def read_image(source, frame: int | None = None) -> Frame:
     lies on black, anything but 8 bits is stretched from its own minimum..maximum to 0..255 ("rescaled"), the EXIF
     turn is applied ("exif_turned"). frame: which one of a file with several, from 0 on (`count_frames`); None is the
     first ("first_frame"), of a DICOM cine loop the middle one ("middle_frame"). DICOM is shown as its tags ask, see
-    `dicom.read_dicom` for what is told of it. Raises ImageError.
+    `dicom.read` for what is told of it. Raises ImageError.
     """
     try:
         if isinstance(source, (str, os.PathLike)):

@@ -9,9 +9,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "busi_model"
 
 # What each place may import of this project; a folder's own modules are checked for cycles below.
-SPINE = ("image", "preprocess", "network", "operating_point", "checkpoint", "predict", "phantom")
+SPINE = ("frame", "dicom", "image", "preprocess", "network", "operating_point", "checkpoint", "predict", "phantom")
 MAY_IMPORT = {
-    "image": (),
+    "frame": (),
+    "dicom": ("frame",),
+    "image": ("dicom", "frame"),
     "preprocess": (),
     "network": (),
     "operating_point": (),
@@ -25,7 +27,7 @@ MAY_IMPORT = {
     "__init__": (),
 }
 # Heavy packages and the only places that may name them.
-ONLY_IN = {"gradio": ("page",), "torch": ("network", "checkpoint", "predict", "training")}
+ONLY_IN = {"gradio": ("page",), "pydicom": ("dicom",), "torch": ("network", "checkpoint", "predict", "training")}
 
 
 def _modules():
