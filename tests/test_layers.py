@@ -9,11 +9,23 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "busi_model"
 
 # What each place may import of this project; a folder's own modules are checked for cycles below.
-SPINE = ("frame", "dicom", "image", "preprocess", "network", "operating_point", "checkpoint", "predict", "phantom")
+SPINE = (
+    "frame",
+    "dicom",
+    "image",
+    "banner",
+    "preprocess",
+    "network",
+    "operating_point",
+    "checkpoint",
+    "predict",
+    "phantom",
+)
 MAY_IMPORT = {
     "frame": (),
     "dicom": ("frame",),
     "image": ("dicom", "frame"),
+    "banner": (),
     "preprocess": (),
     "network": (),
     "operating_point": (),
