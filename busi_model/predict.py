@@ -69,8 +69,17 @@ class Predictor:
 
     def __call__(self, image) -> Prediction:
         """image: path, PIL.Image, uint8 array (H, W) or (H, W, 3), or a Frame. Raises ImageError."""
-        frame = image if isinstance(image, Frame) else read_image(image)
-        class_logits, mask_logits = self._logits(self.preprocess(frame.gray))
+        return self.predict_many([image])[0]
+
+    def predict_many(self, images) -> list[Prediction]:
+        """Several images in one pass of the network: the answers of as many calls, all of them in memory."""
+        frames = [image if isinstance(image, Frame) else read_image(image) for image in images]
+        if not frames:
+            return []
+        class_logits, mask_logits = self._logits(np.concatenate([self.preprocess(frame.gray) for frame in frames]))
+        return [self._prediction(*one) for one in zip(frames, class_logits, mask_logits, strict=True)]
+
+    def _prediction(self, frame, class_logits, mask_logits) -> Prediction:
         point = self.operating_point
         probabilities = point.class_probabilities(class_logits)
         mask_probability = self.preprocess.restore(point.mask_probability(mask_logits), *frame.gray.shape)
@@ -88,13 +97,15 @@ class Predictor:
         )
 
     def _logits(self, normalised):
-        """(1, 1, S, S) -> class logits (3,) and mask logits (S, S), averaged over the image and its mirror image."""
+        """(N, 1, S, S) -> class logits (N, 3), mask logits (N, S, S), averaged over each image and its mirror image."""
         x = torch.from_numpy(normalised)
         x = torch.cat([x, x.flip(-1)]).to(self.device).contiguous(memory_format=torch.channels_last)
         with self._turn, torch.inference_mode():
             output = self.network(x)
-        mask_logits = (output.mask_logits[0, 0] + output.mask_logits[1, 0].flip(-1)) / 2
-        return output.class_logits.mean(dim=0).cpu().numpy(), mask_logits.cpu().numpy()
+        straight, mirrored = output.mask_logits[:, 0].chunk(2)  # (N, S, S) each
+        mask_logits = (straight + mirrored.flip(-1)) / 2
+        class_logits = output.class_logits.unflatten(0, (2, -1)).mean(dim=0)
+        return class_logits.cpu().numpy(), mask_logits.cpu().numpy()
 
     def _warnings(self, frame, class_probabilities, mask):
         found = []

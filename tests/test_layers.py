@@ -35,11 +35,17 @@ MAY_IMPORT = {
     "clinic": SPINE,
     "training": SPINE,
     "page": (*SPINE, "clinic"),
-    "__main__": (*SPINE, "clinic", "training"),
+    "batch": (*SPINE, "clinic"),
+    "__main__": (*SPINE, "clinic", "training", "batch"),
     "__init__": (),
 }
 # Heavy packages and the only places that may name them.
-ONLY_IN = {"gradio": ("page",), "pydicom": ("dicom",), "torch": ("network", "checkpoint", "predict", "training")}
+ONLY_IN = {
+    "gradio": ("page",),
+    "pydicom": ("dicom",),
+    "ray": ("batch",),
+    "torch": ("network", "checkpoint", "predict", "training"),
+}
 
 
 def _modules():
