@@ -13,7 +13,7 @@ from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
 TOLERANCE = 3  # gray levels round the margin's own; the ripples that JPEG leaves beside a letter are larger
-MIN_CONTRAST = 40  # gray levels between the margin and the brightest pixel of a sign
+MIN_CONTRAST = 72  # gray levels between the margin and the brightest pixel of a sign; echoes alone in the dark had 65
 MAX_DEVIATION = 0.7  # gray levels, standard deviation round a sign: margins have 0 to 0.5, echo areas 0.8 or more
 REACH_PX = 4  # a letter's soft edge, and the gap between two letters of a word
 SOLID_WINDOW = 1 / 25  # of the shorter side: a window in which scan is denser than text

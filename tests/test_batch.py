@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -228,16 +229,15 @@ def running(arguments, out):
 
 
 def children(process):
-    return [int(pid) for pid in open(f"/proc/{process.pid}/task/{process.pid}/children").read().split()]
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
 def gone(pid):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            with open(f"/proc/{pid}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] == "Z":
-                    return True
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
         except FileNotFoundError:
             return True
         time.sleep(0.05)
@@ -269,7 +269,7 @@ def rows_of_torn(folder):
 def test_a_killed_worker_ends_the_run_with_a_sentence(many, untrained, tmp_path):
     process = running(["--weights", untrained, "--workers", 2, many], tmp_path)
     for pid in children(process):
-        if b"spawn_main" in open(f"/proc/{pid}/cmdline", "rb").read():
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
             break
     _, errors = process.communicate(timeout=120)
