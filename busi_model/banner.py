@@ -14,7 +14,7 @@ from skimage.morphology import convex_hull_image
 
 TOLERANCE = 3  # gray levels round the margin's own; the ripples that JPEG leaves beside a letter are larger
 MIN_CONTRAST = 72  # gray levels between the margin and the brightest pixel of a sign; echoes alone in the dark had 65
-MAX_DEVIATION = 0.7  # gray levels, standard deviation round a sign: margins have 0 to 0.5, echo areas 0.8 or more
+MAX_DEVIATION = 0.5  # gray levels, standard deviation round a sign; echo areas have more, margins 0, in JPEG a little
 REACH_PX = 4  # a letter's soft edge, and the gap between two letters of a word
 SOLID_WINDOW = 1 / 25  # of the shorter side: a window in which scan is denser than text
 SOLID_SHARE = 0.65  # of that window differs from the margin
@@ -65,7 +65,7 @@ def _signs(gray, level):
             or margin.std() > MAX_DEVIATION
         ):
             signs[around][sign] = 0
-    return signs > 0
+    return (signs > 0) & _widened(difference >= MIN_CONTRAST / 2, 2 * REACH_PX)  # with JPEG's ripples, and no more
 
 
 def _scan(drawn, bright):

@@ -133,6 +133,11 @@ class Predictor:
         return tuple(found)
 
 
+def use_one_thread() -> None:
+    """From now on, in this process: for processes that share the cores among themselves."""
+    torch.set_num_threads(1)
+
+
 def fold_batch_norm(network: torch.nn.Module) -> None:
     """Fold every batch norm into the convolution before it, in place: the same function with fewer passes."""
     for module in network.modules():

@@ -36,6 +36,7 @@ def judge_on_cluster(paths, weights, device: str, wanted: Wanted, address: str =
     try:
         if begun:
             ray.init(None if address == "auto" else address, include_dashboard=False, log_to_driver=False)
+        ray.data.DataContext.get_current().enable_progress_bars = False  # the command has its own
         on_gpu = ray.cluster_resources().get("GPU", 0) > 0 and device != "cpu"
         most = workers or int(ray.cluster_resources()["GPU" if on_gpu else "CPU"])
         rows = ray.data.from_items([{"path": path} for path in paths]).map_batches(

@@ -15,9 +15,9 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from busi_model.batch.work import BatchError, Wanted, Worker
-from busi_model.predict import Predictor
+from busi_model.predict import Predictor, use_one_thread
 
-FILES_AT_ONCE = 8  # for one worker: long enough to fill a batch, short enough to lose little when it is killed
+FILES_AT_ONCE = 8  # for one process: enough to fill two batches, few enough to lose little when it is killed
 WAITING = 2  # such portions a worker, so that none is idle and memory stays bounded
 SMALL = 24  # files; starting processes takes longer than judging so few
 
@@ -36,17 +36,17 @@ def judge(paths, predictor: Predictor, weights, wanted: Wanted, n_files: int, wo
             yield worker([path])
     elif on_cpu:
         with _processes(workers, weights, wanted) as pool:
-            yield from _in_order(pool, _judge_here, paths, workers)
+            yield from _in_order(pool, _judge_here, paths, workers, FILES_AT_ONCE)
     else:
         worker = Worker(predictor, wanted)
         with ThreadPoolExecutor(workers) as pool:
-            yield from _in_order(pool, worker, paths, workers)
+            yield from _in_order(pool, worker, paths, workers, worker.frames_at_once)
 
 
-def _in_order(pool, work, paths, workers):
+def _in_order(pool, work, paths, workers, size):
     waiting = collections.deque()
     try:
-        while portion := list(itertools.islice(paths, FILES_AT_ONCE)):
+        while portion := list(itertools.islice(paths, size)):
             waiting.append(pool.submit(work, portion))
             if len(waiting) >= workers * WAITING:
                 yield waiting.popleft().result()
@@ -76,6 +76,7 @@ def _begin(weights, wanted):
     global _worker  # the one state of a process that exists for nothing else
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which lets us finish
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    use_one_thread()
     _worker = Worker(Predictor.load(weights, "cpu"), wanted)
 
 

@@ -4,6 +4,7 @@
 130: it was interrupted. Whatever the end, rows that were written stay, and the same command goes on after them.
 """
 
+import os
 import sys
 
 from tqdm import tqdm
@@ -92,7 +93,8 @@ def _write(results, judged, paths, n_files) -> int:
 
 
 def _place(row):
-    return row["file"] if row["frame"] is None else f"{row['file']}, frame {row['frame']}"
+    name = os.fsencode(row["file"]).decode("utf-8", "backslashreplace")  # a name may hold bytes that no screen shows
+    return name if row["frame"] is None else f"{name}, frame {row['frame']}"
 
 
 def _failure(row):
