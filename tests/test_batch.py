@@ -171,6 +171,7 @@ def test_without_a_folder_rows_are_printed(archive, untrained, capsys):
         (["EMPTY"], "No pictures were found there"),
         (["ARCHIVE", "--masks"], "need a folder to go to; give one with --out"),
         (["ARCHIVE", "--weights", "EMPTY"], "has no config.json"),
+        (["ARCHIVE", "--workers", "0"], "1 or more are expected"),
         (["ARCHIVE", "--out", "ARCHIVE/bad.jpg"], "cannot be written"),
     ],
 )

@@ -40,7 +40,7 @@ def _walk(folder, barred):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path, barred)
-        elif _is_picture(entry.name, names):
+        elif entry.is_file() and _is_picture(entry.name, names):
             yield os.path.normpath(entry.path)
 
 

@@ -43,6 +43,7 @@ class Results:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._keep_or_compare(run)
             self._repair()
+            self.n_files = len(self._done)  # judged before
             with contextlib.ExitStack() as opened:
                 path = self.folder / ROWS
                 self._jsonl = opened.enter_context(open(path, "a", encoding="utf-8", errors="surrogateescape"))

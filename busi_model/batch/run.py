@@ -36,6 +36,8 @@ def _predict(places, weights, device, workers, ray, wanted):
     folder = wanted.folder
     if folder is None and (wanted.masks or wanted.overlays or wanted.measurements):
         raise BatchError("Masks, overlays and measurements need a folder to go to; give one with --out.")
+    if workers is not None and workers < 1:
+        raise BatchError(f"--workers is {workers}; 1 or more are expected.")
     n_files = sum(1 for _ in find_images(places, folder))  # searched twice: a list would grow with the archive
     if not n_files:
         raise BatchError("No pictures were found there; name files, folders or patterns in quotes.")
@@ -72,17 +74,9 @@ def _print(portions) -> int:
 
 
 def _write(results, judged, paths, n_files) -> int:
-    with tqdm(total=n_files, unit="file", smoothing=0.02, disable=None) as bar:  # rate, time left; quiet in a log
-
-        def to_do():
-            for path in paths:
-                if results.claim(path):
-                    yield path
-                else:
-                    bar.initial += 1  # done before: no part of the rate
-                    bar.update()
-
-        for rows in judged(to_do()):
+    # Rate and time left; quiet in a log. What was done before is no part of the rate.
+    with tqdm(total=n_files, initial=results.n_files, unit="file", smoothing=0.02, disable=None) as bar:
+        for rows in judged(path for path in paths if results.claim(path)):
             results.add(rows)
             for row in rows:
                 if row["status"] == "failed":
