@@ -8,9 +8,13 @@ Without regions the margin is found from the pixels: it has one constant level, 
 A sign is whatever stands in such a margin, bright and apart from the scan.
 """
 
+import dataclasses
+
 import numpy as np
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
+
+from busi_model.frame import Frame, Notice
 
 TOLERANCE = 3  # gray levels round the margin's own; the ripples that JPEG leaves beside a letter are larger
 MIN_CONTRAST = 72  # gray levels between the margin and the brightest pixel of a sign; echoes alone in the dark had 65
@@ -20,6 +24,15 @@ SOLID_WINDOW = 1 / 25  # of the shorter side: a window in which scan is denser t
 SOLID_SHARE = 0.65  # of that window differs from the margin
 FAINT_SHARE = 0.03  # or: of that window is faint texture with nothing bright near
 MIN_SCAN_SHARE = 0.04  # of the frame; a smaller dense thing is a bar, a logo or a gray scale
+
+
+BLANKED = Notice("banner_blanked", "Text beside the scan was blanked in the stored picture.")
+
+
+def without_banner(frame: Frame) -> Frame:
+    """The frame as it may be stored or exported; notice "banner_blanked" where anything was taken."""
+    gray, blanked = blank_banner(frame.gray, frame.scan_regions)
+    return dataclasses.replace(frame, gray=gray, notices=(*frame.notices, BLANKED)) if blanked.any() else frame
 
 
 def blank_banner(gray: np.ndarray, scan_regions=()) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """Names written beside a scan are gone, and not one pixel of the scan is another."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -8,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from busi_model.banner import blank_banner
-from busi_model.image import Box, read_image
+from busi_model.banner import blank_banner, without_banner
+from busi_model.image import Box, Notice, read_image
 from busi_model.phantom import draw_phantom
 
 LINES = ("DOE^JANE  1961-02-03", "ID 4711/08  St. Mary Hosp.", "L12-5 Breast 5.2cm", "MI 0.9\nTIs 0.1")
@@ -138,6 +139,18 @@ def test_with_regions_everything_outside_goes_and_nothing_inside():
     blanked, mask = blank_banner(gray, boxes)
     np.testing.assert_array_equal(blanked, np.where(inside, gray, 7))
     np.testing.assert_array_equal(mask, ~inside & (gray != 7))
+
+
+def test_a_frame_for_storing_says_that_it_was_blanked():
+    scan, _ = draw_phantom("benign", 3, 300, 380)
+    pixels, _, _ = screen(scan, 0, 220, 18, (48, 64, 48, 64))
+    frame = dataclasses.replace(read_image(pixels), spacing_mm=(0.1, 0.1), notices=(Notice("colour", "x"),))
+    stored = without_banner(frame)
+    assert [notice.code for notice in stored.notices] == ["colour", "banner_blanked"]
+    assert stored.spacing_mm == (0.1, 0.1)
+    np.testing.assert_array_equal(stored.gray, blank_banner(pixels)[0])
+    np.testing.assert_array_equal(frame.gray, pixels)
+    assert without_banner(read_image(scan)).notices == ()
 
 
 # The only ones of BUSI's pictures that show a black area beside the scan and a logo or a letter in it.

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "frame": (),
     "dicom": ("frame",),
     "image": ("dicom", "frame"),
-    "banner": (),
+    "banner": ("frame",),
     "preprocess": (),
     "network": (),
     "operating_point": (),

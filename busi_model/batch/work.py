@@ -10,15 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from busi_model.banner import blank_banner
+from busi_model.banner import BLANKED, without_banner
 from busi_model.clinic.view import draw_overlay, encode_png
-from busi_model.image import ImageError, Notice, count_frames, read_image
+from busi_model.image import ImageError, count_frames, read_image
 from busi_model.network import CLASS_NAMES
 from busi_model.predict import Predictor
 
 FRAMES = ("middle", "all")
 MASKS, OVERLAYS = "masks", "overlays"  # folders
-BANNER_BLANKED = Notice("banner_blanked", "Text beside the scan was blanked in the exported picture.")
 
 
 class BatchError(RuntimeError):
@@ -94,10 +93,10 @@ class Worker:
         if self.wanted.masks:
             row["mask"] = self._write(MASKS, f"{stem}_mask.png", prediction.mask)
         if self.wanted.overlays:
-            gray, blanked = blank_banner(prediction.frame.gray, prediction.frame.scan_regions)
-            if blanked.any():
-                row["warnings"] = [*row["warnings"], asdict(BANNER_BLANKED)]
-            row["overlay"] = self._write(OVERLAYS, f"{stem}_overlay.png", draw_overlay(gray, prediction.mask))
+            frame = without_banner(prediction.frame)
+            if BLANKED in frame.notices:
+                row["warnings"] = [*row["warnings"], asdict(BLANKED)]
+            row["overlay"] = self._write(OVERLAYS, f"{stem}_overlay.png", draw_overlay(frame.gray, prediction.mask))
 
     def _write(self, folder, name, array) -> str:
         path = Path(self.wanted.folder, folder, name)
