@@ -14,7 +14,8 @@ FILES_AT_ONCE = 8
 
 
 class _Actor:
-    def __init__(self, weights, device, wanted):
+    def __init__(self, folder, weights, device, wanted):
+        os.chdir(folder)  # paths may be relative, and the rows say them as they were given
         self.worker = Worker(Predictor.load(weights, device), wanted)
 
     def __call__(self, batch):
@@ -41,7 +42,7 @@ def judge_on_cluster(paths, weights, device: str, wanted: Wanted, address: str =
         most = workers or int(ray.cluster_resources()["GPU" if on_gpu else "CPU"])
         rows = ray.data.from_items([{"path": path} for path in paths]).map_batches(
             _Actor,
-            fn_constructor_args=(weights, device, wanted),
+            fn_constructor_args=(os.getcwd(), weights, device, wanted),
             batch_size=FILES_AT_ONCE,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
             **({"num_gpus": 1} if on_gpu else {"num_cpus": 1}),
