@@ -1,6 +1,6 @@
 """The command line.
 
-python -m busi_model predict IMAGE... --out DIR      prints class and confidence, writes overlay and mask
+python -m busi_model predict PATH... --out DIR       a row for each picture in files, folders, patterns; DICOM as well
 python -m busi_model evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
 python -m busi_model strangers --weights DIR --out DIR          does the gate turn away what is no breast ultrasound?
 python -m busi_model card --weights DIR --evaluation DIR...   writes the model card from evaluations
@@ -13,35 +13,16 @@ import sys
 from pathlib import Path
 
 from busi_model.checkpoint import CheckpointError, write_json
-from busi_model.clinic.view import draw_overlay, encode_png
-from busi_model.image import ImageError
 from busi_model.predict import Predictor
 
 
 def predict(arguments) -> int:
-    predictor = Predictor.load(arguments.weights, arguments.device)
-    out = Path(arguments.out) if arguments.out else None
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
-    failed, taken = 0, {}
-    for path in map(Path, arguments.images):
-        try:
-            prediction = predictor(path)
-        except ImageError as error:
-            print(f"{path}: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        probabilities = ", ".join(f"{k} {v:.3f}" for k, v in prediction.class_probabilities.items())
-        print(f"{path}: {prediction.label} ({probabilities}); {int(prediction.mask.sum())} px outlined")
-        for warning in prediction.warnings:
-            print(f"  {warning.code}: {warning.text}")
-        if out:
-            taken[path.stem] = taken.get(path.stem, 0) + 1  # a.png and sub/a.png must not overwrite each other
-            stem = path.stem if taken[path.stem] == 1 else f"{path.stem}~{taken[path.stem]}"
-            overlay = draw_overlay(prediction.frame.gray, prediction.mask)
-            (out / f"{stem}_overlay.png").write_bytes(encode_png(overlay))
-            (out / f"{stem}_mask.png").write_bytes(encode_png(prediction.mask))
-    return 1 if failed else 0
+    from busi_model.batch.run import predict
+
+    wanted = {name: getattr(arguments, name) for name in ("masks", "overlays", "measurements", "frames")}
+    return predict(
+        arguments.places, arguments.weights, arguments.device, arguments.out, arguments.workers, arguments.ray, **wanted
+    )
 
 
 def evaluate(arguments) -> int:
@@ -128,9 +109,15 @@ def parse_arguments(arguments=None):
             one.add_argument("--weights", default="weights", help="folder, or owner/name on the Hugging Face Hub")
         return one
 
-    one = command(predict, "Outline, class and confidence of each image.")
-    one.add_argument("images", nargs="+", metavar="IMAGE")
-    one.add_argument("--out", help="folder for overlays and masks; without it only the text is printed")
+    one = command(predict, "Class and outline of each picture. Exit code: 0 all judged, 1 some failed, 2 did not run.")
+    one.add_argument("places", nargs="+", metavar="PATH", help="file, folder, or pattern in quotes")
+    one.add_argument("--out", help="folder for predictions.csv and .jsonl; the same command resumes; none: print")
+    one.add_argument("--masks", action="store_true", help="write each outline as a PNG in the picture's own size")
+    one.add_argument("--overlays", action="store_true", help="write each picture with its outline, the banner blanked")
+    one.add_argument("--measurements", action="store_true", help="write measurements.csv, a row for each lesion")
+    one.add_argument("--frames", choices=("middle", "all"), default="middle", help="of a cine loop")
+    one.add_argument("--workers", type=int, help="processes on a CPU (default: one a core), threads on a GPU")
+    one.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, local or its address")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
     one = command(evaluate, "Figures with intervals, plots and one row a case, on images the weights never saw.")

@@ -1,76 +1,57 @@
 """One picture from outside becomes a Frame: 8-bit gray in its own pixels, and notices of what was changed.
 
-Enters: a PNG, JPEG, BMP, TIFF, WebP or GIF file, a Pillow image or an array. Leaves: a `Frame`, or an
+Enters: a PNG, JPEG, BMP, TIFF, WebP, GIF or DICOM file, a Pillow image or an array. Leaves: a `Frame`, or an
 `ImageError` that a clinician can act on. Every picture comes through here, so training, the command line and
 the app see the same pixels. Metadata go no further, and no message shows a path: both may name a patient.
 """
 
+import contextlib
 import io
 import math
 import os
 import stat
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from busi_model.dicom.read import count_dicom_frames, is_dicom, read_dicom
+from busi_model.dicom.source import MAX_DICOM_BYTES
+from busi_model.frame import DAMAGED, LIMIT, MAX_FILE_BYTES, Box, Frame, ImageError, Notice, check_frame, check_size
+
+__all__ = ["Box", "Frame", "ImageError", "Notice", "count_frames", "read_image"]
+
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # a list, so that no EPS, PSD or PDF reader ever runs
-MIN_SIDE_PX = 64
-MAX_PIXELS = 40_000_000
-MAX_FILE_BYTES = 256 * 2**20  # 40 megapixels of 32-bit gray, uncompressed, are 160 MB
 # Gray saved as colour JPEG or WebP differs by at most 1 level between channels. BUSI's Doppler images have
 # 0.29 % of their pixels or more above 24 levels, its coloured caliper marks 0.05 % or less.
 COLOUR_LEVELS = 24  # a pixel is coloured when its channels differ by more
 COLOUR_SHARE = 0.001  # a picture is coloured from this share of its pixels on
 
-_WANTED = "a PNG, JPEG, BMP, TIFF, WebP or GIF picture is expected"
-_LIMIT = f"at most {MAX_PIXELS // 10**6} megapixels are read. Crop it or export one frame."
-_DAMAGED = (
-    "The file is damaged or incomplete: its pixels cannot be decoded. A whole picture is expected. "
-    "Export or copy it again."
-)
+_WANTED = "a PNG, JPEG, BMP, TIFF, WebP, GIF or DICOM picture is expected"
+_HEAD_BYTES = 132  # where a DICOM file says that it is one
 _SIGNATURES = (  # offset, bytes, what to call it
     (0, b"PK", "a ZIP archive or an Office document"),
     (0, b"%PDF", "a PDF document"),
     (0, b"%!PS", "a PostScript document"),
     (0, b"8BPS", "a Photoshop document"),
     (4, b"ftyp", "a HEIC or AVIF photograph or a film"),
-    (128, b"DICM", "a DICOM file"),
 )
 
 
-class ImageError(ValueError):
-    """The picture cannot be used: what was found, what was expected, what to do."""
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something the reader of the result should know."""
-
-    code: str  # for programs, for example "colour"
-    text: str  # a sentence
-
-
-@dataclass(frozen=True, eq=False)  # == on the array would raise
-class Frame:
-    """A picture as everything downstream sees it."""
-
-    gray: np.ndarray  # uint8 (H, W), C-contiguous, its own memory
-    spacing_mm: tuple[float, float] | None  # (row, column) mm per pixel; None: unknown, so no millimetres
-    notices: tuple[Notice, ...]
-
-
-def read_image(source) -> Frame:
+def read_image(source, frame: int | None = None) -> Frame:
     """Read one picture; the same pixels give the same frame by every way in.
 
     source: path (str or os.PathLike), PIL.Image.Image, or array (H, W), (H, W, 1), (H, W, 3) RGB of bool,
     integers or floats, or (H, W, 4) RGBA of uint8. Colour becomes ITU-R 601 luma (notice "colour"), alpha
     lies on black, anything but 8 bits is stretched from its own minimum..maximum to 0..255 ("rescaled"), the EXIF
-    turn is applied ("exif_turned"), of several frames the first is taken ("first_frame"). Raises ImageError.
+    turn is applied ("exif_turned"). frame: which one of a file with several, from 0 on (`count_frames`); None is the
+    first ("first_frame"), of a DICOM cine loop the middle one ("middle_frame"). DICOM is shown as its tags ask, see
+    `dicom.read` for what is told of it. Raises ImageError.
     """
     try:
         if isinstance(source, (str, os.PathLike)):
-            return _from_pillow(_open(_file_bytes(source)))
+            return _from_path(source, frame)
+        if frame is not None:
+            raise ImageError("A frame can be chosen of a file only. Give its path, or choose without a frame.")
         if isinstance(source, Image.Image):
             return _from_pillow(source)
         if isinstance(source, np.ndarray):
@@ -81,26 +62,49 @@ def read_image(source) -> Frame:
     raise ImageError(f"{type(source).__name__} was given; {wanted}")
 
 
-def _file_bytes(path) -> bytes:
+def count_frames(path) -> int:
+    """How many frames `read_image(path, frame=...)` can choose from; 1 for a still. Raises ImageError."""
+    with _opened(path) as (file, head):
+        if is_dicom(head):
+            return count_dicom_frames(file)
+        return getattr(_open(_content(file, head)), "n_frames", 1)
+
+
+def _from_path(path, frame) -> Frame:
+    with _opened(path) as (file, head):
+        if not is_dicom(head):
+            return _from_pillow(_open(_content(file, head)), frame)
+        picture = read_dicom(file, frame)
+    shown = _from_array(picture.pixels)
+    return Frame(shown.gray, picture.spacing_mm, picture.notices + shown.notices, picture.scan_regions)
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """The open file, and its first bytes, which have been read."""
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
             raise ImageError(f"A folder was given; {_WANTED}. Choose one file.")
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
             raise ImageError(f"A device or pipe was given; {_WANTED}. Choose a file.")
-        if status.st_size > MAX_FILE_BYTES:
-            found, most = status.st_size // 2**20, MAX_FILE_BYTES // 2**20
-            raise ImageError(f"The file has {found} MiB; at most {most} MiB are read. Export a single frame.")
         with open(path, "rb") as file:
-            content = file.read()
+            head = file.read(_HEAD_BYTES)
+            if not head:
+                raise ImageError(f"The file is empty (0 bytes); {_WANTED}. Export or copy it again.")
+            found, most = status.st_size // 2**20, (MAX_DICOM_BYTES if is_dicom(head) else MAX_FILE_BYTES) // 2**20
+            if status.st_size > most * 2**20:
+                raise ImageError(f"The file has {found} MiB; at most {most} MiB are read. Export a single frame.")
+            yield file, head
     except ImageError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or "not a valid path"  # str(error) would show the path
         raise ImageError(f"The file cannot be opened ({reason}); {_WANTED}. Check the path.") from None
-    if not content:
-        raise ImageError(f"The file is empty (0 bytes); {_WANTED}. Export or copy it again.")
-    return content
+
+
+def _content(file, head) -> bytes:
+    return head + file.read()
 
 
 def _open(content: bytes) -> Image.Image:
@@ -114,9 +118,9 @@ def _open(content: bytes) -> Image.Image:
         text = f"The file holds {_describe(content)}; {_WANTED}. Export the frame as PNG."
         raise ImageError(text) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"The image has far too many pixels; {_LIMIT}") from error
+        raise ImageError(f"The image has far too many pixels; {LIMIT}") from error
     except Exception as error:  # Pillow raises whatever a damaged header leads it to
-        raise ImageError(_DAMAGED) from error
+        raise ImageError(DAMAGED) from error
 
 
 def _describe(content):
@@ -128,20 +132,15 @@ def _describe(content):
     return "no known kind of picture, or one with a damaged beginning"
 
 
-def _check_size(width, height):
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"The image is {width}x{height} px, {width * height / 1e6:.1f} megapixels; {_LIMIT}")
-    if min(width, height) < MIN_SIDE_PX:
-        needed = f"at least {MIN_SIDE_PX}x{MIN_SIDE_PX} is needed. Export the frame at full size."
-        raise ImageError(f"The image is {width}x{height} px; {needed}")
-
-
-def _from_pillow(image: Image.Image) -> Frame:
-    _check_size(*image.size)  # known from the header: nothing is decoded yet
+def _from_pillow(image: Image.Image, frame: int | None = None) -> Frame:
     notices = []
     try:
+        if frame is not None:
+            check_frame(frame, getattr(image, "n_frames", 1))
+            image.seek(frame)
+        check_size(*image.size)  # known from the header: nothing is decoded yet
         _refuse_misread(image)
-        if image.tell() == 0 and getattr(image, "n_frames", 1) > 1:
+        if frame is None and image.tell() == 0 and getattr(image, "n_frames", 1) > 1:
             text = f"The file holds {image.n_frames} frames; only the first was read."
             notices.append(Notice("first_frame", text))
         # Asked before the pixels are decoded: Pillow turns a TIFF as it decodes it, and then forgets the tag.
@@ -152,9 +151,9 @@ def _from_pillow(image: Image.Image) -> Frame:
     except (ImageError, MemoryError):
         raise
     except Exception as error:
-        raise ImageError(_DAMAGED) from error
-    frame = _from_array(pixels)
-    return Frame(frame.gray, frame.spacing_mm, (*notices, *frame.notices))
+        raise ImageError(DAMAGED) from error
+    shown = _from_array(pixels)
+    return Frame(shown.gray, None, (*notices, *shown.notices))
 
 
 def _refuse_misread(image):
@@ -193,7 +192,7 @@ def _from_array(pixels: np.ndarray) -> Frame:
     if pixels.dtype.kind not in "buif" or (pixels.shape[2:] == (4,) and pixels.dtype != np.uint8):
         wanted = "bool, integers or floats are expected, with alpha uint8. Convert it."
         raise ImageError(f"{kind}; {wanted}")
-    _check_size(pixels.shape[1], pixels.shape[0])
+    check_size(pixels.shape[1], pixels.shape[0])
     notices = []
     if pixels.dtype == bool:
         pixels = pixels * np.uint8(255)

@@ -72,8 +72,17 @@ class Predictor:
 
     def __call__(self, image) -> Prediction:
         """image: path, PIL.Image, uint8 array (H, W) or (H, W, 3), or a Frame. Raises ImageError."""
-        frame = image if isinstance(image, Frame) else read_image(image)
-        class_logits, mask_logits, features = self.logits(frame.gray)
+        return self.predict_many([image])[0]
+
+    def predict_many(self, images) -> list[Prediction]:
+        """Several images in one pass of the network: the answers of as many calls, all of them in memory."""
+        frames = [image if isinstance(image, Frame) else read_image(image) for image in images]
+        if not frames:
+            return []
+        logits = self.logits([frame.gray for frame in frames])
+        return [self._prediction(*one) for one in zip(frames, *logits, strict=True)]
+
+    def _prediction(self, frame, class_logits, mask_logits, features) -> Prediction:
         distance = self.distance(features, frame.gray)
         point = self.operating_point
         probabilities = point.class_probabilities(class_logits)
@@ -92,18 +101,20 @@ class Predictor:
             distance,
         )
 
-    def logits(self, gray: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Gray uint8 (H, W) -> class logits (3,), mask logits (S, S) in the network's square, features (C,); float32.
+    def logits(self, grays: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """N gray pictures uint8 (H, W) -> class logits (N, 3), mask logits (N, S, S) in the network's square and
+        features (N, C); float32.
 
-        Means over the image and its mirror image, before any temperature: what calibration is fitted on.
+        Means over each image and its mirror image, before any temperature: what calibration is fitted on.
         """
-        x = torch.from_numpy(self.preprocess(gray))
+        x = torch.from_numpy(np.concatenate([self.preprocess(gray) for gray in grays]))
         x = torch.cat([x, x.flip(-1)]).to(self.device).contiguous(memory_format=torch.channels_last)
         with self._turn, torch.inference_mode():
             output = self.network(x)
-        mask_logits = (output.mask_logits[0, 0] + output.mask_logits[1, 0].flip(-1)) / 2
-        maps = (output.class_logits.mean(dim=0), mask_logits, output.features.mean(dim=0))
-        return tuple(m.cpu().numpy() for m in maps)
+        straight, mirrored = output.mask_logits[:, 0].chunk(2)  # (N, S, S) each
+        mask_logits = (straight + mirrored.flip(-1)) / 2
+        class_logits, features = (t.unflatten(0, (2, -1)).mean(dim=0) for t in (output.class_logits, output.features))
+        return tuple(t.cpu().numpy() for t in (class_logits, mask_logits, features))
 
     def distance(self, features: np.ndarray, gray: np.ndarray) -> float:
         """Features (C,) of `logits` and gray uint8 (H, W) -> `Gate`'s distance; NaN when the weights have no gate."""
@@ -158,6 +169,11 @@ class Predictor:
                 )
             )
         return tuple(found)
+
+
+def use_one_thread() -> None:
+    """From now on, in this process: for processes that share the cores among themselves."""
+    torch.set_num_threads(1)
 
 
 def fold_batch_norm(network: torch.nn.Module) -> None:

@@ -6,9 +6,7 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from busi_model.__main__ import main
 from busi_model.phantom import draw_phantom
@@ -97,32 +95,6 @@ def test_wrong_training_arguments_get_a_sentence(phantoms, tmp_path, arguments, 
     arguments = [str(phantoms) if a == "DATA" else str(tmp_path / "out") if a == "OUT" else a for a in arguments]
     done = _train(*arguments)
     assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
-
-
-def test_predict_prints_and_writes(untrained, tmp_path, capsys):
-    gray, _ = draw_phantom("malignant", 1, 100, 140)
-    (tmp_path / "sub").mkdir()
-    Image.fromarray(gray).save(tmp_path / "scan.png")
-    Image.fromarray(gray).save(tmp_path / "sub" / "scan.png")
-    (tmp_path / "bad.png").write_bytes(b"nothing")
-    paths = [str(tmp_path / name) for name in ("scan.png", "bad.png", "sub/scan.png")]
-    status = main(["predict", "--weights", str(untrained), "--out", str(tmp_path / "out"), "--device", "cpu", *paths])
-    printed = capsys.readouterr()
-    assert status == 1 and "bad.png" in printed.err and "Traceback" not in printed.err
-    assert printed.out.count("px outlined") == 2
-    names = sorted(p.name for p in (tmp_path / "out").iterdir())
-    assert names == ["scan_mask.png", "scan_overlay.png", "scan~2_mask.png", "scan~2_overlay.png"]
-    with Image.open(tmp_path / "out" / "scan_mask.png") as image:
-        mask = np.asarray(image)
-    expected = Predictor.load(untrained, device="cpu")(gray).mask
-    np.testing.assert_array_equal(mask > 0, expected)
-    with Image.open(tmp_path / "out" / "scan_overlay.png") as image:
-        assert image.size == (140, 100)
-
-
-def test_missing_weights_get_a_sentence(tmp_path, capsys):
-    assert main(["predict", "--weights", str(tmp_path), "x.png"]) == 1
-    assert "config.json" in capsys.readouterr().err
 
 
 def test_evaluate_with_wrong_data_gets_a_sentence(untrained, tmp_path, capsys):

@@ -9,9 +9,25 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "busi_model"
 
 # What each place may import of this project; a folder's own modules are checked for cycles below.
-SPINE = ("image", "preprocess", "network", "operating_point", "gate", "quality", "checkpoint", "predict", "phantom")
+SPINE = (
+    "frame",
+    "dicom",
+    "image",
+    "banner",
+    "preprocess",
+    "network",
+    "operating_point",
+    "gate",
+    "quality",
+    "checkpoint",
+    "predict",
+    "phantom",
+)
 MAY_IMPORT = {
-    "image": (),
+    "frame": (),
+    "dicom": ("frame",),
+    "image": ("dicom", "frame"),
+    "banner": ("frame",),
     "preprocess": (),
     "network": (),
     "operating_point": (),
@@ -24,11 +40,17 @@ MAY_IMPORT = {
     "training": SPINE,
     "reading": (),
     "page": (*SPINE, "clinic", "reading"),
-    "__main__": (*SPINE, "clinic", "training"),
+    "batch": (*SPINE, "clinic"),
+    "__main__": (*SPINE, "clinic", "training", "batch"),
     "__init__": (),
 }
 # Heavy packages and the only places that may name them.
-ONLY_IN = {"gradio": ("page",), "torch": ("network", "checkpoint", "predict", "training", "clinic.explain")}
+ONLY_IN = {
+    "gradio": ("page",),
+    "pydicom": ("dicom",),
+    "ray": ("batch",),
+    "torch": ("network", "checkpoint", "predict", "training", "clinic.explain"),
+}
 
 
 def _modules():

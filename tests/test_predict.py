@@ -68,6 +68,17 @@ def test_many_threads_get_their_own_answers(predictor):
     assert found == expected
 
 
+def test_many_at_once_are_as_one_by_one(predictor):
+    images = [draw_phantom(name, 7, 70 + 20 * n, 90)[0] for n, name in enumerate(("benign", "malignant", "normal"))]
+    for one, image in zip(predictor.predict_many(images), images, strict=True):
+        alone = predictor(image)
+        assert one.class_probabilities == pytest.approx(alone.class_probabilities, abs=1e-6)
+        np.testing.assert_allclose(one.mask_probability, alone.mask_probability, atol=1e-5)
+        np.testing.assert_allclose(one.class_logits, alone.class_logits, atol=1e-5)
+        assert one.warnings == alone.warnings
+    assert predictor.predict_many([]) == []
+
+
 def test_a_mirrored_image_gives_the_mirrored_answer(predictor):
     gray = draw_phantom("malignant", 5, 96, 96)[0]
     straight, mirrored = predictor(gray), predictor(np.ascontiguousarray(gray[:, ::-1]))
@@ -178,7 +189,7 @@ def test_strangers_are_refused_and_what_the_network_knows_is_not(untrained, tmp_
     loaded = checkpoint.load(untrained)
     predictor = Predictor(loaded, device="cpu")
     phantoms = [draw_phantom(c, seed, 100, 130)[0] for c in ("benign", "normal") for seed in range(20)]
-    inputs = np.stack([gate_inputs(predictor.logits(gray)[2], gray) for gray in phantoms])
+    inputs = np.stack([gate_inputs(predictor.logits([gray])[2][0], gray) for gray in phantoms])
     point = OperatingPoint(gate_distance=float(1.5 * fit_gate(inputs).distance(inputs).max()))
     loaded = checkpoint.load(untrained)
     checkpoint.save(tmp_path, loaded.network, loaded.preprocess, point, {}, {}, fit_gate(inputs))

@@ -53,7 +53,7 @@ def predict_held_out(predictor: Predictor, cases: list[Case]) -> HeldOut:
     class_logits, mask_logits, masks, distances = [], [], [], []
     for case in tqdm(cases, desc="held-out images", unit="image", leave=False):
         frame, truth = case.read()
-        class_logit, mask_logit, features = predictor.logits(frame.gray)
+        class_logit, mask_logit, features = (a[0] for a in predictor.logits([frame.gray]))
         class_logits.append(class_logit)
         mask_logits.append(mask_logit.astype(np.float16))
         masks.append(predictor.preprocess.square_mask(truth) > 127)
@@ -69,7 +69,7 @@ def fit_training_gate(predictor: Predictor, hospitals: list[list[Case]], seed: i
         chosen = np.random.default_rng(seed).permutation(len(cases))[:GATE_IMAGES]
         for i in tqdm(chosen, desc="gate", unit="image", leave=False):
             frame, _ = cases[i].read()
-            inputs.append(gate_inputs(predictor.logits(frame.gray)[2], frame.gray))
+            inputs.append(gate_inputs(predictor.logits([frame.gray])[2][0], frame.gray))
     return fit_gate(np.stack(inputs))
 
 

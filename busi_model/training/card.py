@@ -161,8 +161,7 @@ def _gate(gate):
         "|---|---|---|",
     ]
     for kind, row in gate["kinds"].items():
-        if kind != "other ultrasound":
-            lines.append(f"| {kind} | {row['refused']} of {row['n']} | {', '.join(row['let_through']) or '-'} |")
+        lines.append(f"| {kind} | {row['refused']} of {row['n']} | {', '.join(row['let_through']) or '-'} |")
     for row in gate["other_ultrasound"]:
         said = "turned away" if row["refused"] else f"let through, with: {', '.join(row['warnings']) or 'no warning'}"
         lines.append(f"\nEchocardiogram {row['name']}: distance {row['distance']:.2f}, {said}.")

@@ -1,0 +1,89 @@
+"""The work on this machine: several files are read, judged and drawn at a time, and never more than a few wait.
+
+On a CPU one process a core, each with the network on a single thread: no core waits while another decodes or draws,
+and small convolutions lose much of what a second thread brings. On a GPU threads, which share the network and decode
+while it runs.
+"""
+
+import collections
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+from busi_model.batch.work import BatchError, Wanted, Worker
+from busi_model.predict import Predictor, use_one_thread
+
+FILES_AT_ONCE = 8  # for one process: enough to fill two batches, few enough to lose little when it is killed
+WAITING = 2  # such portions a worker, so that none is idle and memory stays bounded
+SMALL = 24  # files; starting processes takes longer than judging so few
+
+
+def judge(paths, predictor: Predictor, weights, wanted: Wanted, n_files: int, workers: int | None = None):
+    """Yield the rows of a few files at a time, in the order of the paths. n_files: how many there are, about.
+
+    Raises BatchError when a worker is killed from outside.
+    """
+    paths = iter(paths)
+    on_cpu = predictor.device.type == "cpu"
+    workers = workers or (os.cpu_count() or 1 if on_cpu else 4)
+    if workers == 1 or (on_cpu and n_files <= SMALL):
+        worker = Worker(predictor, wanted)
+        for path in paths:
+            yield worker([path])
+    elif on_cpu:
+        with _processes(workers, weights, wanted) as pool:
+            yield from _in_order(pool, _judge_here, paths, workers, FILES_AT_ONCE)
+    else:
+        worker = Worker(predictor, wanted)
+        with ThreadPoolExecutor(workers) as pool:
+            yield from _in_order(pool, worker, paths, workers, worker.frames_at_once)
+
+
+def _in_order(pool, work, paths, workers, size):
+    waiting = collections.deque()
+    try:
+        while portion := list(itertools.islice(paths, size)):
+            waiting.append(pool.submit(work, portion))
+            if len(waiting) >= workers * WAITING:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        text = "A worker was killed, perhaps for memory. The same command goes on; fewer --workers need less."
+        raise BatchError(text) from None
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+# In a worker process
+
+
+_worker = None
+
+
+def _processes(workers, weights, wanted):
+    # A forked child would inherit the locks of threads that it does not have.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, context, _begin, (weights, wanted))
+
+
+def _begin(weights, wanted):
+    global _worker  # the one state of a process that exists for nothing else
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which lets us finish
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    use_one_thread()
+    _worker = Worker(Predictor.load(weights, "cpu"), wanted)
+
+
+def _end_with_parent():
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def _judge_here(paths):
+    return _worker(paths)

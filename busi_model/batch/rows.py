@@ -1,0 +1,173 @@
+"""A folder of results that survives being interrupted at any moment.
+
+`predictions.jsonl` is what counts: rows are added to its end and flushed. `predictions.csv` and `measurements.csv` say
+the same for spreadsheets. Opening the folder again repairs what a kill left: a torn last line, a file whose frames are
+not all there, a CSV that lags behind. Which files are done is kept as 8 bytes each.
+"""
+
+import contextlib
+import csv
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from busi_model.batch.work import BatchError
+from busi_model.network import CLASS_NAMES
+
+COLUMNS = [
+    "file",
+    "frame",
+    "frames",
+    "status",
+    "label",
+    *CLASS_NAMES,
+    "class_set",
+    "outlined_px2",
+    "row_mm",
+    "column_mm",
+]
+COLUMNS += ["warnings", "mask", "overlay", "reason"]
+ROWS, TABLE, LESIONS, RUN = "predictions.jsonl", "predictions.csv", "measurements.csv", "run.json"
+
+
+class Results:
+    """Append rows, once each. Use it in a `with` statement."""
+
+    def __init__(self, folder, run: dict):
+        """run: what the rows depend on, plain values. Raises BatchError where the folder holds another run's rows."""
+        self.folder = Path(folder)
+        self.n_rows = self.n_failed = 0
+        self._done = set()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._keep_or_compare(run)
+            self._repair()
+            self.n_files = len(self._done)  # judged before
+            with contextlib.ExitStack() as opened:
+                path = self.folder / ROWS
+                self._jsonl = opened.enter_context(open(path, "a", encoding="utf-8", errors="surrogateescape"))
+                self._tables = opened.enter_context(_Tables(self.folder, "a"))
+                self._opened = opened.pop_all()
+        except OSError as error:
+            reason = f"The folder for the results cannot be written ({error.strerror})"
+            raise BatchError(f"{reason}; give another one with --out.") from None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._opened.close()
+
+    def claim(self, path: str) -> bool:
+        """Whether this file is still to be judged; from now on it is not."""
+        key = _key(path)
+        free = key not in self._done
+        self._done.add(key)
+        return free
+
+    def add(self, rows: list[dict]) -> None:
+        """rows: all those of one or several files."""
+        self._jsonl.write("".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+        self._jsonl.flush()
+        for row in rows:
+            self._tables.add(row)
+            self._count(row)
+        self._tables.flush()
+
+    def _count(self, row):
+        self._done.add(_key(row["file"]))
+        self.n_rows += 1
+        self.n_failed += row["status"] == "failed"
+
+    def _keep_or_compare(self, run):
+        path = self.folder / RUN
+        if path.exists():
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError:
+                found = None
+            if found != run:
+                raise BatchError(
+                    f"The folder for the results holds those of another run (see {RUN} in it): other weights or other "
+                    "options. Give a new folder with --out."
+                )
+        elif (self.folder / ROWS).exists():
+            raise BatchError(f"The folder for the results has {ROWS} but no {RUN}. Give a new folder with --out.")
+        else:
+            temporary = path.with_suffix(".writing")
+            temporary.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+            os.replace(temporary, path)
+
+    def _repair(self):
+        """Cut off what is torn or incomplete and write the tables anew from the rows, a row at a time."""
+        path = self.folder / ROWS
+        path.touch()
+        keep = 0  # bytes: up to the last file whose rows are all there
+        with open(path, "rb") as file:
+            while line := file.readline():
+                row = _parse(line)
+                if row is None:
+                    break
+                if row["frame"] is None or row["frame"] == row["frames"]:
+                    keep = file.tell()
+        os.truncate(path, keep)
+        with open(path, "rb") as file, _Tables(self.folder, "w") as tables:
+            for line in file:
+                row = _parse(line)
+                tables.add(row)
+                self._count(row)
+
+
+def _parse(line: bytes):
+    """The row of a whole line, else None."""
+    try:
+        row = json.loads(line.decode("utf-8", "surrogateescape"))
+        return row if line.endswith(b"\n") and {"file", "frame", "frames", "status"} <= row.keys() else None
+    except (ValueError, AttributeError):
+        return None
+
+
+def _key(path):
+    return hashlib.blake2b(path.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+
+
+class _Tables:
+    """The rows as CSV; lesions in a table of their own, which begins with the first one."""
+
+    def __init__(self, folder, mode):
+        self._folder, self._mode, self._files = folder, mode, []
+        if mode == "w":
+            (folder / LESIONS).unlink(missing_ok=True)
+        self._lesions = None
+        self._rows = self._writer(TABLE, COLUMNS)
+
+    def _writer(self, name, columns):
+        path = self._folder / name
+        begins = self._mode == "w" or not path.exists() or path.stat().st_size == 0
+        file = open(path, self._mode, encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115 (__exit__)
+        self._files.append(file)
+        writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        if begins:
+            writer.writeheader()
+        return writer
+
+    def add(self, row):
+        codes = [warning["code"] for warning in row.get("warnings", ())]
+        lists = {"warnings": "; ".join(codes), "class_set": "; ".join(row.get("class_set", ()))}
+        self._rows.writerow(row | lists)
+        for lesion in row.get("lesions", ()):
+            if self._lesions is None:
+                self._lesions = self._writer(LESIONS, ["file", "frame", *lesion])
+            self._lesions.writerow({"file": row["file"], "frame": row["frame"], **lesion})
+
+    def flush(self):
+        for file in self._files:
+            file.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for file in self._files:
+            file.close()

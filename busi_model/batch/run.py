@@ -1,0 +1,95 @@
+"""`python -m busi_model predict`: from what the user typed to an exit code.
+
+0: every picture was judged. 1: some could not be, their rows say why. 2: the run did not begin or did not end.
+130: it was interrupted. Whatever the end, rows that were written stay, and the same command goes on after them.
+"""
+
+import os
+import sys
+
+from tqdm import tqdm
+
+from busi_model.batch.find import find_images
+from busi_model.batch.local import judge
+from busi_model.batch.rows import Results
+from busi_model.batch.work import BatchError, Wanted
+from busi_model.checkpoint import CheckpointError
+from busi_model.network import CLASS_NAMES
+from busi_model.predict import Predictor
+
+
+def predict(places, weights, device="auto", folder=None, workers=None, ray=None, **wanted) -> int:
+    """places: files, folders, patterns. folder: for results; None prints them. ray: address of a cluster, or None.
+    wanted: fields of `Wanted`. Returns the exit code."""
+    wanted = Wanted(folder, **wanted)
+    try:
+        return _predict(places, weights, device, workers, ray, wanted)
+    except (BatchError, CheckpointError) as error:
+        print(f"predict: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
+        return 130
+
+
+def _predict(places, weights, device, workers, ray, wanted):
+    folder = wanted.folder
+    if folder is None and (wanted.masks or wanted.overlays or wanted.measurements):
+        raise BatchError("Masks, overlays and measurements need a folder to go to; give one with --out.")
+    if workers is not None and workers < 1:
+        raise BatchError(f"--workers is {workers}; 1 or more are expected.")
+    n_files = sum(1 for _ in find_images(places, folder))  # searched twice: a list would grow with the archive
+    if not n_files:
+        raise BatchError("No pictures were found there; name files, folders or patterns in quotes.")
+    predictor = Predictor.load(weights, device)
+
+    def judged(paths):
+        if ray is None:
+            return judge(paths, predictor, weights, wanted, n_files, workers)
+        from busi_model.batch.cluster import judge_on_cluster
+
+        return judge_on_cluster(paths, weights, device, wanted, ray, workers)
+
+    if folder is None:
+        return _print(judged(find_images(places)))
+    run = {"weights_sha256": predictor.checkpoint.weights_sha256, "frames": wanted.frames}
+    run |= {"masks": wanted.masks, "overlays": wanted.overlays, "measurements": wanted.measurements}
+    with Results(folder, run) as results:
+        return _write(results, judged, find_images(places, folder), n_files)
+
+
+def _print(portions) -> int:
+    n_failed = 0
+    for rows in portions:
+        for row in rows:
+            n_failed += row["status"] == "failed"
+            if row["status"] == "failed":
+                print(_failure(row), file=sys.stderr)
+                continue
+            probabilities = ", ".join(f"{name} {row[name]:.3f}" for name in CLASS_NAMES)
+            print(f"{_place(row)}: {row['label']} ({probabilities}); {row['outlined_px2']} px outlined")
+            for warning in row["warnings"]:
+                print(f"  {warning['code']}: {warning['text']}")
+    return 1 if n_failed else 0
+
+
+def _write(results, judged, paths, n_files) -> int:
+    # Rate and time left; quiet in a log. What was done before is no part of the rate.
+    with tqdm(total=n_files, initial=results.n_files, unit="file", smoothing=0.02, disable=None) as bar:
+        for rows in judged(path for path in paths if results.claim(path)):
+            results.add(rows)
+            for row in rows:
+                if row["status"] == "failed":
+                    bar.write(_failure(row), file=sys.stderr)
+            bar.update(len({row["file"] for row in rows}))
+    print(f"{results.n_rows} rows, {results.n_failed} of them failed, in {results.folder}")
+    return 1 if results.n_failed else 0
+
+
+def _place(row):
+    name = os.fsencode(row["file"]).decode("utf-8", "backslashreplace")  # a name may hold bytes that no screen shows
+    return name if row["frame"] is None else f"{name}, frame {row['frame']}"
+
+
+def _failure(row):
+    return f"{_place(row)}: {row['reason']}"

@@ -1,0 +1,141 @@
+"""Paths become rows: the work itself, the same in this process, in another one and on another machine.
+
+A row is a dict of plain values. A file that cannot be judged is a row with its reason, so that nothing stops a run.
+"""
+
+import hashlib
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from busi_model.banner import BLANKED, without_banner
+from busi_model.clinic.view import draw_overlay, encode_png
+from busi_model.image import ImageError, count_frames, read_image
+from busi_model.network import CLASS_NAMES
+from busi_model.predict import Predictor
+
+FRAMES = ("middle", "all")
+MASKS, OVERLAYS = "masks", "overlays"  # folders
+
+
+class BatchError(RuntimeError):
+    """The run cannot begin or go on: what was found, what was expected, what to do."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be made of each frame beside its row."""
+
+    folder: str | None = None  # where pictures go; None: nothing is written
+    masks: bool = False
+    overlays: bool = False
+    measurements: bool = False
+    frames: str = "middle"  # of a file with several: "middle" (the first of a GIF or TIFF) or "all"
+
+    def __post_init__(self):
+        if self.frames not in FRAMES:
+            raise ValueError(f"frames is {self.frames!r}; one of {', '.join(FRAMES)} is expected.")
+
+
+class Worker:
+    """Weights, loaded once, and what to do with them."""
+
+    def __init__(self, predictor: Predictor, wanted: Wanted):
+        self.predictor, self.wanted = predictor, wanted
+        self.frames_at_once = 4 if predictor.device.type == "cpu" else 32  # beyond, neither gets faster
+        for folder, made in ((MASKS, wanted.masks), (OVERLAYS, wanted.overlays)):
+            if made:
+                Path(wanted.folder, folder).mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, paths) -> list[dict]:
+        """Rows of the files, in their order; those of one file are together. Raises nothing for a bad file."""
+        rows, waiting = [], []
+        for path in paths:
+            for row, frame in self._read(path):
+                rows.append(row)
+                if frame is not None:
+                    waiting.append((row, frame))
+                if len(waiting) == self.frames_at_once:
+                    self._judge(waiting)
+                    waiting = []
+        self._judge(waiting)
+        return rows
+
+    def _read(self, path):
+        """Yield (row, Frame), or (row, None) where the row already says why there is none."""
+        try:
+            n_frames = count_frames(path) if self.wanted.frames == "all" else None
+        except ImageError as error:
+            yield _row(path, reason=str(error)), None
+            return
+        for number in range(n_frames) if n_frames and n_frames > 1 else [None]:
+            place = {} if number is None else {"frame": number + 1, "frames": n_frames}
+            try:
+                frame = read_image(path, number)
+            except ImageError as error:
+                yield _row(path, reason=str(error), **place), None
+            else:
+                yield _row(path, **place), frame
+
+    def _judge(self, waiting):
+        """Complete the rows of frames, in place."""
+        predictions = self.predictor.predict_many([frame for _, frame in waiting])
+        for (row, _), prediction in zip(waiting, predictions, strict=True):
+            row.update(_verdict(prediction))
+            self._export(row, prediction)
+
+    def _export(self, row, prediction):
+        if self.wanted.measurements:
+            row["lesions"] = lesion_values(prediction)
+        stem = picture_stem(row["file"], row["frame"])
+        if self.wanted.masks:
+            row["mask"] = self._write(MASKS, f"{stem}_mask.png", prediction.mask)
+        if self.wanted.overlays:
+            frame = without_banner(prediction.frame)
+            if BLANKED in frame.notices:
+                row["warnings"] = [*row["warnings"], asdict(BLANKED)]
+            row["overlay"] = self._write(OVERLAYS, f"{stem}_overlay.png", draw_overlay(frame.gray, prediction.mask))
+
+    def _write(self, folder, name, array) -> str:
+        path = Path(self.wanted.folder, folder, name)
+        path.write_bytes(encode_png(array))
+        return f"{folder}/{name}"
+
+
+def _row(path, reason="", frame=None, frames=None):
+    status = "failed" if reason else "ok"
+    return {"file": os.fspath(path), "frame": frame, "frames": frames, "status": status, "reason": reason}
+
+
+def _verdict(prediction) -> dict:
+    spacing_mm = prediction.frame.spacing_mm or (None, None)
+    return {
+        "status": "refused" if prediction.refused else "ok",
+        "label": prediction.label,
+        **{name: round(prediction.class_probabilities[name], 6) for name in CLASS_NAMES},
+        "class_set": list(prediction.class_set),
+        "outlined_px2": int(prediction.mask.sum()),
+        "row_mm": spacing_mm[0],
+        "column_mm": spacing_mm[1],
+        "warnings": [asdict(warning) for warning in prediction.warnings],
+    }
+
+
+def lesion_values(prediction) -> list[dict]:
+    """Measurements of each lesion as plain numbers, the largest lesion first."""
+    from busi_model.clinic.measure import measure_lesions
+
+    lesions = measure_lesions(prediction.mask, prediction.margin, prediction.frame.spacing_mm)
+    return [
+        {f.name: getattr(lesion, f.name) for f in fields(lesion) if not isinstance(getattr(lesion, f.name), np.ndarray)}
+        for lesion in lesions
+    ]
+
+
+def picture_stem(path: str, frame: int | None) -> str:
+    """A file name that no other frame has: a.png and sub/a.png do not meet, whatever order they come in."""
+    digest = hashlib.sha256(f"{path}\0{frame}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    number = "" if frame is None else f"_{frame}"
+    return f"{Path(path).stem}{number}-{digest}"

@@ -1,0 +1,1 @@
+"""DICOM files: the only place that knows pydicom. `read` is the way in; see there."""

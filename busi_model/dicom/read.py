@@ -1,0 +1,96 @@
+"""A DICOM file becomes the pixels of one frame, millimetres per pixel and the regions that hold echoes.
+
+Enters: an open file. Leaves: a `DicomPicture` or an `ImageError`. No tag leaves as text: a message never repeats what
+a file says, because any tag may name a patient.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from busi_model.dicom.geometry import geometry
+from busi_model.dicom.pixels import shown_pixels
+from busi_model.dicom.source import open_source
+from busi_model.frame import DAMAGED, Box, ImageError, Notice, check_frame
+
+_ULTRASOUND = ("1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3")  # SOP classes: one frame, several
+_MODALITIES = {
+    "MG": "mammography",
+    "MR": "magnetic resonance",
+    "CT": "computed tomography",
+    "CR": "X-ray",
+    "DX": "X-ray",
+    "RF": "fluoroscopy",
+    "XA": "angiography",
+    "NM": "nuclear medicine",
+    "PT": "positron emission tomography",
+    "SM": "microscopy",
+    "SEG": "a segmentation",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class DicomPicture:
+    """One frame of a DICOM file."""
+
+    pixels: np.ndarray  # (H, W) gray or (H, W, 3) RGB; uint8 wherever the file says how to show it
+    spacing_mm: tuple[float, float] | None  # (row, column)
+    scan_regions: tuple[Box, ...]
+    notices: tuple[Notice, ...]
+
+
+def is_dicom(head: bytes) -> bool:
+    """Whether a file that begins with these bytes (132 or more) is DICOM, with or without its preamble."""
+    if head[128:132] == b"DICM":
+        return True
+    # Without a preamble the first element is of group 2 or 8; no other kind of picture begins like that.
+    return head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and len(head) >= 132
+
+
+def count_dicom_frames(file) -> int:
+    """file: binary, open. Raises ImageError."""
+    return _guarded(lambda: open_source(file).n_frames)
+
+
+def read_dicom(file, frame: int | None = None) -> DicomPicture:
+    """file: binary, open. frame: from 0 on; None is the middle one (notice "middle_frame"). Raises ImageError.
+
+    Further notices: "burned_in" (the file says that text is in its pixels), "other_modality", "windowed" (deep
+    gray was mapped by the window in the file), "regions_disagree" and "spacings_differ" (no millimetres then).
+    """
+    return _guarded(lambda: _read(open_source(file), frame))
+
+
+def _guarded(work):
+    try:
+        return work()
+    except (ImageError, MemoryError):
+        raise
+    except Exception:  # pydicom raises whatever a damaged file leads it to, with the values that it found
+        raise ImageError(DAMAGED) from None
+
+
+def _read(source, frame) -> DicomPicture:
+    tags, notices = source.tags, []
+    if frame is None:
+        frame = source.n_frames // 2
+        if source.n_frames > 1:
+            text = f"The file holds {source.n_frames} frames; frame {frame + 1}, in the middle, was read."
+            notices.append(Notice("middle_frame", text))
+    check_frame(frame, source.n_frames)
+    notices += _modality_notices(tags)
+    if str(tags.get("BurnedInAnnotation", "")).upper() == "YES":
+        text = "The file says that text is burned into its pixels. It may name the patient: look before you share it."
+        notices.append(Notice("burned_in", text))
+    pixels, shown = shown_pixels(source, frame)
+    regions, spacing_mm, geometry_notices = geometry(tags)
+    return DicomPicture(pixels, spacing_mm, regions, (*notices, *geometry_notices, *shown))
+
+
+def _modality_notices(tags):
+    modality, sop_class = str(tags.get("Modality", "")), str(tags.get("SOPClassUID", ""))
+    if modality == "US" or (not modality and sop_class.startswith(_ULTRASOUND)):
+        return []
+    found = _MODALITIES.get(modality, "another kind of picture")
+    text = f"The file says that it is {found}, not ultrasound. The result means nothing unless that is an error."
+    return [Notice("other_modality", text)]

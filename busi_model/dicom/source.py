@@ -1,0 +1,148 @@
+"""An open file becomes the tags that are looked at, and the place where its pixels begin.
+
+Only the tags listed here are read, none of which should name a patient. Whatever the file claims of itself is checked
+against what it holds before memory is taken for it. Raises ImageError, or whatever pydicom makes of damage.
+"""
+
+import io
+import logging
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+
+from pydicom import uid
+from pydicom.config import IGNORE, settings
+from pydicom.encaps import parse_basic_offsets, parse_fragments
+from pydicom.filereader import read_dataset
+from pydicom.tag import Tag
+
+from busi_model.frame import DAMAGED, MAX_FILE_BYTES, ImageError, check_size
+
+# pydicom says what it finds wrong together with the value that it found, which may be a name.
+settings.reading_validation_mode = IGNORE
+warnings.filterwarnings("ignore", module="pydicom")
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+
+MAX_DICOM_BYTES = 2**30  # of a cine loop only the tags and one frame are read
+MAX_TAG_BYTES = 8 * 2**20  # as parsed; larger elements that nobody asks for are skipped, not read
+FLOAT_PIXELS, PIXEL_DATA = Tag("FloatPixelData"), Tag("PixelData")  # the first element of that kind, the usual one
+
+NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
+JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
+JPEG_2000 = (uid.JPEG2000Lossless, uid.JPEG2000)
+_PIXEL_TAGS = (
+    "SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated "
+    "BitsStored HighBit PixelRepresentation RescaleSlope RescaleIntercept ModalityLUTSequence WindowCenter WindowWidth "
+    "VOILUTFunction RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData "
+    "GreenPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableData BluePaletteColorLookupTableDescriptor "
+    "BluePaletteColorLookupTableData SegmentedRedPaletteColorLookupTableData "
+    "SegmentedGreenPaletteColorLookupTableData SegmentedBluePaletteColorLookupTableData"
+)
+_OTHER_TAGS = "SOPClassUID Modality PixelSpacing SequenceOfUltrasoundRegions BurnedInAnnotation"
+_TAGS = [Tag(keyword) for keyword in f"{_PIXEL_TAGS} {_OTHER_TAGS}".split()]
+
+
+class _Sparing:
+    """A file that refuses to be read at length: what is skipped costs nothing, what is parsed is limited."""
+
+    def __init__(self, file):
+        self.left, self.seek, self.tell, self._read = MAX_TAG_BYTES, file.seek, file.tell, file.read
+
+    def read(self, size=-1):
+        content = self._read(min(size, self.left + 1) if size >= 0 else self.left + 1)
+        self.left -= len(content)
+        if self.left < 0:
+            found = f"The DICOM file holds more than {MAX_TAG_BYTES // 2**20} MiB of descriptions"
+            raise ImageError(f"{found}; a picture has far less. Export the frame as PNG.")
+        return content
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that has passed the checks: `n_frames` frames of pixels are there."""
+
+    tags: object  # pydicom.Dataset with the tags listed above, no others
+    file: object  # positioned at the value of the pixel data
+    syntax: uid.UID
+    pixel_vr: str  # OB or OW: in big endian files it decides in which order the bytes are
+    n_frames: int
+
+
+def open_source(file) -> Source:
+    """file: binary, open, seekable."""
+    syntax = _transfer_syntax(file)
+    if syntax == uid.DeflatedExplicitVRLittleEndian:
+        file, syntax = _inflate(file), uid.ExplicitVRLittleEndian
+    if syntax not in (*NATIVE, *JPEG, *JPEG_2000, uid.RLELossless):
+        _refuse_compression(syntax)
+    tags = read_dataset(
+        _Sparing(file),
+        syntax.is_implicit_VR,
+        syntax.is_little_endian,
+        stop_when=lambda tag, vr, length: tag >= FLOAT_PIXELS,
+        specific_tags=_TAGS,
+    )
+    header = file.read(8 if syntax.is_implicit_VR else 12)
+    little = "<" if syntax.is_little_endian else ">"
+    if not header or "Rows" not in tags:
+        text = "The DICOM file holds no picture (a report, a plan or an index?); an ultrasound image is expected."
+        raise ImageError(f"{text} Choose the file with the image.")
+    if struct.unpack(f"{little}HH", header[:4]) != (PIXEL_DATA.group, PIXEL_DATA.element):
+        raise ImageError("The DICOM file holds no integer pixels; an ultrasound image is expected. Export it as PNG.")
+    check_size(tags.Columns, tags.Rows)
+    if syntax == uid.JPEGExtended12Bit and tags.BitsStored > 8:
+        _refuse_compression(syntax)
+    n_frames = int(tags.get("NumberOfFrames") or 1)
+    start = file.tell()
+    if syntax in NATIVE:
+        file.seek(0, io.SEEK_END)
+        bits = tags.Rows * tags.Columns * tags.SamplesPerPixel * tags.BitsAllocated
+        if tags.PhotometricInterpretation == "YBR_FULL_422":
+            bits = bits * 2 // 3
+        possible = (file.tell() - start) * 8 // bits
+    else:
+        items = _Sparing(file)
+        parse_basic_offsets(items)  # the first item is no fragment
+        possible, _ = parse_fragments(items)
+    if not 1 <= n_frames <= possible:
+        raise ImageError(DAMAGED)
+    file.seek(start)
+    pixel_vr = "OW" if syntax.is_implicit_VR else header[4:6].decode("ascii")
+    return Source(tags, file, syntax, pixel_vr, n_frames)
+
+
+def _transfer_syntax(file) -> uid.UID:
+    """The file's transfer syntax; the file is then positioned at the data set."""
+    file.seek(0)
+    if file.read(132)[128:] != b"DICM":
+        file.seek(0)
+    # The file meta information, group 2, is always explicit VR little endian.
+    wanted = [Tag("TransferSyntaxUID")]
+    meta = read_dataset(_Sparing(file), False, True, stop_when=lambda tag, *_: tag.group != 2, specific_tags=wanted)
+    if "TransferSyntaxUID" in meta:
+        return uid.UID(meta.TransferSyntaxUID)
+    start = file.tell()
+    first = file.read(6)
+    file.seek(start)
+    if not first[4:].isalpha():  # no value representation: implicit
+        return uid.ImplicitVRLittleEndian
+    return uid.ExplicitVRBigEndian if first[0] == 0 else uid.ExplicitVRLittleEndian
+
+
+def _inflate(file):
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    content = inflater.decompress(file.read(MAX_FILE_BYTES), MAX_FILE_BYTES)
+    if not inflater.eof and inflater.unconsumed_tail:
+        found = f"The DICOM file unpacks to more than {MAX_FILE_BYTES // 2**20} MiB"
+        raise ImageError(f"{found}; one frame takes less. Export a single frame.")
+    if not inflater.eof:
+        raise ImageError(DAMAGED)
+    return io.BytesIO(content)
+
+
+def _refuse_compression(syntax):
+    # The name comes from the standard's list: what the file itself says could be any text.
+    name = syntax.name if syntax in uid.UID_dictionary else "an unknown method"
+    wanted = "uncompressed, RLE, 8-bit JPEG or JPEG 2000 is expected. Export the frame uncompressed or as PNG."
+    raise ImageError(f"The DICOM file is compressed by {name}; {wanted}")

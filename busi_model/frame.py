@@ -1,0 +1,65 @@
+"""What every reader of pictures hands on, and the limits that all of them keep: no decoding here.
+
+`image.read_image` is the way in; `dicom` is one of its readers. Both speak in these words.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MIN_SIDE_PX = 64
+MAX_PIXELS = 40_000_000
+MAX_FILE_BYTES = 256 * 2**20  # 40 megapixels of 32-bit gray, uncompressed, are 160 MB
+LIMIT = f"at most {MAX_PIXELS // 10**6} megapixels are read. Crop it or export one frame."
+DAMAGED = (
+    "The file is damaged or incomplete: its pixels cannot be decoded. A whole picture is expected. "
+    "Export or copy it again."
+)
+
+
+class ImageError(ValueError):
+    """The picture cannot be used: what was found, what was expected, what to do."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the reader of the result should know."""
+
+    code: str  # for programs, for example "colour"
+    text: str  # a sentence
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of a frame: rows top..bottom and columns left..right, the last ones not included."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+
+@dataclass(frozen=True, eq=False)  # == on the array would raise
+class Frame:
+    """A picture as everything downstream sees it."""
+
+    gray: np.ndarray  # uint8 (H, W), C-contiguous, its own memory
+    spacing_mm: tuple[float, float] | None  # (row, column) mm per pixel; None: unknown, so no millimetres
+    notices: tuple[Notice, ...]
+    scan_regions: tuple[Box, ...] = ()  # where the file says that echoes are; empty: it does not say
+
+
+def check_size(width: int, height: int) -> None:
+    """Raises ImageError for a picture too large to be decoded or too small to be judged."""
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"The image is {width}x{height} px, {width * height / 1e6:.1f} megapixels; {LIMIT}")
+    if min(width, height) < MIN_SIDE_PX:
+        needed = f"at least {MIN_SIDE_PX}x{MIN_SIDE_PX} is needed. Export the frame at full size."
+        raise ImageError(f"The image is {width}x{height} px; {needed}")
+
+
+def check_frame(frame: int, n_frames: int) -> None:
+    """Raises ImageError when the frame, from 0 on, is not one of n_frames."""
+    if not 0 <= frame < n_frames:
+        text = f"Frame {frame + 1} was asked for; the file holds {n_frames}, counted from 1."
+        raise ImageError(f"{text} Choose one of them.")

@@ -1,0 +1,348 @@
+"""Archives: one row a picture whatever happens, the same answers as one by one, and nothing lost by a kill."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from busi_model.__main__ import main
+from busi_model.batch.find import find_images
+from busi_model.batch.local import SMALL
+from busi_model.batch.rows import LESIONS, ROWS, RUN, TABLE, Results
+from busi_model.batch.work import BatchError
+from busi_model.image import read_image
+from busi_model.phantom import draw_phantom
+from busi_model.predict import Predictor
+from tests.conftest import ROOT
+from tests.test_dicom import dataset, noise, written
+
+CLASSES = ("benign", "malignant", "normal")
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Pictures of several kinds and sizes, a bad file, a cine loop, and what is no picture."""
+    folder = tmp_path_factory.mktemp("archive")
+    for number, kind in enumerate(CLASSES * 2):
+        gray, _ = draw_phantom(kind, number, 90 + 10 * number, 120)
+        (folder / kind).mkdir(exist_ok=True)
+        Image.fromarray(gray).save(folder / kind / f"scan {number}.{'png' if number % 2 else 'bmp'}")
+    (folder / "bad.jpg").write_bytes(b"nothing")
+    frames = np.stack([noise(70, 80, seed=seed) for seed in range(3)])
+    (folder / "IM0001").write_bytes(written(dataset(frames, n_frames=3, PixelSpacing=[0.2, 0.1])))
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def predict(*arguments):
+    return main(["predict", "--device", "cpu", *map(str, arguments)])
+
+
+def rows_of(folder):
+    rows = [json.loads(line) for line in (folder / ROWS).read_text().splitlines()]
+    with open(folder / TABLE, newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [(r["file"], str(r["frame"] or ""), r["status"]) for r in rows] == [
+        (t["file"], t["frame"], t["status"]) for t in table
+    ]
+    return rows, table
+
+
+# Finding
+
+
+def test_folders_files_and_patterns(archive, tmp_path):
+    found = list(find_images([archive]))
+    names = [os.path.relpath(path, archive) for path in found]
+    assert names == ["IM0001", "bad.jpg", *(f"{kind}/scan {n + k}.{'png' if (n + k) % 2 else 'bmp'}"
+                     for n, kind in enumerate(CLASSES) for k in (0, 3))]  # fmt: skip
+    pattern = list(find_images([f"{archive}/**/*.png"]))
+    assert [os.path.basename(path) for path in pattern] == ["scan 3.png", "scan 1.png", "scan 5.png"]
+    assert list(find_images([archive / "notes.txt", tmp_path / "missing.png"])) == [
+        str(archive / "notes.txt"),
+        str(tmp_path / "missing.png"),
+    ]
+
+
+def test_results_hidden_files_and_busis_masks_are_left_out(tmp_path):
+    for name in ("a (1).png", "a (1)_mask.png", "a (1)_mask_1.png", "b_mask.png", ".c.png", "DICOMDIR", "out/d.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "loop").symlink_to(tmp_path)
+    names = [os.path.relpath(path, tmp_path) for path in find_images([tmp_path], tmp_path / "out")]
+    assert names == ["a (1).png", "b_mask.png"]
+    assert list(find_images([f"{tmp_path}/out/*"], tmp_path / "out")) == []
+
+
+def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path):
+    (tmp_path / "scan[1].png").touch()
+    assert list(find_images([tmp_path / "scan[1].png"])) == [str(tmp_path / "scan[1].png")]
+
+
+# The rows
+
+
+def test_rows_say_what_the_predictor_says(archive, untrained, tmp_path, capsys):
+    assert predict("--weights", untrained, "--out", tmp_path, "--masks", "--overlays", archive) == 1
+    printed = capsys.readouterr()
+    assert "8 rows, 1 of them failed" in printed.out
+    assert "bad.jpg: The file holds no known kind of picture" in printed.err and "Traceback" not in printed.err
+    rows, table = rows_of(tmp_path)
+    predictor = Predictor.load(untrained, device="cpu")
+    assert [row["file"] for row in rows] == list(find_images([archive]))
+    for row, line in zip(rows, table, strict=True):
+        if row["file"].endswith("bad.jpg"):
+            assert (row["status"], line["label"], line["mask"]) == ("failed", "", "")
+            assert line["reason"] == row["reason"]
+            continue
+        prediction = predictor(row["file"])
+        for name, probability in prediction.class_probabilities.items():
+            assert row[name] == pytest.approx(probability, abs=1e-5)
+            assert float(line[name]) == row[name]
+        assert row["label"] == line["label"] == prediction.label
+        assert row["class_set"] == list(prediction.class_set)
+        assert row["outlined_px2"] == pytest.approx(prediction.mask.sum(), abs=3)
+        assert [w["code"] for w in row["warnings"]] == [w.code for w in prediction.warnings]
+        with Image.open(tmp_path / row["mask"]) as mask, Image.open(tmp_path / row["overlay"]) as overlay:
+            assert (np.asarray(mask) > 0).sum() == row["outlined_px2"]
+            assert mask.size == overlay.size == prediction.mask.shape[::-1]
+    (loop,) = [row for row in rows if row["file"].endswith("IM0001")]
+    assert (loop["row_mm"], loop["column_mm"]) == (0.2, 0.1)
+    assert "middle_frame" in [w["code"] for w in loop["warnings"]]
+    assert len(list((tmp_path / "masks").iterdir())) == 7
+
+
+def test_every_frame_of_a_cine_loop_on_request(archive, untrained, tmp_path):
+    assert predict("--weights", untrained, "--out", tmp_path, "--frames", "all", "--masks", archive / "IM0001") == 0
+    rows, _ = rows_of(tmp_path)
+    assert [(row["frame"], row["frames"]) for row in rows] == [(1, 3), (2, 3), (3, 3)]
+    predictor = Predictor.load(untrained, device="cpu")
+    for row in rows:
+        expected = predictor(read_image(archive / "IM0001", row["frame"] - 1)).class_probabilities
+        assert {name: row[name] for name in CLASSES} == pytest.approx(expected, abs=1e-5)
+    assert len({row["mask"] for row in rows}) == 3
+
+
+def test_overlays_are_written_without_the_banner(untrained, tmp_path):
+    picture = np.zeros((200, 220), np.uint8)
+    picture[40:180, 20:200] = draw_phantom("benign", 1, 140, 180)[0]
+    picture[8:24, 30:150:6] = 220  # strokes
+    Image.fromarray(picture).save(tmp_path / "named.png")
+    assert predict("--weights", untrained, "--out", tmp_path / "out", "--overlays", tmp_path / "named.png") == 0
+    (row,), _ = rows_of(tmp_path / "out")
+    assert row["warnings"][-1]["code"] == "banner_blanked"
+    with Image.open(tmp_path / "out" / row["overlay"]) as overlay:
+        assert np.asarray(overlay)[:30, :, 0].max() < 255 and not np.asarray(overlay.convert("L"))[:4].any()
+    plain = Predictor.load(untrained, device="cpu")(picture)  # the network sees what the file shows
+    assert row[plain.label] == pytest.approx(plain.confidence, abs=1e-5)
+
+
+def test_measurements_are_a_row_a_lesion(untrained, archive, tmp_path, monkeypatch):
+    pytest.importorskip("busi_model.clinic.measure")
+    assert predict("--weights", untrained, "--out", tmp_path, "--measurements", archive / "IM0001") == 0
+    (row,), _ = rows_of(tmp_path)
+    assert row["outlined_px2"] > 0 and row["lesions"]
+    assert row["lesions"][0]["area_mm2"] == pytest.approx(row["lesions"][0]["area_px2"] * 0.02)
+    with open(tmp_path / LESIONS, newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [line["number"] for line in table] == [str(n + 1) for n in range(len(row["lesions"]))]
+    assert float(table[0]["area_px2"]) == row["lesions"][0]["area_px2"]
+
+
+def test_without_a_folder_rows_are_printed(archive, untrained, capsys):
+    assert predict("--weights", untrained, archive / "benign" / "scan 3.png") == 0
+    printed = capsys.readouterr().out
+    assert "scan 3.png: " in printed and "px outlined" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["EMPTY"], "No pictures were found there"),
+        (["ARCHIVE", "--masks"], "need a folder to go to; give one with --out"),
+        (["ARCHIVE", "--weights", "EMPTY"], "has no config.json"),
+        (["ARCHIVE", "--workers", "0"], "1 or more are expected"),
+        (["ARCHIVE", "--out", "ARCHIVE/bad.jpg"], "cannot be written"),
+    ],
+)
+def test_what_cannot_run_says_so_and_exits_with_2(archive, untrained, tmp_path, capsys, arguments, words):
+    arguments = [a.replace("EMPTY", str(tmp_path)).replace("ARCHIVE", str(archive)) for a in arguments]
+    assert predict("--weights", untrained, *arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+# Many at once
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(SMALL + 16):
+        Image.fromarray(draw_phantom(CLASSES[number % 3], number % 5, 80, 80 + number % 4)[0]).save(
+            folder / f"{number:03}.png"
+        )
+    (folder / "020.png").write_bytes(b"nothing")
+    return folder
+
+
+def test_processes_give_the_rows_of_one_process(many, untrained, tmp_path):
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        assert predict("--weights", untrained, "--out", folder, "--workers", workers, "--masks", many) == 1
+    one, two = ((tmp_path / workers / ROWS).read_text().splitlines() for workers in "12")
+    for line, other in zip(one, two, strict=True):
+        line, other = json.loads(line), json.loads(other)
+        for name in CLASSES:
+            assert line.pop(name, 0) == pytest.approx(other.pop(name, 0), abs=1e-5)
+        assert line.pop("outlined_px2", 0) == pytest.approx(other.pop("outlined_px2", 0), abs=3)
+        assert line == other
+
+
+def running(arguments, out):
+    command = [
+        sys.executable,
+        "-m",
+        "busi_model",
+        "predict",
+        "--device",
+        "cpu",
+        *map(str, arguments),
+        "--out",
+        str(out),
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        if (out / ROWS).is_file() and (out / ROWS).stat().st_size > 0:
+            return process
+        time.sleep(0.02)
+    raise AssertionError(process.communicate())
+
+
+def children(process):
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def gone(pid):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_goes_on_without_a_row_lost_or_twice(many, untrained, tmp_path, stop):
+    arguments = ["--weights", untrained, "--workers", 2, "--overlays", many]
+    process = running(arguments, tmp_path)
+    workers = children(process)
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == (130 if stop == signal.SIGINT else -9), errors
+    assert all(gone(pid) for pid in workers)
+    before, _ = rows_of_torn(tmp_path)
+    assert 0 < before < SMALL + 16
+    assert predict("--out", tmp_path, *arguments) == 1
+    rows, _ = rows_of(tmp_path)
+    assert [row["file"] for row in rows] == list(find_images([many]))
+    assert sum(row["status"] == "failed" for row in rows) == 1
+
+
+def rows_of_torn(folder):
+    lines = (folder / ROWS).read_text().split("\n")
+    return len(lines) - 1, lines[-1]
+
+
+def test_a_killed_worker_ends_the_run_with_a_sentence(many, untrained, tmp_path):
+    process = running(["--weights", untrained, "--workers", 2, many], tmp_path)
+    for pid in children(process):
+        if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+            break
+    _, errors = process.communicate(timeout=120)
+    if process.returncode != 1:  # 1: it had already finished its share
+        assert process.returncode == 2
+        assert "A worker was killed" in errors and "The same command goes on" in errors and "Traceback" not in errors
+
+
+# The folder of results
+
+
+def row(number, frame=None, frames=None, status="ok"):
+    return {
+        "file": f"{number}.png",
+        "frame": frame,
+        "frames": frames,
+        "status": status,
+        "warnings": [],
+        "class_set": [],
+    }
+
+
+def test_another_run_may_not_mix_its_rows_in(tmp_path):
+    with Results(tmp_path, {"weights_sha256": "a"}) as results:
+        results.add([row(1)])
+    with pytest.raises(BatchError, match="those of another run"):
+        Results(tmp_path, {"weights_sha256": "b"})
+    (tmp_path / RUN).unlink()
+    with pytest.raises(BatchError, match="but no run.json"):
+        Results(tmp_path, {"weights_sha256": "a"})
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=6), st.data())
+@settings(max_examples=60, deadline=None)
+def test_rows_cut_anywhere_are_repaired(tmp_path_factory, loops, data):
+    """Files with so many frames each; the plug is pulled at any byte of either file."""
+    folder = tmp_path_factory.mktemp("results")
+    files = [[row(n, k + 1, count) if count > 1 else row(n) for k in range(count)] for n, count in enumerate(loops)]
+    with Results(folder, {}) as results:
+        for rows in files:
+            assert results.claim(rows[0]["file"])
+            results.add(rows)
+    for name in (ROWS, TABLE):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    with Results(folder, {}) as results:
+        for rows in files:
+            if results.claim(rows[0]["file"]):
+                results.add(rows)
+        assert results.n_rows == sum(loops)
+    rows, _ = rows_of(folder)
+    assert sorted((r["file"], r["frame"] or 0) for r in rows) == sorted(
+        (r["file"], r["frame"] or 0) for rows in files for r in rows
+    )
+
+
+def test_failures_of_before_count_in_the_exit_code(archive, untrained, tmp_path):
+    for _ in range(2):
+        assert predict("--weights", untrained, "--out", tmp_path, archive / "bad.jpg") == 1
+    assert len(rows_of(tmp_path)[0]) == 1
+
+
+def test_a_file_named_twice_is_one_row(archive, untrained, tmp_path):
+    name = archive / "benign" / "scan 3.png"
+    assert predict("--weights", untrained, "--out", tmp_path, name, archive / "benign", name) == 0
+    assert len(rows_of(tmp_path)[0]) == 2
+
+
+def test_file_names_of_any_bytes_make_rows(archive, untrained, tmp_path):
+    odd = os.fsencode(tmp_path) + b"/scan\xff \xc3\xa9.png"
+    with open(odd, "wb") as file:
+        file.write((archive / "benign" / "scan 3.png").read_bytes())
+    assert predict("--weights", untrained, "--out", tmp_path / "out", "--masks", tmp_path) == 0
+    line = (tmp_path / "out" / ROWS).read_bytes()
+    assert os.fsdecode(odd) == json.loads(line.decode("utf-8", "surrogateescape"))["file"]

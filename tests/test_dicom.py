@@ -1,0 +1,624 @@
+"""Reading DICOM: pixels as a viewer shows them, millimetres by hand, and no word of what the file says."""
+
+import io
+import struct
+import subprocess
+import sys
+import tracemalloc
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydicom import uid
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.pixels import pixel_array
+
+from busi_model.frame import DAMAGED
+from busi_model.image import Box, ImageError, count_frames, read_image
+from tests.conftest import ROOT
+
+# What pydicom warns of is silenced where the package is imported; pytest undoes that.
+pytestmark = pytest.mark.filterwarnings("ignore:::pydicom")
+SECRET = "Doe^Jane"
+ULTRASOUND = "1.2.840.10008.5.1.4.1.1.6.1"
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+def smooth(*shape):
+    """A picture that lossy compression changes little."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    gray = 128 + 60 * np.sin(x / 17) + 60 * np.cos(y / 23)
+    return (gray[..., None] * np.array([1.0, 0.8, 0.6]) if len(shape) == 3 else gray).astype(np.uint8)
+
+
+def dataset(pixels, syntax=uid.ExplicitVRLittleEndian, photometric=None, encoded=None, n_frames=1, **tags):
+    """pixels: one frame (H, W) or (H, W, 3). encoded: frames to encapsulate in place of the pixels' own bytes."""
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = ULTRASOUND
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = "1.2.3"
+    ds.Modality = "US"
+    for keyword in ("PatientName", "PatientID", "InstitutionName", "StudyDescription", "OperatorsName"):
+        setattr(ds, keyword, SECRET)
+    ds.Rows, ds.Columns = pixels.shape[-3:-1] if pixels.shape[-1] == 3 else pixels.shape[-2:]
+    colour = pixels.shape[-1] == 3
+    ds.SamplesPerPixel = 3 if colour else 1
+    if colour:
+        ds.PlanarConfiguration = 0
+    ds.PhotometricInterpretation = photometric or ("RGB" if colour else "MONOCHROME2")
+    ds.BitsAllocated = ds.BitsStored = 8 * pixels.dtype.itemsize
+    ds.HighBit = ds.BitsStored - 1
+    ds.PixelRepresentation = int(pixels.dtype.kind == "i")
+    if n_frames > 1:
+        ds.NumberOfFrames = n_frames
+    for keyword, value in tags.items():
+        setattr(ds, keyword, value)
+    if encoded is not None:
+        ds.PixelData = encapsulate(encoded)
+        ds["PixelData"].is_undefined_length = True
+    else:
+        order = ">" if syntax == uid.ExplicitVRBigEndian else "<"
+        content = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+        ds.PixelData = content + b"\0" * (len(content) % 2)
+    ds["PixelData"].VR = "OB" if ds.BitsAllocated == 8 else "OW"
+    return ds
+
+
+def written(ds) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # big endian is retired, some of what we write is wrong on purpose
+        pydicom.dcmwrite(buffer, ds, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def region(box, delta_x_cm=0.01, delta_y_cm=0.02, kind=(1, 1), units=3):
+    item = Dataset()
+    item.RegionLocationMinX0, item.RegionLocationMinY0, item.RegionLocationMaxX1, item.RegionLocationMaxY1 = box
+    item.RegionSpatialFormat, item.RegionDataType = kind
+    item.PhysicalUnitsXDirection = item.PhysicalUnitsYDirection = units
+    item.PhysicalDeltaX, item.PhysicalDeltaY = delta_x_cm, delta_y_cm
+    item.RegionFlags = 0
+    return item
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp(SECRET) / f"{SECRET}.dcm"
+
+
+@pytest.fixture
+def read(place):
+    def read(content, frame=None):
+        place.write_bytes(content if isinstance(content, bytes) else written(content))
+        picture = read_image(place, frame)
+        assert SECRET not in repr((picture.notices, picture.scan_regions))
+        return picture
+
+    return read
+
+
+def refusal(read, *arguments) -> str:
+    with pytest.raises(ImageError) as caught:
+        read(*arguments)
+    error, text = caught.value, str(caught.value)
+    while error:  # a log shows the causes, too
+        assert "Doe" not in str(error) and "/tmp" not in str(error)
+        error = error.__cause__
+    assert text.endswith(".")
+    return text
+
+
+def codes(frame):
+    return [notice.code for notice in frame.notices]
+
+
+def encoded(pixels, image_format, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+# Pixels
+
+
+@pytest.mark.parametrize(
+    "syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian], ids=lambda s: s.name
+)
+def test_uncompressed_pixels_are_exact(read, syntax):
+    gray, colour = noise(65, 71), noise(65, 71, 3)
+    np.testing.assert_array_equal(read(dataset(gray, syntax)).gray, gray)
+    np.testing.assert_array_equal(read(dataset(gray, syntax, "MONOCHROME1")).gray, 255 - gray)
+    np.testing.assert_array_equal(read(dataset(colour, syntax)).gray, read_image(colour).gray)
+    deep = noise(65, 71).astype(np.uint16) * 257
+    np.testing.assert_array_equal(read(dataset(deep, syntax)).gray, noise(65, 71))
+
+
+def test_a_plain_ultrasound_image_needs_no_notice(read):
+    frame = read(dataset(noise(70, 80)))
+    assert (frame.spacing_mm, frame.notices, frame.scan_regions) == (None, (), ())
+
+
+@pytest.mark.parametrize(
+    ("pixels", "photometric"),
+    [
+        (noise(66, 70), "MONOCHROME1"),
+        (noise(66, 70) // 200 * 200, "MONOCHROME2"),
+        (noise(66, 70, 3), "RGB"),
+        (noise(66, 70, 3), "YBR_FULL"),
+    ],
+)
+def test_run_lengths_are_exact(read, pixels, photometric):
+    ds = dataset(pixels, photometric=photometric)
+    plain = read(ds).gray
+    ds.compress(uid.RLELossless)
+    np.testing.assert_array_equal(read(ds).gray, plain)
+
+
+def test_run_lengths_of_16_bits_are_exact(read):
+    deep = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 13
+    ds = dataset(deep, WindowCenter=32768, WindowWidth=65536)
+    plain = read(ds).gray
+    ds.compress(uid.RLELossless)
+    np.testing.assert_array_equal(read(ds).gray, plain)
+    assert len(np.unique(plain)) > 200
+
+
+def test_jpeg_is_what_pillow_makes_of_it(read):
+    gray, colour = smooth(80, 96), smooth(80, 96, 3)
+    content = encoded(gray, "JPEG", quality=90)
+    frame = read(dataset(gray, uid.JPEGBaseline8Bit, encoded=[content]))
+    np.testing.assert_array_equal(frame.gray, Image.open(io.BytesIO(content)))
+    content = encoded(colour, "JPEG", quality=95, subsampling=2)
+    frame = read(dataset(colour, uid.JPEGBaseline8Bit, "YBR_FULL_422", encoded=[content]))
+    expected = np.asarray(Image.open(io.BytesIO(content)).convert("L"), int)
+    assert np.abs(frame.gray.astype(int) - expected).max() <= 2  # two roundings on the way to RGB
+
+
+def test_jpeg_2000_is_exact_where_it_is_lossless(read):
+    gray, colour = noise(64, 70), noise(64, 70, 3)
+    frame = read(dataset(gray, uid.JPEG2000Lossless, encoded=[encoded(gray, "JPEG2000", no_jp2=True)]))
+    np.testing.assert_array_equal(frame.gray, gray)
+    content = encoded(colour, "JPEG2000", no_jp2=True, mct=1)
+    frame = read(dataset(colour, uid.JPEG2000Lossless, "YBR_RCT", encoded=[content]))
+    np.testing.assert_array_equal(frame.gray, read_image(colour).gray)
+
+
+def test_ybr_becomes_gray_by_its_luma(read):
+    """Y of YBR_FULL is the ITU-R 601 luma that gray is made of."""
+    ybr = np.full((64, 64, 3), 128, np.uint8)
+    ybr[:, :, 0] = noise(64, 64)
+    frame = read(dataset(ybr, photometric="YBR_FULL"))
+    assert np.abs(frame.gray.astype(int) - ybr[:, :, 0]).max() <= 1
+    assert frame.notices == ()
+
+
+def test_palette_is_looked_up(read):
+    indices = noise(64, 64) % 3
+    ds = dataset(indices, photometric="PALETTE COLOR")
+    for name, levels in (("Red", [10, 240, 255]), ("Green", [10, 240, 0]), ("Blue", [10, 240, 0])):
+        setattr(ds, f"{name}PaletteColorLookupTableDescriptor", [3, 0, 16])
+        setattr(ds, f"{name}PaletteColorLookupTableData", (np.array(levels, "<u2") * 256).astype("<u2").tobytes())
+    frame = read(ds)
+    np.testing.assert_array_equal(frame.gray, np.array([10, 240, 76])[indices])
+    assert codes(frame) == ["colour"]
+
+
+@pytest.mark.parametrize(
+    ("name", "spacing_mm", "expected"),
+    [
+        ("examples_rgb_color.dcm", None, ["colour"]),
+        ("examples_jpeg2k.dcm", None, ["colour"]),
+        ("SC_rgb_rle.dcm", (1.0, 1.0), ["other_modality", "colour"]),
+        ("SC_ybr_full_422_uncompressed.dcm", (1.0, 1.0), ["other_modality", "colour"]),
+        ("SC_rgb_dcmtk_+eb+cy+s2.dcm", (1.0, 1.0), ["other_modality", "colour"]),
+        ("SC_rgb_jpeg_dcmtk.dcm", (1.0, 1.0), ["other_modality", "colour"]),
+        ("SC_rgb_gdcm_KY.dcm", (1.0, 1.0), ["other_modality", "colour"]),
+        ("SC_rgb_rle_16bit.dcm", (1.0, 1.0), ["other_modality", "rescaled", "colour"]),
+        ("CT_small.dcm", (0.661468, 0.661468), ["other_modality", "rescaled"]),
+        ("JPEG2000.dcm", (2.26, 2.26), ["other_modality", "rescaled"]),
+    ],
+)
+def test_files_of_other_makers_equal_pydicoms_own_pixels(name, spacing_mm, expected):
+    path = get_testdata_file(name, download=False)
+    frame = read_image(path)
+    theirs = read_image(pixel_array(path, index=0))
+    np.testing.assert_array_equal(frame.gray, theirs.gray)
+    assert (frame.spacing_mm, codes(frame)) == (spacing_mm, expected)
+
+
+def test_deflated_file_of_another_maker():
+    path = get_testdata_file("image_dfl.dcm", download=False)
+    np.testing.assert_array_equal(read_image(path).gray, pydicom.dcmread(path).pixel_array)
+
+
+def test_8_bits_in_16_are_not_stretched(read):
+    gray = noise(64, 64) // 2
+    frame = read(dataset(gray.astype(np.uint16), BitsStored=8, HighBit=7))
+    np.testing.assert_array_equal(frame.gray, gray)
+    assert frame.notices == ()
+
+
+def test_one_bit_becomes_black_and_white(read):
+    mask = noise(64, 64) > 127
+    packed = np.packbits(mask.ravel(), bitorder="little")
+    ds = dataset(noise(64, 64), BitsAllocated=1, BitsStored=1, HighBit=0)
+    ds.PixelData = packed.tobytes()
+    np.testing.assert_array_equal(read(ds).gray, np.where(mask, 255, 0))
+
+
+# The window: PS3.3 C.11.2.1.2, by hand
+
+
+def ramp(*levels):
+    pixels = np.full((64, 64), levels[0], np.int16)
+    pixels[0, : len(levels)] = levels
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        # LINEAR, c = 500, w = 201: ((x - 499.5) / 200 + 0.5) * 255
+        ({}, [0, 1, 64, 128, 255, 255]),
+        # LINEAR_EXACT: ((x - 500) / 201 + 0.5) * 255
+        ({"VOILUTFunction": "LINEAR_EXACT"}, [0, 1, 64, 128, 254, 255]),
+        # SIGMOID: 255 / (1 + exp(-4 (x - 500) / 201))
+        ({"VOILUTFunction": "SIGMOID"}, [0, 31, 69, 128, 224, 255]),
+        # 2 x - 500 comes first: -700, 300, 400, 500, 700, 1500 becomes of -100, 400, 450, 500, 600, 1000
+        ({"RescaleSlope": 2, "RescaleIntercept": -500}, [0, 0, 1, 128, 255, 255]),
+    ],
+)
+def test_window_by_hand(read, tags, expected):
+    pixels = ramp(-100, 400, 450, 500, 600, 1000)
+    frame = read(dataset(pixels, WindowCenter=500, WindowWidth=201, **tags))
+    assert frame.gray[0, :6].tolist() == expected
+    assert codes(frame) == ["windowed"]
+    inverted = read(dataset(pixels, photometric="MONOCHROME1", WindowCenter=500, WindowWidth=201, **tags))
+    assert inverted.gray[0, :6].tolist() == [255 - level for level in expected]
+
+
+def test_the_first_of_several_windows_is_used(read):
+    pixels = ramp(-100, 400, 450, 500, 600, 1000)
+    frame = read(dataset(pixels, WindowCenter=[500, 40], WindowWidth=[201, 80]))
+    assert frame.gray[0, :6].tolist() == [0, 1, 64, 128, 255, 255]
+
+
+def test_deep_gray_without_a_window_uses_its_own_range(read):
+    pixels = ramp(-1000, 1550, -490)  # ten units a level
+    frame = read(dataset(pixels))
+    assert frame.gray[0, :3].tolist() == [0, 255, 51]
+    assert codes(frame) == ["rescaled"]
+    inverted = read(dataset(pixels, photometric="MONOCHROME1"))
+    assert inverted.gray[0, :3].tolist() == [255, 0, 204]
+
+
+# Millimetres and regions
+
+
+def test_region_gives_millimetres_and_the_scan_area(read):
+    item = region((10, 20, 59, 69), delta_x_cm=0.012, delta_y_cm=0.025)
+    frame = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[item], PixelSpacing=[9, 9]))
+    assert frame.spacing_mm == pytest.approx((0.25, 0.12))  # (row, column): y and x, cm to mm
+    assert frame.scan_regions == (Box(20, 10, 70, 60),)
+    assert frame.notices == ()
+
+
+def test_one_past_the_edge_is_forgiven(read):
+    frame = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[region((0, 0, 90, 80))]))
+    assert frame.scan_regions == (Box(0, 0, 80, 90),)
+    assert frame.spacing_mm == pytest.approx((0.2, 0.1))
+
+
+@pytest.mark.parametrize("box", [(10, 20, 59, 81), (10, 20, 91, 69), (50, 20, 50, 69), (10, 70, 59, 20)])
+def test_regions_of_another_picture_give_no_millimetres(read, box):
+    ds = dataset(noise(80, 90), SequenceOfUltrasoundRegions=[region((0, 0, 50, 50)), region(box)], PixelSpacing=[1, 1])
+    frame = read(ds)
+    assert (frame.spacing_mm, frame.scan_regions, codes(frame)) == (None, (), ["regions_disagree"])
+
+
+def test_resized_files_of_other_makers_have_regions_that_disagree():
+    frame = read_image(get_testdata_file("examples_ybr_color.dcm", download=False), frame=0)
+    assert frame.gray.shape == (240, 320) and frame.spacing_mm is None
+    assert codes(frame) == ["regions_disagree", "colour"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [region((0, 60, 80, 79), kind=(2, 1)), region((0, 60, 80, 79), kind=(1, 2)), region((0, 60, 80, 79), kind=(3, 3))],
+    ids=["M-mode", "colour flow", "Doppler"],
+)
+def test_only_two_dimensional_tissue_gives_millimetres(read, other):
+    items = [other, region((0, 0, 80, 59), 0.03, 0.03)]
+    frame = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=items))
+    assert frame.spacing_mm == pytest.approx((0.3, 0.3))
+    assert len(frame.scan_regions) == 2
+    assert read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[other])).spacing_mm is None
+
+
+def test_two_scans_at_different_scales_have_no_common_one(read):
+    left, right = region((0, 0, 40, 70), 0.01, 0.01), region((45, 0, 88, 70), 0.02, 0.02)
+    frame = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[left, right]))
+    assert (frame.spacing_mm, codes(frame)) == (None, ["spacings_differ"])
+    assert len(frame.scan_regions) == 2
+    same = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[left, left]))
+    assert same.spacing_mm == pytest.approx((0.1, 0.1))
+
+
+@pytest.mark.parametrize("tags", [{"units": 4}, {"delta_x_cm": 0.0}, {"delta_y_cm": float("inf")}])
+def test_regions_without_lengths_give_none(read, tags):
+    frame = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[region((0, 0, 80, 70), **tags)]))
+    assert frame.spacing_mm is None and len(frame.scan_regions) == 1
+
+
+def test_pixel_spacing_is_row_then_column(read):
+    assert read(dataset(noise(64, 64), PixelSpacing=[0.2, 0.1])).spacing_mm == (0.2, 0.1)
+    assert read(dataset(noise(64, 64), PixelSpacing=[0, 0.1])).spacing_mm is None
+
+
+# What the reader is told
+
+
+def test_burned_in_text_and_other_modalities_are_told(read):
+    frame = read(dataset(noise(64, 64), BurnedInAnnotation="YES", Modality="MG"))
+    assert codes(frame) == ["other_modality", "burned_in"]
+    assert "mammography, not ultrasound" in frame.notices[0].text
+    assert codes(read(dataset(noise(64, 64), BurnedInAnnotation="NO"))) == []
+    hidden = read(dataset(noise(64, 64), Modality="DOE"))  # any text can stand in a tag
+    assert "DOE" not in hidden.notices[0].text and codes(hidden) == ["other_modality"]
+
+
+def test_without_a_modality_the_kind_of_file_decides(read):
+    ds = dataset(noise(64, 64))
+    del ds.Modality
+    assert codes(read(ds)) == []
+    ds.SOPClassUID = uid.CTImageStorage
+    assert codes(read(ds)) == ["other_modality"]
+
+
+def test_nothing_of_the_file_is_warned_of_or_logged(place):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ds = dataset(noise(64, 64), SpecificCharacterSet=SECRET, BurnedInAnnotation=SECRET * 5, PixelSpacing=[0.1, 0.1])
+        place.write_bytes(written(ds).replace(b"0.1\\0.1 ", b"Doe\\Doe "))
+    code = "import logging, sys; logging.basicConfig(level=0); from busi_model.image import read_image\n"
+    code += f"try: read_image({str(place)!r})\nexcept ValueError as error: print(error, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-Wdefault", "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert DAMAGED in done.stderr and "Doe" not in done.stderr + done.stdout
+
+
+# Several frames
+
+
+def cine(n_frames=5, **tags):
+    frames = np.stack([noise(64, 70, seed=seed) for seed in range(n_frames)])
+    return frames, dataset(frames, n_frames=n_frames, **tags)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_any_frame_of_a_cine_loop(read, place, compress):
+    frames, ds = cine()
+    if compress:
+        ds.compress(uid.RLELossless)
+    for number, expected in enumerate(frames):
+        frame = read(ds, number)
+        np.testing.assert_array_equal(frame.gray, expected)
+        assert frame.notices == ()
+    assert count_frames(place) == 5
+    frame = read(ds)
+    np.testing.assert_array_equal(frame.gray, frames[2])
+    assert codes(frame) == ["middle_frame"]
+    assert frame.notices[0].text == "The file holds 5 frames; frame 3, in the middle, was read."
+    expected = "Frame 6 was asked for; the file holds 5, counted from 1. Choose one of them."
+    assert refusal(read, ds, 5) == expected
+    assert "Frame 0 was asked for" in refusal(read, ds, -1)
+
+
+def test_cine_loop_of_another_maker():
+    path = get_testdata_file("examples_ybr_color.dcm", download=False)
+    assert count_frames(path) == 30
+    for index in (0, 15, 29):
+        np.testing.assert_array_equal(read_image(path, index).gray, read_image(pixel_array(path, index=index)).gray)
+    np.testing.assert_array_equal(read_image(path).gray, read_image(path, 15).gray)
+
+
+def test_one_frame_is_read_of_a_long_loop(tmp_path):
+    """Half a gigabyte of frames, most of them a hole in the file."""
+    gray, n_frames = noise(800, 1000), 640
+    ds = dataset(gray, n_frames=n_frames)
+    content = written(ds)
+    header = content[: content.rindex(gray.tobytes()) - 4]
+    path = tmp_path / "long.dcm"
+    with open(path, "wb") as file:
+        file.write(header + struct.pack("<L", n_frames * gray.size))
+        file.seek(100 * gray.size, io.SEEK_CUR)
+        file.write(gray.tobytes())
+        file.truncate(len(header) + 4 + n_frames * gray.size)
+    tracemalloc.start()
+    try:
+        assert count_frames(path) == n_frames
+        np.testing.assert_array_equal(read_image(path, 100).gray, gray)
+        assert not read_image(path).gray.any()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * 2**20
+
+
+# Files without a preamble, and those that hold no picture
+
+
+@pytest.mark.parametrize("syntax", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian])
+def test_preamble_and_file_meta_may_be_missing(read, syntax):
+    ds = dataset(noise(64, 70), syntax, PixelSpacing=[0.2, 0.1])
+    writer = pydicom.filebase.DicomBytesIO()
+    writer.is_implicit_VR, writer.is_little_endian = syntax.is_implicit_VR, syntax.is_little_endian
+    pydicom.filewriter.write_dataset(writer, ds)
+    for bare in (written(ds)[132:], writer.getvalue()):
+        frame = read(bare)
+        np.testing.assert_array_equal(frame.gray, noise(64, 70))
+        assert frame.spacing_mm == (0.2, 0.1)
+
+
+@pytest.mark.parametrize("name", ["test-SR.dcm", "rtplan.dcm", "waveform_ecg.dcm", "dicomdirtests/DICOMDIR"])
+def test_what_holds_no_picture_is_told(name):
+    path = pydicom.data.get_testdata_file(name.split("/")[-1], download=False)
+    with pytest.raises(ImageError, match="holds no picture .* Choose the file with the image"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("SC_rgb_jpeg_gdcm.dcm", "JPEG Lossless"),
+        ("MR_small_jpeg_ls_lossless.dcm", "JPEG-LS Lossless"),
+        ("JPGExtended.dcm", "JPEG Extended"),
+    ],
+)
+def test_compressions_that_are_not_read_are_named(name, kind):
+    with pytest.raises(ImageError, match=f"compressed by {kind}.*Export the frame uncompressed or as PNG"):
+        read_image(get_testdata_file(name, download=False))
+
+
+def test_films_and_unknown_compressions_are_refused(read):
+    film = written(dataset(noise(64, 64), uid.MPEG2MPML, encoded=[b"\0" * 64]))
+    assert "MPEG2" in refusal(read, film)
+    unknown = film.replace(b"1.2.840.10008.1.2.4.100", b"1.2.840.10008.1.2.4.Doe")
+    assert "by an unknown method" in refusal(read, unknown)
+
+
+def test_other_kinds_of_pixels_are_refused(read):
+    ds = dataset(noise(64, 64, 3), photometric="YBR_PARTIAL_420")
+    assert "unusual kind of colour" in refusal(read, ds)
+    ds = dataset(noise(64, 64))
+    del ds.PixelData
+    ds.FloatPixelData = np.zeros((64, 64), np.float32).tobytes()
+    ds.BitsAllocated = 32
+    assert "holds no integer pixels" in refusal(read, ds)
+
+
+# Files that lie
+
+
+def test_sizes_are_checked_before_anything_is_decoded(read):
+    assert "64x64 is needed" in refusal(read, dataset(noise(64, 64), Rows=63))
+    assert "at most 40 megapixels" in refusal(read, dataset(noise(64, 64), Rows=40_000, Columns=40_000))
+
+
+@pytest.mark.parametrize("tags", [{"Rows": 640}, {"Columns": 65}, {"NumberOfFrames": 2}, {"NumberOfFrames": 2**31 - 1}])
+def test_native_file_with_too_few_pixels_is_refused(read, tags):
+    assert DAMAGED in refusal(read, dataset(noise(64, 64), **tags))
+
+
+@pytest.mark.parametrize("tags", [{"NumberOfFrames": 2}, {"NumberOfFrames": 2**31 - 1}, {"NumberOfFrames": -1}])
+def test_compressed_file_with_too_few_frames_is_refused(read, place, tags):
+    content = encoded(noise(64, 64), "JPEG")
+    assert DAMAGED in refusal(read, dataset(noise(64, 64), uid.JPEGBaseline8Bit, encoded=[content], **tags))
+    with pytest.raises(ImageError, match="damaged"):
+        count_frames(place)
+
+
+@pytest.mark.parametrize("missing", ["BitsAllocated", "SamplesPerPixel", "PhotometricInterpretation", "Columns"])
+def test_missing_tags_are_refused(read, missing):
+    ds = dataset(noise(64, 64))
+    delattr(ds, missing)
+    assert DAMAGED in refusal(read, ds)
+
+
+@pytest.mark.parametrize("syntax", [uid.JPEGBaseline8Bit, uid.JPEG2000Lossless])
+def test_compressed_picture_of_another_size_is_refused(read, syntax):
+    image_format = "JPEG" if syntax == uid.JPEGBaseline8Bit else "JPEG2000"
+    content = encoded(np.zeros((3000, 3000), np.uint8), image_format)
+    assert DAMAGED in refusal(read, dataset(noise(64, 64), syntax, encoded=[content]))
+
+
+def test_run_lengths_that_unpack_without_end_take_no_memory(read):
+    bomb = struct.pack("<16L", 1, 64, *[0] * 14) + b"\x81\x00" * 2_000_000  # 256 MB once unpacked
+    ds = dataset(noise(64, 64), uid.RLELossless, encoded=[bomb])
+    tracemalloc.start()
+    assert not read(ds).gray.any()  # what is beyond the picture is not unpacked
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60 * 2**20
+    short = struct.pack("<16L", 1, 64, *[0] * 14) + b"\x81\x00" * 10
+    assert DAMAGED in refusal(read, dataset(noise(64, 64), uid.RLELossless, encoded=[short]))
+    wrong = struct.pack("<16L", 3, 64, 64, 64, *[0] * 12) + b"\x81\x00" * 100
+    assert DAMAGED in refusal(read, dataset(noise(64, 64), uid.RLELossless, encoded=[wrong]))
+
+
+def test_deflated_bomb_is_refused(read, monkeypatch):
+    monkeypatch.setattr("busi_model.dicom.source.MAX_FILE_BYTES", 2**20)
+    ds = dataset(noise(64, 64), uid.DeflatedExplicitVRLittleEndian)
+    np.testing.assert_array_equal(read(ds).gray, noise(64, 64))
+    ds.PixelData = bytes(64 * 64) + bytes(2**21)
+    assert "unpacks to more than 1 MiB" in refusal(read, ds)
+    whole = written(dataset(noise(64, 64), uid.DeflatedExplicitVRLittleEndian))
+    assert DAMAGED in refusal(read, whole[:-100])
+
+
+def test_endless_descriptions_are_refused(read, monkeypatch):
+    monkeypatch.setattr("busi_model.dicom.source.MAX_TAG_BYTES", 20_000)
+    ds = dataset(noise(64, 64))
+    ds.add_new(0x00091001, "OB", bytes(10**6))  # of known length, asked for by nobody: skipped
+    assert read(ds).gray.any()
+    nested = Dataset()
+    nested.PatientComments = SECRET * 500
+    ds.RequestAttributesSequence = [nested] * 20
+    ds["RequestAttributesSequence"].is_undefined_length = True
+    assert "of descriptions; a picture has far less" in refusal(read, ds)
+
+
+def run_lengths(pixels):
+    ds = dataset(pixels)
+    ds.compress(uid.RLELossless)
+    return written(ds)
+
+
+JPEG_FRAMES = [encoded(smooth(64, 66), "JPEG")] * 3
+PALETTE = get_testdata_file("examples_palette.dcm", download=False)
+FILES = {
+    "plain": written(dataset(noise(64, 66), SequenceOfUltrasoundRegions=[region((0, 0, 60, 60))])),
+    "RLE": run_lengths(noise(64, 66)),
+    "palette": Path(PALETTE).read_bytes(),
+    "JPEG": written(dataset(smooth(64, 66), uid.JPEGBaseline8Bit, encoded=JPEG_FRAMES, n_frames=3)),
+    "JPEG 2000": written(dataset(smooth(64, 66), uid.JPEG2000Lossless, encoded=[encoded(smooth(64, 66), "JPEG2000")])),
+}
+
+
+@given(st.sampled_from(sorted(FILES)), st.data())
+@settings(max_examples=150, deadline=None)
+def test_mutated_files_raise_nothing_but_image_error(place, kind, data):
+    content = bytearray(FILES[kind])
+    for _ in range(data.draw(st.integers(1, 6))):
+        last = data.draw(st.sampled_from([400, 1200, len(content)])) - 1
+        content[data.draw(st.integers(0, min(last, len(content) - 1)))] = data.draw(st.integers(0, 255))
+    assert_frame_or_refusal(place, bytes(content))
+
+
+@given(st.sampled_from(sorted(FILES)), st.data())
+@settings(max_examples=60, deadline=None)
+def test_cut_files_raise_nothing_but_image_error(place, kind, data):
+    content = FILES[kind]
+    assert_frame_or_refusal(place, content[: data.draw(st.integers(1, len(content)))])
+
+
+def assert_frame_or_refusal(place, content):
+    place.write_bytes(content)
+    try:
+        frame = read_image(place)
+    except ImageError as error:
+        assert "Doe" not in str(error)
+    else:
+        assert frame.gray.dtype == np.uint8 and min(frame.gray.shape) >= 64
+        assert "Doe" not in repr(frame.notices)
