@@ -14,7 +14,6 @@ the weights do on images that they never saw; history.csv and curves.png show th
 import argparse
 import contextlib
 import dataclasses
-import json
 import os
 import platform
 import signal
@@ -30,10 +29,9 @@ from busi_model import checkpoint
 from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
-from busi_model.training import calibrate, distributed
-from busi_model.training.augment import paint_marks
+from busi_model.training import calibrate, distributed, run
 from busi_model.training.cases import CLINICIAN, N_FOLDS, Case, CaseError, find_cases, without_twins, write_manifest
-from busi_model.training.evaluate import choose_split, evaluate_cases, plot_history, write_report
+from busi_model.training.evaluate import choose_split, plot_history
 from busi_model.training.fit import RunError, TrainConfig, Trainer, load_images
 
 EXTRA_CALIBRATION = "fold6"  # of BUS-BRA: never trained on, so that calibration hears of a second hospital
@@ -107,7 +105,7 @@ def train(arguments, config, cases, fold: int | None, folder: Path) -> list[list
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-    point = read_operating_point(arguments.operating_point) if fold is None else OperatingPoint()
+    point = run.read_operating_point(arguments.operating_point) if fold is None else OperatingPoint()
     validation = load_images(held_out[0] if fold is not None else [], preprocess, "held-out images")
     try:
         trainer.fit(validation)
@@ -161,13 +159,13 @@ def hold_out(arguments, config, cases, fold: int, folder: Path):
     held_out = train(arguments, config, cases, fold, folder)
     if not distributed.is_first():
         return
-    predictions = predict(folder, held_out, arguments.device)
+    predictions = run.predict(folder, held_out, arguments.device)
     point = calibrate.fit_operating_point(predictions, f"the scored images of fold {fold}, never trained on")
-    tables, marked = evaluate_with(folder, point, held_out, arguments.device)
+    tables, marked = run.evaluate_with(folder, point, held_out, arguments.device)
     point = calibrate.with_rates(point, pd.concat(tables, ignore_index=True))
-    store_operating_point(folder, point)
+    run.store_operating_point(folder, point)
     digest = checkpoint.load(folder / "weights").weights_sha256
-    report(tables, marked, folder, "held out", digest, recipe(config, arguments))
+    run.report(tables, marked, folder, "held out", digest, recipe(config, arguments))
 
 
 def cross_validate(arguments, config, cases, folder: Path):
@@ -176,12 +174,12 @@ def cross_validate(arguments, config, cases, folder: Path):
     held_out = [train(arguments, config, cases, fold, f) for fold, f in enumerate(folders)]
     if not distributed.is_first():
         return
-    predictions = [predict(f, h, arguments.device) for f, h in zip(folders, held_out, strict=True)]
+    predictions = [run.predict(f, h, arguments.device) for f, h in zip(folders, held_out, strict=True)]
     results = []
     for fold, f in enumerate(folders):
         others = [p for k, those in enumerate(predictions) if k != fold for p in those]
         point = calibrate.fit_operating_point(others, f"the scored out-of-fold images of the folds but {fold}")
-        results.append(evaluate_with(f, point, held_out[fold], arguments.device))
+        results.append(run.evaluate_with(f, point, held_out[fold], arguments.device))
     tables, marked = (
         [pd.concat(hospital, ignore_index=True) for hospital in zip(*kind, strict=True)]
         for kind in zip(*results, strict=True)
@@ -190,75 +188,26 @@ def cross_validate(arguments, config, cases, folder: Path):
     counts = ", ".join(f"{n} of {source}" for source, n in pooled["source"].value_counts().items())
     everything = [p for those in predictions for p in those]
     point = calibrate.fit_operating_point(everything, f"{len(pooled)} scored out-of-fold images ({counts})")
-    write_operating_point(calibrate.with_rates(point, pooled), folder)
-    report(tables, marked, folder, "out of fold", "five networks", recipe(config, arguments))
-
-
-def predict(folder: Path, held_out, device) -> list[calibrate.HeldOut]:
-    predictor = Predictor.load(folder / "weights", device)
-    return [calibrate.predict_held_out(predictor, hospital) for hospital in held_out]
-
-
-def store_operating_point(folder: Path, point: OperatingPoint):
-    """Put a run's operating point beside its weights and into them."""
-    loaded = checkpoint.load(folder / "weights")
-    checkpoint.save(
-        folder / "weights", loaded.network, loaded.preprocess, point, loaded.training, loaded.figures, loaded.gate
-    )
-    write_operating_point(point, folder)
-
-
-def evaluate_with(folder: Path, point: OperatingPoint, held_out, device):
-    """Tables of a run's held-out cases through its weights with this operating point, one a hospital: as the images
-    are, and with calipers and text painted on them."""
-    store_operating_point(folder, point)
-    predictor = Predictor.load(folder / "weights", device)
-    return [
-        [evaluate_cases(predictor, hospital, paint=paint) for hospital in held_out] for paint in (None, paint_marks)
-    ]
-
-
-def report(tables, marked, folder: Path, what: str, weights: str, recipe: dict):
-    """Write and print one report a hospital: RUN/evaluation for the first, RUN/evaluation-SOURCE for others."""
-    for number, (table, with_marks) in enumerate(zip(tables, marked, strict=True)):
-        source = table["source"].iloc[0]
-        folds = table["fold"].unique()
-        which = f" fold {folds[0]}" if len(folds) == 1 else f", {len(folds)} folds"
-        place = folder / ("evaluation" if number == 0 else f"evaluation-{source}")
-        write_report(table, place, f"{source}{which}, {what}", weights, recipe, marked=with_marks)
-        print((place / "report.md").read_text(encoding="utf-8"))
-
-
-def write_operating_point(point: OperatingPoint, folder):
-    checkpoint.write_json(dataclasses.asdict(point), Path(folder) / "operating_point.json")
-
-
-def read_operating_point(folder) -> OperatingPoint:
-    if folder is None:
-        print("No --operating-point given: probabilities will be uncalibrated.", file=sys.stderr)
-        return OperatingPoint()
-    path = Path(folder) / "operating_point.json"
-    if not path.is_file():
-        raise RunError(f"{folder} holds no operating_point.json. Name the folder of a run that held out a fold.")
-    return OperatingPoint.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    run.write_operating_point(calibrate.with_rates(point, pooled), folder)
+    run.report(tables, marked, folder, "out of fold", "five networks", recipe(config, arguments))
 
 
 def main(arguments=None) -> int:
     arguments = parse_arguments(arguments)
     with distributed.joined(arguments.device):
         if distributed.is_first():
-            return run(arguments)
+            return start(arguments)
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):  # one process speaks for all
-            return run(arguments)
+            return start(arguments)
 
 
-def run(arguments) -> int:
+def start(arguments) -> int:
     folder = Path(arguments.out)
     try:
         config = TrainConfig(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(TrainConfig)})
         cases = find_cases(arguments.data, arguments.manifest)
         folder.mkdir(parents=True, exist_ok=True)
-        if not arguments.manifest and distributed.is_first():
+        if not arguments.manifest and cases[0].source == "BUSI" and distributed.is_first():
             write_manifest(cases, folder / "split.csv")
             print(f"No manifest: near-duplicates were kept together; the split is in {folder / 'split.csv'}.")
         if arguments.cross_validate:
