@@ -1,6 +1,7 @@
 """Weights from the Hugging Face Hub and pushes to it, against a stand-in of the Hub on loopback."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from busi_model.predict import Predictor
 from busi_model.training import publish
 from busi_model.training.publish import front_matter_problems, stage_space
 from tests.conftest import ROOT
+from tests.examples import example
 from tests.hub_stand_in import TOKEN, Repository, running_hub
 
 
@@ -166,6 +168,19 @@ def test_pushing_a_space_pushes_what_runs_it(hub, carded, monkeypatch, capsys):
     assert files["weights/model.safetensors"] == (carded / "model.safetensors").read_bytes()
     assert b"- owner/model" in files["README.md"] and b"# BUSI" in files["README.md"]
     assert hub.repositories["spaces/owner/page"].private
+
+
+def test_the_examples(hub, monkeypatch, capsys):
+    """As they stand in the documentation: the repository's own weights are pushed, then loaded from the Hub."""
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.chdir(ROOT)
+    for line in example("bash", "export --hub").splitlines():
+        if "busi_model" in line:
+            assert main(shlex.split(line, comments=True)[3:]) == 0, capsys.readouterr().err
+    assert set(hub.repositories) == {"models/owner/busi", "spaces/owner/busi-page"}
+    found = {}
+    exec(example("python", 'Predictor.load("owner/busi"'), found)
+    assert found["predictor"].checkpoint.weights_sha256 == checkpoint.load("weights").weights_sha256
 
 
 def test_the_staged_space_needs_nothing_else(carded, tmp_path):
