@@ -18,7 +18,7 @@ from busi_model.checkpoint import CheckpointError
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.training import publish
-from busi_model.training.publish import front_matter_problems, stage_space
+from busi_model.training.publish import PublishError, front_matter_problems, stage_space
 from tests.conftest import ROOT
 from tests.examples import example
 from tests.hub_stand_in import TOKEN, Repository, running_hub
@@ -160,11 +160,12 @@ def test_pushing_a_space_pushes_what_runs_it(hub, carded, monkeypatch, capsys):
     assert code == 0, printed.err
     assert f"Pushed the Space: {hub.url}/spaces/owner/page" in printed.out
     files = hub.repositories["spaces/owner/page"].files
-    assert {"app.py", "requirements.txt", "README.md", "LICENSE", "busi_model/predict.py"} <= set(files)
-    assert {"busi_model/page/upload.js", "weights/config.json", "weights/model.safetensors"} <= set(files)
-    suffixes = {name.rsplit(".", 1)[-1] for name in files}
-    assert suffixes <= {"py", "js", "txt", "md", "LICENSE", "json", "safetensors", "png"}
-    assert not [name for name in files if name.startswith(("tests", "docs", "busi_model/training", "train"))]
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    package = {n for n in listed if n.startswith("busi_model/") and not n.startswith("busi_model/training/")}
+    weights = {"weights/config.json", "weights/model.safetensors", "weights/README.md"}
+    assert set(files) == {"app.py", "requirements.txt", "README.md", "LICENSE"} | package | weights
     assert files["weights/model.safetensors"] == (carded / "model.safetensors").read_bytes()
     assert b"- owner/model" in files["README.md"] and b"# BUSI" in files["README.md"]
     assert hub.repositories["spaces/owner/page"].private
@@ -181,6 +182,11 @@ def test_the_examples(hub, monkeypatch, capsys):
     found = {}
     exec(example("python", 'Predictor.load("owner/busi"'), found)
     assert found["predictor"].checkpoint.weights_sha256 == checkpoint.load("weights").weights_sha256
+
+
+def test_a_program_without_its_checkout_is_no_space(carded, tmp_path):
+    with pytest.raises(PublishError, match="There is no app.py beside busi_model/"):
+        stage_space(tmp_path, carded, tmp_path / "space", [])
 
 
 def test_the_staged_space_needs_nothing_else(carded, tmp_path):
