@@ -42,7 +42,7 @@ def hub(tmp_path, monkeypatch):
 @pytest.fixture
 def model(hub, untrained):
     """The untrained weights as owner/name, and what a download must not touch beside them."""
-    files = {name: (untrained / name).read_bytes() for name in (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME)}
+    files = {path.name: path.read_bytes() for path in untrained.iterdir()}
     repository = Repository(files | {"training.log": b"not asked for"}, revisions=("main", "v1"))
     hub.repositories["models/owner/name"] = repository
     return repository
@@ -56,7 +56,7 @@ def test_weights_come_from_the_hub_once(hub, model, untrained, monkeypatch):
     expected = checkpoint.load(untrained).weights_sha256
     assert Predictor.load("owner/name", "cpu", revision="v1").checkpoint.weights_sha256 == expected
     folder = checkpoint.locate("owner/name", "v1")
-    assert sorted(p.name for p in folder.iterdir()) == [checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME]
+    assert {p.name for p in folder.iterdir()} == set(model.files) - {"training.log"}
     _offline(monkeypatch)
     assert checkpoint.load("owner/name", "v1").weights_sha256 == expected
 
@@ -128,6 +128,10 @@ def carded(untrained, tmp_path):
     return folder
 
 
+def _published(folder):
+    return {path.name for path in folder.iterdir()} - {"private.csv"}
+
+
 def test_push_and_load_as_a_user(carded, tmp_path):
     """Two processes with nothing but environment variables: one pushes, the other predicts with what was pushed."""
     with running_hub() as hub:
@@ -143,7 +147,7 @@ def test_push_and_load_as_a_user(carded, tmp_path):
         assert f"Pushed the model: {hub.url}/owner/name" in run("export", "--weights", carded, "--hub", "owner/name")
         repository = hub.repositories["models/owner/name"]
         assert repository.private
-        assert sorted(repository.files) == ["README.md", "config.json", "model.safetensors"]
+        assert set(repository.files) == _published(carded)
         assert all(content == (carded / name).read_bytes() for name, content in repository.files.items())
         Image.fromarray(draw_phantom("benign", 1, 80, 90)[0]).save(tmp_path / "scan.png")
         assert "px outlined" in run("predict", "--weights", "owner/name", tmp_path / "scan.png")
@@ -164,7 +168,7 @@ def test_pushing_a_space_pushes_what_runs_it(hub, carded, monkeypatch, capsys):
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
     package = {n for n in listed if n.startswith("busi_model/") and not n.startswith("busi_model/training/")}
-    weights = {"weights/config.json", "weights/model.safetensors", "weights/README.md"}
+    weights = {f"weights/{name}" for name in _published(carded)}
     assert set(files) == {"app.py", "requirements.txt", "README.md", "LICENSE"} | package | weights
     assert files["weights/model.safetensors"] == (carded / "model.safetensors").read_bytes()
     assert b"- owner/model" in files["README.md"] and b"# BUSI" in files["README.md"]
