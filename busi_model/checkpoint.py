@@ -173,9 +173,7 @@ def _download(repository, revision):
         remedy = "Log in again with `hf auth login`." if status in (401, 403) else "Try again later."
         problem = f"The Hugging Face Hub answered status {status} for {asked}. {remedy}"
     except (HTTPError, OSError, ValueError) as error:
-        problem = (
-            f"The download of {asked} broke off ({type(error).__name__}). Run the same again: what has come is kept."
-        )
+        problem = f"The download of {asked} broke off ({type(error).__name__}). Run the same again to finish it."
     else:
         missing = [name for name in names if not (folder / name).is_file()]
         if not missing:

@@ -7,10 +7,13 @@ from tests.conftest import ROOT
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
+def blocks(language: str) -> list[str]:
+    """All blocks of that language, in reading order."""
+    pages = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    found = [block for page in pages for block in BLOCK.findall(page.read_text(encoding="utf-8"))]
+    return [text for name, text in found if name == language]
+
+
 def example(language: str, words: str) -> str:
     """The first block of that language that contains the words."""
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        for found, text in BLOCK.findall(page.read_text(encoding="utf-8")):
-            if found == language and words in text:
-                return text
-    raise AssertionError(f"No {language} example with {words!r} in README.md or docs/.")
+    return next(text for text in blocks(language) if words in text)

@@ -39,7 +39,6 @@ class Hub(ThreadingHTTPServer):
         self.repositories: dict[str, Repository] = {}
         self.objects: dict[str, bytes] = {}  # LFS, by sha256
         self.break_off_after: int | None = None  # bytes of a file
-        self.ranges: list[str] = []  # asked for by downloads that go on
 
     @property
     def url(self) -> str:
@@ -112,20 +111,14 @@ class _Handler(BaseHTTPRequestHandler):
         return entry
 
     def _file(self, repository, content):
-        first = 0
-        if "Range" in self.headers:
-            self.server.ranges.append(self.headers["Range"])
-            first = int(self.headers["Range"].removeprefix("bytes=").split("-")[0])
-        self.send_response(206 if first else 200)
-        self.send_header("Content-Length", str(len(content) - first))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
         self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
         self.send_header("X-Repo-Commit", repository.sha)
-        if first:
-            self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
         self.end_headers()
         if self.command == "GET":
             limit = self.server.break_off_after
-            self.wfile.write(content[first:limit])
+            self.wfile.write(content[:limit])
             if limit is not None and limit < len(content):
                 self.close_connection = True
 

@@ -2,16 +2,19 @@
 
 import csv
 import io
+import shlex
 import shutil
 import zipfile
 
 import pytest
 from PIL import Image
 
+import train
 from busi_model.__main__ import main
 from busi_model.training import arrange as module
 from busi_model.training.arrange import MANIFEST, arrange
 from busi_model.training.cases import CaseError, find_cases
+from tests.examples import example
 
 COLUMNS = ("image", "class", "group", "split", "fold", "scored", "width", "height", "masks")
 ROWS = [
@@ -89,6 +92,16 @@ def test_a_whole_release_is_arranged(manifest, release, tmp_path, capsys, make, 
     assert lines[-1] == "Ready to train on." and len(lines) == 5
     cases = find_cases(tmp_path / "BUSI", tmp_path / "BUSI" / "busi_manifest.csv")  # what training reads
     assert [len(c.mask_paths) for c in cases if c.split == "development"] == [1, 2, 1, 1]
+
+
+def test_the_example(manifest, release, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _zip(release, tmp_path / "archive.zip", "Dataset_BUSI_with_GT/")
+    command, training = example("bash", "busi_model arrange").splitlines()
+    assert main(shlex.split(command)[3:]) == 0
+    assert _arranged(tmp_path / "BUSI") == release
+    arguments = train.parse_arguments(shlex.split(training)[2:])
+    assert find_cases(arguments.data, arguments.manifest)
 
 
 def test_running_it_again_changes_nothing(manifest, release, tmp_path, capsys):

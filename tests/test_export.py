@@ -28,7 +28,9 @@ def graph(shipped, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "made" / "busi.onnx"
     assert main(["export", "--weights", str(shipped), "--onnx", str(path)]) == 0
     assert [p.name for p in path.parent.iterdir()] == ["busi.onnx"]  # weights inside, nothing half-written beside it
-    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # more of them spin, and a busy machine has no core for that
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def _by_metadata(graph, pictures):
@@ -61,7 +63,7 @@ def test_one_image_is_a_batch_too(graph, predictor):
 def test_real_images_get_the_predictors_probabilities(graph, predictor, data_dir):
     from busi_model.training.cases import find_cases
 
-    cases = find_cases(data_dir / "BUSI", data_dir / "busi_manifest.csv")[::60]
+    cases = find_cases(data_dir / "BUSI", data_dir / "busi_manifest.csv")[::90]
     assert {case.class_name for case in cases} == set(CLASS_NAMES)
     _compare(graph, predictor, [case.read()[0].gray for case in cases])
 

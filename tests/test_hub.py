@@ -1,6 +1,7 @@
 """Weights from the Hugging Face Hub and pushes to it, against a stand-in of the Hub on loopback."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from busi_model.checkpoint import CheckpointError
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.training import publish
-from busi_model.training.publish import front_matter_problems, stage_space
+from busi_model.training.publish import PublishError, front_matter_problems, stage_space
 from tests.conftest import ROOT
+from tests.examples import example
 from tests.hub_stand_in import TOKEN, Repository, running_hub
 
 
@@ -40,7 +42,7 @@ def hub(tmp_path, monkeypatch):
 @pytest.fixture
 def model(hub, untrained):
     """The untrained weights as owner/name, and what a download must not touch beside them."""
-    files = {name: (untrained / name).read_bytes() for name in (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME)}
+    files = {path.name: path.read_bytes() for path in untrained.iterdir()}
     repository = Repository(files | {"training.log": b"not asked for"}, revisions=("main", "v1"))
     hub.repositories["models/owner/name"] = repository
     return repository
@@ -54,7 +56,7 @@ def test_weights_come_from_the_hub_once(hub, model, untrained, monkeypatch):
     expected = checkpoint.load(untrained).weights_sha256
     assert Predictor.load("owner/name", "cpu", revision="v1").checkpoint.weights_sha256 == expected
     folder = checkpoint.locate("owner/name", "v1")
-    assert sorted(p.name for p in folder.iterdir()) == [checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME]
+    assert {p.name for p in folder.iterdir()} == set(model.files) - {"training.log"}
     _offline(monkeypatch)
     assert checkpoint.load("owner/name", "v1").weights_sha256 == expected
 
@@ -65,18 +67,16 @@ def test_offline_without_a_download(hub, model, monkeypatch):
         checkpoint.load("owner/name")
 
 
-def test_a_download_that_breaks_off_is_told_and_goes_on_later(hub, model, monkeypatch):
-    half = len(model.files[checkpoint.WEIGHTS_NAME]) // 2
-    hub.break_off_after = half
-    with pytest.raises(CheckpointError, match="broke off .* Run the same again: what has come is kept"):
+def test_a_download_that_breaks_off_is_told_and_can_be_finished(hub, model, untrained, monkeypatch):
+    hub.break_off_after = len(model.files[checkpoint.WEIGHTS_NAME]) // 2
+    with pytest.raises(CheckpointError, match="broke off .* Run the same again to finish it"):
         checkpoint.load("owner/name")
     with monkeypatch.context() as context:
         context.setattr(constants, "HF_HUB_OFFLINE", True)
         with pytest.raises(CheckpointError, match="only half downloaded, and HF_HUB_OFFLINE"):
             checkpoint.load("owner/name")
     hub.break_off_after = None
-    assert checkpoint.load("owner/name").network is not None
-    assert hub.ranges[-1].startswith(f"bytes={half}-")
+    assert checkpoint.load("owner/name").weights_sha256 == checkpoint.load(untrained).weights_sha256
 
 
 def test_a_missing_repository_without_token(hub):
@@ -128,6 +128,10 @@ def carded(untrained, tmp_path):
     return folder
 
 
+def _published(folder):
+    return {path.name for path in folder.iterdir()} - {"private.csv"}
+
+
 def test_push_and_load_as_a_user(carded, tmp_path):
     """Two processes with nothing but environment variables: one pushes, the other predicts with what was pushed."""
     with running_hub() as hub:
@@ -143,7 +147,7 @@ def test_push_and_load_as_a_user(carded, tmp_path):
         assert f"Pushed the model: {hub.url}/owner/name" in run("export", "--weights", carded, "--hub", "owner/name")
         repository = hub.repositories["models/owner/name"]
         assert repository.private
-        assert sorted(repository.files) == ["README.md", "config.json", "model.safetensors"]
+        assert set(repository.files) == _published(carded)
         assert all(content == (carded / name).read_bytes() for name, content in repository.files.items())
         Image.fromarray(draw_phantom("benign", 1, 80, 90)[0]).save(tmp_path / "scan.png")
         assert "px outlined" in run("predict", "--weights", "owner/name", tmp_path / "scan.png")
@@ -160,14 +164,33 @@ def test_pushing_a_space_pushes_what_runs_it(hub, carded, monkeypatch, capsys):
     assert code == 0, printed.err
     assert f"Pushed the Space: {hub.url}/spaces/owner/page" in printed.out
     files = hub.repositories["spaces/owner/page"].files
-    assert {"app.py", "requirements.txt", "README.md", "LICENSE", "busi_model/predict.py"} <= set(files)
-    assert {"busi_model/page/upload.js", "weights/config.json", "weights/model.safetensors"} <= set(files)
-    suffixes = {name.rsplit(".", 1)[-1] for name in files}
-    assert suffixes <= {"py", "js", "txt", "md", "LICENSE", "json", "safetensors", "png"}
-    assert not [name for name in files if name.startswith(("tests", "docs", "busi_model/training", "train"))]
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    package = {n for n in listed if n.startswith("busi_model/") and not n.startswith("busi_model/training/")}
+    weights = {f"weights/{name}" for name in _published(carded)}
+    assert set(files) == {"app.py", "requirements.txt", "README.md", "LICENSE"} | package | weights
     assert files["weights/model.safetensors"] == (carded / "model.safetensors").read_bytes()
     assert b"- owner/model" in files["README.md"] and b"# BUSI" in files["README.md"]
     assert hub.repositories["spaces/owner/page"].private
+
+
+def test_the_examples(hub, monkeypatch, capsys):
+    """As they stand in the documentation: the repository's own weights are pushed, then loaded from the Hub."""
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.chdir(ROOT)
+    for line in example("bash", "export --hub").splitlines():
+        if "busi_model" in line:
+            assert main(shlex.split(line, comments=True)[3:]) == 0, capsys.readouterr().err
+    assert set(hub.repositories) == {"models/owner/busi", "spaces/owner/busi-page"}
+    found = {}
+    exec(example("python", 'Predictor.load("owner/busi"'), found)
+    assert found["predictor"].checkpoint.weights_sha256 == checkpoint.load("weights").weights_sha256
+
+
+def test_a_program_without_its_checkout_is_no_space(carded, tmp_path):
+    with pytest.raises(PublishError, match="There is no app.py beside busi_model/"):
+        stage_space(tmp_path, carded, tmp_path / "space", [])
 
 
 def test_the_staged_space_needs_nothing_else(carded, tmp_path):

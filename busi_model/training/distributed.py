@@ -37,15 +37,18 @@ def count() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
 def is_first() -> bool:
     """Whether this process is the one that writes files and speaks to the user."""
-    return not dist.is_initialized() or dist.get_rank() == 0
+    return rank() == 0
 
 
 def own_share(n: int) -> slice:
     """Which of n images of a batch are this process's; the shares differ by one image at most."""
-    rank = dist.get_rank() if dist.is_initialized() else 0
-    return slice(rank * n // count(), (rank + 1) * n // count())
+    return slice(rank() * n // count(), (rank() + 1) * n // count())
 
 
 def total(tensor: Tensor) -> Tensor:

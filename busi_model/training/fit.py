@@ -233,7 +233,7 @@ class Trainer:
     def _epoch(self, epoch, progress):
         # Seeded by epoch, so that a resumed run draws what an uninterrupted one would have drawn.
         generator = torch.Generator().manual_seed(self.config.seed * 100_003 + epoch)
-        torch.manual_seed(self.config.seed * 100_003 + epoch)
+        torch.manual_seed((self.config.seed + 7919 * distributed.rank()) * 100_003 + epoch)  # dropout is each one's own
         self.network.train()
         order, size = self._order(epoch, generator), self.config.size_in(epoch)
         sums, augment_s, started = 0.0, 0.0, time.perf_counter()

@@ -19,17 +19,8 @@ from busi_model import checkpoint
 
 CARD_NAME = "README.md"
 MODEL_FILES = (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME, checkpoint.GATE_NAME, CARD_NAME)
-# What a Space runs; training and its manifest are not among it.
-SPACE_FILES = (
-    "app.py",
-    "requirements.txt",
-    "LICENSE",
-    CARD_NAME,
-    "busi_model/**/*.py",
-    "busi_model/**/*.js",
-    "busi_model/**/*.css",
-)
-NOT_ON_A_SPACE = "busi_model/training/"
+SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", CARD_NAME)
+PACKAGE_SUFFIXES = (".py", ".js", ".css")  # of busi_model/, which a Space gets without training/
 MAX_FILE_BYTES = 10_000_000  # larger ones the Hub refuses outside LFS
 MAX_DESCRIPTION = 60  # characters, the Hub's own limit
 
@@ -67,12 +58,13 @@ def stage_space(program, weights, folder: Path, models: list[str]) -> None:
     """Copy into an empty folder what belongs on a Space, with a checked README."""
     program, weights = Path(program), checkpoint.locate(weights)
     checkpoint.load(weights)
-    for pattern in SPACE_FILES:
-        found = [p for p in program.glob(pattern) if not p.relative_to(program).as_posix().startswith(NOT_ON_A_SPACE)]
-        if not found:
-            raise PublishError(f"There is no {pattern} beside busi_model/. Run this in a checkout of the repository.")
-        for path in found:
-            _copy(path, folder / path.relative_to(program))
+    missing = [name for name in SPACE_FILES if not (program / name).is_file()]
+    if missing:
+        raise PublishError(f"There is no {missing[0]} beside busi_model/. Run this in a checkout of the repository.")
+    package = [p for p in (program / "busi_model").rglob("*") if p.suffix in PACKAGE_SUFFIXES]
+    training = program / "busi_model" / "training"
+    for path in [program / name for name in SPACE_FILES] + [p for p in package if not p.is_relative_to(training)]:
+        _copy(path, folder / path.relative_to(program))
     for path in weights.iterdir():
         if path.name in MODEL_FILES or path.suffix == ".png":  # the card's plots
             _copy(path, folder / "weights" / path.name)
