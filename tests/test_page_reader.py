@@ -180,7 +180,13 @@ def test_a_marked_length_gives_millimetres_until_it_is_removed(panel, tmp_path):
 
 @pytest.mark.parametrize(
     ("end", "mm", "words"),
-    [([5, 12], 20, "at least 10 px"), ([5, 210], 0.01, "1 to 500 mm"), ([5, 210], "ten", "ten"), (None, 20, "")],
+    [
+        ([5, 12], 20, "at least 10 px"),
+        ([5, 210], 0.01, "1 to 500 mm"),
+        ([5, 210], "ten", "ten"),
+        (None, 20, ""),
+        ([5], 20, ""),
+    ],
 )
 def test_a_scale_that_makes_no_sense_is_refused_in_words(panel, tmp_path, end, mm, words):
     p = panel()

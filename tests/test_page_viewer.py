@@ -110,7 +110,7 @@ def test_switches_and_their_keys(staged_tab, tmp_path):
         assert drawing.is_visible() == before
     press(tab, "m")
     expect(tab.locator("#viewer .note")).to_have_text(strings.MARGIN_NOTE)
-    assert tab.locator(f"{PICTURE} .outline text").all_inner_texts() == ["1", "2"]
+    assert tab.locator(f"{PICTURE} .outline text").all_text_contents() == ["1", "2"]
     assert tab.locator(f"{PICTURE} .axes .cross").count() == 8  # two axes with two ends, twice
     press(tab, "b")
     expect(tab.locator("#viewer .original svg")).to_be_visible()

@@ -1,1 +1,4 @@
-"""A Prediction becomes something a clinician reads: outlines and pictures. Knows no torch and no gradio."""
+"""A Prediction becomes something a clinician reads: measurements, pictures, an explanation, a report.
+
+Knows no gradio; only `explain` knows torch.
+"""

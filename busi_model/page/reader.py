@@ -101,7 +101,7 @@ class Reader:
                 self.lightbox.mark_length(case, event.start, event.end, float(event.mm))
             else:
                 self.lightbox.unmark_length(case)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
             note = strings.SCALE_REFUSED.format(reason=error)
         return self._step(case, visit, threshold_name, note).outputs()
 
