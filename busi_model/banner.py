@@ -1,11 +1,10 @@
 """Text and signs beside the scan are blanked, before pixels are stored or exported: a banner may name the patient.
 
 Enters: gray uint8 (H, W), and the scan regions where a DICOM file gives them. Leaves: the same picture with its
-margins empty, and a mask of what was taken. Scan content is never changed. What is written across the scan itself
-stays: calipers and "RT 9" cannot be told from echoes safely, and a reader may need them.
-
-Without regions the margin is found from the pixels: it has one constant level, which no echo area has, however dark.
-A sign is whatever stands in such a margin, bright and apart from the scan.
+margins empty, and a mask of what was taken. With regions all else goes. Without, the margin is found from the pixels:
+it has one constant level, which echoes have not, however dark; whatever stands in it, bright and apart from the scan,
+is a sign. In doubt a pixel stays: what is written across the scan (calipers, "RT 9"), nearer to it than a few pixels,
+or dim. So this lessens the risk that a picture names a patient, and cannot rule it out.
 """
 
 import dataclasses
@@ -24,7 +23,6 @@ SOLID_WINDOW = 1 / 25  # of the shorter side: a window in which scan is denser t
 SOLID_SHARE = 0.65  # of that window differs from the margin
 FAINT_SHARE = 0.03  # or: of that window is faint texture with nothing bright near
 MIN_SCAN_SHARE = 0.04  # of the frame; a smaller dense thing is a bar, a logo or a gray scale
-
 
 BLANKED = Notice("banner_blanked", "Text beside the scan was blanked in the stored picture.")
 

@@ -247,8 +247,8 @@ def gone(pid):
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_run_goes_on_without_a_row_lost_or_twice(many, untrained, tmp_path, stop):
-    arguments = ["--weights", untrained, "--workers", 2, "--overlays", many]
-    process = running(arguments, tmp_path)
+    arguments = ["--weights", untrained, "--overlays", many]
+    process = running(["--workers", 2, *arguments], tmp_path)
     workers = children(process)
     process.send_signal(stop)
     _, errors = process.communicate(timeout=120)
@@ -256,7 +256,7 @@ def test_a_stopped_run_goes_on_without_a_row_lost_or_twice(many, untrained, tmp_
     assert all(gone(pid) for pid in workers)
     before, _ = rows_of_torn(tmp_path)
     assert 0 < before < SMALL + 16
-    assert predict("--out", tmp_path, *arguments) == 1
+    assert predict("--workers", 1, "--out", tmp_path, *arguments) == 1  # another number of workers, the same run
     rows, _ = rows_of(tmp_path)
     assert [row["file"] for row in rows] == list(find_images([many]))
     assert sum(row["status"] == "failed" for row in rows) == 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
-from busi_model.image import COLOUR_LEVELS, Frame, ImageError, read_image
+from busi_model.image import COLOUR_LEVELS, Frame, ImageError, count_frames, read_image
 
 SECRET = "Jane Doe 1961"  # stands for what a file or folder may be called after
 
@@ -406,6 +406,36 @@ def test_frame_that_the_caller_chose_is_read_without_a_notice():
     frame = read_image(image)
     np.testing.assert_array_equal(frame.gray, frames[1])
     assert frame.notices == ()
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "TIFF", "WEBP", "PNG"])
+def test_any_frame_of_a_file_can_be_chosen(tmp_path, image_format):
+    frames = [Image.fromarray(noise(64, 70, seed=seed)) for seed in range(3)]
+    lossless = {"lossless": True} if image_format == "WEBP" else {}
+    path = tmp_path / f"{SECRET}.bin"
+    path.write_bytes(encoded(frames[0], image_format, save_all=True, append_images=frames[1:], **lossless))
+    assert count_frames(path) == 3
+    for number in (2, 0, 1):
+        frame = read_image(path, number)
+        np.testing.assert_array_equal(frame.gray, frames[number])
+        assert frame.notices == ()
+    expected = "Frame 4 was asked for; the file holds 3, counted from 1. Choose one of them."
+    assert refusal(read_image, path, 3) == expected
+    assert "Frame 0 was asked for" in refusal(read_image, path, -1)
+
+
+def test_a_still_has_one_frame_and_a_picture_in_memory_no_choice(tmp_path):
+    Image.fromarray(noise(64, 70)).save(tmp_path / "still.png")
+    assert count_frames(tmp_path / "still.png") == 1
+    np.testing.assert_array_equal(read_image(tmp_path / "still.png", 0).gray, noise(64, 70))
+    assert "A frame can be chosen of a file only" in refusal(read_image, noise(64, 70), 0)
+    assert "one with a damaged beginning" in refusal(count_frames, __file__)
+
+
+def test_a_later_frame_is_checked_like_the_first(tmp_path):
+    pages = [Image.fromarray(noise(64, 70)), Image.fromarray(noise(64, 40))]
+    (tmp_path / "a.tif").write_bytes(encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+    assert "40x64 px; at least 64x64" in refusal(read_image, tmp_path / "a.tif", 1)
 
 
 TURNS = {  # EXIF orientation: what makes the stored pixels upright

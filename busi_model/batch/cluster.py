@@ -5,6 +5,7 @@ again and gives its portion to another; rows reach the results only when a porti
 """
 
 import json
+import logging
 import os
 
 from busi_model.batch.work import BatchError, Wanted, Worker
@@ -36,7 +37,9 @@ def judge_on_cluster(paths, weights, device: str, wanted: Wanted, address: str =
     begun = not ray.is_initialized()
     try:
         if begun:
-            ray.init(None if address == "auto" else address, include_dashboard=False, log_to_driver=False)
+            place = None if address == "auto" else address
+            ray.init(place, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         ray.data.DataContext.get_current().enable_progress_bars = False  # the command has its own
         on_gpu = ray.cluster_resources().get("GPU", 0) > 0 and device != "cpu"
         most = workers or int(ray.cluster_resources()["GPU" if on_gpu else "CPU"])

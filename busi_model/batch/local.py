@@ -29,7 +29,7 @@ def judge(paths, predictor: Predictor, weights, wanted: Wanted, n_files: int, wo
     """
     paths = iter(paths)
     on_cpu = predictor.device.type == "cpu"
-    workers = workers or (os.cpu_count() or 1 if on_cpu else 4)
+    workers = workers or (_n_cores() if on_cpu else 4)
     if workers == 1 or (on_cpu and n_files <= SMALL):
         worker = Worker(predictor, wanted)
         for path in paths:
@@ -41,6 +41,12 @@ def judge(paths, predictor: Predictor, weights, wanted: Wanted, n_files: int, wo
         worker = Worker(predictor, wanted)
         with ThreadPoolExecutor(workers) as pool:
             yield from _in_order(pool, worker, paths, workers, worker.frames_at_once)
+
+
+def _n_cores():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))  # those that this process may use
+    return os.cpu_count() or 1
 
 
 def _in_order(pool, work, paths, workers, size):
