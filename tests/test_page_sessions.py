@@ -175,6 +175,7 @@ def test_two_readers_a_reload_and_a_kill_lose_nothing(chromium, untrained, tmp_p
                 readers[1].arrive(position, final=True)
                 name = strings.CLASS_NAMES[readers[1].answer(position, True)[0]]
                 expect(readers[1].tab.locator("#case-class").get_by_label(name)).to_be_checked()
+                expect(readers[1].tab.locator("#case-comment textarea")).to_have_value(f"<b>case</b> {position}")
             if position == 4:
                 readers[0].fill(position, final=True)
                 break

@@ -62,7 +62,8 @@ class Panel:
         on.save_button.click(self.save, [on.seat, *on.case_fields], **how)
         on.send_button.click(self.send, [on.seat, *on.answers], **how)
         on.seat.change(self.shown, [on.seat], None, **HOW)  # it changes when another step is on the screen
-        gr.on([field.input for field in on.fields], None, [on.seat, *on.fields], None, js=KEEP_DRAFT)
+        typed = [field.input for field in on.fields]
+        gr.on(typed, None, [on.seat, *on.fields], None, js=KEEP_DRAFT, trigger_mode="multiple")
         on.editor.input(None, None, [on.verdict], js="() => 'corrected'")
 
     def enter(self, code: str, request: gr.Request) -> dict:
@@ -198,11 +199,11 @@ class Panel:
             on.problem: "",
             on.picture: gr.Column(visible=step.stage in ("familiarise", "own", "final")),
             **{part: gr.Column(visible=part is form) for part in on.forms.values()},
+            # Fields get values and columns get visible: a value that comes with `visible` can be lost in Gradio 6.31.
+            on.of_model: gr.Column(visible=step.stage == "final"),
             on.lock_button: gr.Button(visible=step.stage == "own"),
             on.save_button: gr.Button(visible=step.stage == "final"),
             **{field: gr.update(value=value) for field, value in zip(on.fields, values, strict=True)},
-            on.verdict: gr.Radio(value=values[3], visible=step.stage == "final"),
-            on.comment: gr.Textbox(value=values[5], visible=step.stage == "final"),
             on.editor: _editor(step, carried=values[6]),
         }
 
