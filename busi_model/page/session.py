@@ -26,9 +26,9 @@ from busi_model.reading.records import Profile, Questionnaire
 from busi_model.reading.session import Sessions
 
 LOG = logging.getLogger(__name__)
-KEEP_DRAFT = """(seat, ...values) => {
-  sessionStorage.setItem("busi-draft", JSON.stringify({ key: JSON.parse(seat || "{}").key, values }));
-}"""
+# Both stand in the browser; `busiKeepDraft` is in seat.js. The verdict is the fourth field.
+KEEP_DRAFT = "(seat, ...values) => window.busiKeepDraft(seat, values)"
+CORRECTED = "(seat, ...values) => { values[3] = 'corrected'; window.busiKeepDraft(seat, values); return 'corrected'; }"
 PRACTICE = "practice"  # key of the example's outline, which is not saved
 PRACTICE_SEED = 11
 PRACTICE_SHIFT_XY = (22, 14)  # pixels by which the outline to be put right lies beside the lesion
@@ -62,9 +62,9 @@ class Panel:
         on.save_button.click(self.save, [on.seat, *on.case_fields], **how)
         on.send_button.click(self.send, [on.seat, *on.answers], **how)
         on.seat.change(self.shown, [on.seat], None, **HOW)  # it changes when another step is on the screen
-        typed = [field.input for field in on.fields]
+        typed = [field.input for field in on.fields if field is not on.editor]
         gr.on(typed, None, [on.seat, *on.fields], None, js=KEEP_DRAFT, trigger_mode="multiple")
-        on.editor.input(None, None, [on.verdict], js="() => 'corrected'")
+        on.editor.input(None, [on.seat, *on.fields], [on.verdict], js=CORRECTED, trigger_mode="multiple")
 
     def enter(self, code: str, request: gr.Request) -> dict:
         return self._answer(lambda: self._screen(code, self.sessions.enter(code, client=request.client.host)))
