@@ -175,6 +175,7 @@ def test_two_readers_a_reload_and_a_kill_lose_nothing(chromium, untrained, tmp_p
                 readers[1].arrive(position, final=True)
                 name = strings.CLASS_NAMES[readers[1].answer(position, True)[0]]
                 expect(readers[1].tab.locator("#case-class").get_by_label(name)).to_be_checked()
+                expect(readers[1].tab.locator("#case-comment textarea")).to_have_value(f"<b>case</b> {position}")
             if position == 4:
                 readers[0].fill(position, final=True)
                 break
@@ -225,7 +226,7 @@ def assert_exactly_once(store, created, readers):
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 
-# Feedback and host, on pages of their own
+# One panel on a page of its own: a quicker server
 
 
 @pytest.fixture
@@ -233,6 +234,36 @@ def store(tmp_path):
     opened = Store(tmp_path / "store")
     yield opened
     opened.close()
+
+
+def test_what_was_typed_and_drawn_survives_a_reload(chromium, store, tmp_path):
+    sessions = Sessions(store)
+    new = NewSession.checked(name="One", images_may_be_kept=True)
+    created = sessions.create(new, [NewCase(picture(number), None) for number in range(N_CASES)])
+    with gr.Blocks(analytics_enabled=False) as page:
+        with gr.Tab("Another"):
+            gr.HTML("")
+        with gr.Tab(strings.TAB_SESSION):
+            session.build(sessions, Model(), None, None)
+    with served_here(page, tmp_path) as url:
+        reader = Reader(chromium, url, created.codes[0], 1)
+        reader.lock(1)
+        reader.fill(1, final=True)
+        canvas = Canvas(reader.tab, "#session-editor")
+        x, y = (float(canvas.dots.first.get_attribute(name)) for name in ("cx", "cy"))
+        canvas.drag((x, y), (x + 7, y + 6))
+        reader.tab.reload()
+        reader.open()
+        reader.arrive(1, final=True)
+        expect(reader.tab.locator("#case-comment textarea")).to_have_value("<b>case</b> 1")
+        corrected = strings.OUTLINE_VERDICTS["corrected"]
+        expect(reader.tab.locator("#case-verdict").get_by_label(corrected)).to_be_checked()
+        reader.save()
+        reader.arrive(2)
+        reader.tab.context.close()
+    *_, saved = store.records()
+    assert (saved.kind, saved.content["outline_verdict"]) == ("final", "corrected")
+    assert np.abs(np.subtract(saved.content["outline"]["polygons"][0][0], (x + 7, y + 6))).max() <= 0.5
 
 
 @pytest.fixture

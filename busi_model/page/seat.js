@@ -2,7 +2,11 @@
 // (sessionStorage) so that a reload or a restart of the server asks nothing again. Enters: value, JSON {code, key} from
 // the server, "" when the reader leaves. Leaves: on loading, the event "resume" with the kept code and the draft.
 const SEAT = "busi-seat";
-const DRAFT = "busi-draft"; // written by the page, JSON {key, values}; see session.py
+const DRAFT = "busi-draft"; // JSON {key, values}: of which step, and the fields in the order of session_layout.py
+
+window.busiKeepDraft = (seat, values) => {
+  if (seat) sessionStorage.setItem(DRAFT, JSON.stringify({ key: JSON.parse(seat).key, values }));
+};
 
 watch("value", () => {
   const draft = JSON.parse(sessionStorage.getItem(DRAFT) || "{}");

@@ -26,9 +26,9 @@ from busi_model.reading.records import Profile, Questionnaire
 from busi_model.reading.session import Sessions
 
 LOG = logging.getLogger(__name__)
-KEEP_DRAFT = """(seat, ...values) => {
-  sessionStorage.setItem("busi-draft", JSON.stringify({ key: JSON.parse(seat || "{}").key, values }));
-}"""
+# Both stand in the browser; `busiKeepDraft` is in seat.js. The verdict is the fourth field.
+KEEP_DRAFT = "(seat, ...values) => window.busiKeepDraft(seat, values)"
+CORRECTED = "(seat, ...values) => { values[3] = 'corrected'; window.busiKeepDraft(seat, values); return 'corrected'; }"
 PRACTICE = "practice"  # key of the example's outline, which is not saved
 PRACTICE_SEED = 11
 PRACTICE_SHIFT_XY = (22, 14)  # pixels by which the outline to be put right lies beside the lesion
@@ -62,8 +62,9 @@ class Panel:
         on.save_button.click(self.save, [on.seat, *on.case_fields], **how)
         on.send_button.click(self.send, [on.seat, *on.answers], **how)
         on.seat.change(self.shown, [on.seat], None, **HOW)  # it changes when another step is on the screen
-        gr.on([field.input for field in on.fields], None, [on.seat, *on.fields], None, js=KEEP_DRAFT)
-        on.editor.input(None, None, [on.verdict], js="() => 'corrected'")
+        typed = [field.input for field in on.fields if field is not on.editor]
+        gr.on(typed, None, [on.seat, *on.fields], None, js=KEEP_DRAFT, trigger_mode="multiple")
+        on.editor.input(None, [on.seat, *on.fields], [on.verdict], js=CORRECTED, trigger_mode="multiple")
 
     def enter(self, code: str, request: gr.Request) -> dict:
         return self._answer(lambda: self._screen(code, self.sessions.enter(code, client=request.client.host)))
@@ -198,11 +199,11 @@ class Panel:
             on.problem: "",
             on.picture: gr.Column(visible=step.stage in ("familiarise", "own", "final")),
             **{part: gr.Column(visible=part is form) for part in on.forms.values()},
+            # Fields get values and columns get visible: a value that comes with `visible` can be lost in Gradio 6.31.
+            on.of_model: gr.Column(visible=step.stage == "final"),
             on.lock_button: gr.Button(visible=step.stage == "own"),
             on.save_button: gr.Button(visible=step.stage == "final"),
             **{field: gr.update(value=value) for field, value in zip(on.fields, values, strict=True)},
-            on.verdict: gr.Radio(value=values[3], visible=step.stage == "final"),
-            on.comment: gr.Textbox(value=values[5], visible=step.stage == "final"),
             on.editor: _editor(step, carried=values[6]),
         }
 

@@ -61,8 +61,8 @@ class Layout:
         """All that a step can change."""
         return [
             *(self.seat, self.door, self.code, self.head_row, self.head, self.receipt, self.picture, self.task),
-            *(self.profile, self.practice, self.case, self.questionnaire, self.lock_button, self.save_button),
-            *(self.problem, *self.fields),
+            *(self.profile, self.practice, self.case, self.of_model, self.questionnaire),
+            *(self.lock_button, self.save_button, self.problem, *self.fields),
         ]
 
     def _lay_out_profile(self):
@@ -81,9 +81,10 @@ class Layout:
         # A number, not a slider: a slider has a place before anybody touches it, and readers would leave it there.
         self.confidence = gr.Number(None, label=strings.CONFIDENCE, elem_id="case-confidence")
         self.birads = gr.Dropdown(birads, value="", label=strings.BIRADS, elem_id="case-birads")
-        self.verdict = gr.Radio(verdicts, label=strings.OUTLINE_VERDICT, elem_id="case-verdict")
         self.no_lesion = gr.Checkbox(False, label=strings.NO_LESION, elem_id="case-no-lesion")
-        self.comment = gr.Textbox(label=strings.COMMENT, lines=2, max_lines=8, elem_id="case-comment")
+        with gr.Column(visible=False) as self.of_model:
+            self.verdict = gr.Radio(verdicts, label=strings.OUTLINE_VERDICT, elem_id="case-verdict")
+            self.comment = gr.Textbox(label=strings.COMMENT, lines=2, max_lines=8, elem_id="case-comment")
         self.lock_button = gr.Button(strings.LOCK, variant="primary", elem_id="session-lock")
         self.save_button = gr.Button(strings.SAVE_CASE, variant="primary", elem_id="session-save")
 
