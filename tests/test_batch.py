@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from busi_model import checkpoint
 from busi_model.__main__ import main
 from busi_model.batch.find import find_images
 from busi_model.batch.local import SMALL
@@ -148,8 +149,11 @@ def test_overlays_are_written_without_the_banner(untrained, tmp_path):
 
 
 def test_measurements_are_a_row_a_lesion(untrained, archive, tmp_path, monkeypatch):
-    pytest.importorskip("busi_model.clinic.measure")
-    assert predict("--weights", untrained, "--out", tmp_path, "--measurements", archive / "IM0001") == 0
+    loaded = checkpoint.load(untrained)
+    loaded.network.mask_head.bias.data.fill_(9.0)  # all of the picture is one lesion
+    weights = tmp_path / "weights"
+    checkpoint.save(weights, loaded.network, loaded.preprocess, loaded.operating_point, {}, {})
+    assert predict("--weights", weights, "--out", tmp_path, "--measurements", archive / "IM0001") == 0
     (row,), _ = rows_of(tmp_path)
     assert row["outlined_px2"] > 0 and row["lesions"]
     assert row["lesions"][0]["area_mm2"] == pytest.approx(row["lesions"][0]["area_px2"] * 0.02)
