@@ -145,6 +145,10 @@ class Reader:
         self.fill(position, final=True)
         self.save()
 
+    def wait_until_kept(self, text):
+        """Until the browser tab has put away what was just typed or drawn, which takes it a moment."""
+        self.tab.wait_for_function("text => (sessionStorage.getItem('busi-draft') || '').includes(text)", arg=text)
+
     def save(self):
         self.tab.locator("#session-save").dblclick()
 
@@ -170,6 +174,7 @@ def test_two_readers_a_reload_and_a_kill_lose_nothing(chromium, untrained, tmp_p
                 reader.lock(position)
             if position == 2:  # one reloads when the model is on the screen, and the tab kept what was typed
                 readers[1].fill(position, final=True)
+                readers[1].wait_until_kept(f"<b>case</b> {position}")
                 readers[1].tab.reload()
                 readers[1].open()
                 readers[1].arrive(position, final=True)
@@ -178,6 +183,7 @@ def test_two_readers_a_reload_and_a_kill_lose_nothing(chromium, untrained, tmp_p
                 expect(readers[1].tab.locator("#case-comment textarea")).to_have_value(f"<b>case</b> {position}")
             if position == 4:
                 readers[0].fill(position, final=True)
+                readers[0].wait_until_kept(f"<b>case</b> {position}")
                 break
             for reader in readers:
                 reader.decide(position)
@@ -252,6 +258,7 @@ def test_what_was_typed_and_drawn_survives_a_reload(chromium, store, tmp_path):
         canvas = Canvas(reader.tab, "#session-editor")
         x, y = (float(canvas.dots.first.get_attribute(name)) for name in ("cx", "cy"))
         canvas.drag((x, y), (x + 7, y + 6))
+        reader.wait_until_kept("corrected")
         reader.tab.reload()
         reader.open()
         reader.arrive(1, final=True)
