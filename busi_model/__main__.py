@@ -2,6 +2,7 @@
 
 python -m busi_model predict PATH... --out DIR       a row for each picture in files, folders, patterns; DICOM as well
 python -m busi_model evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
+python -m busi_model calibrate --weights DIR --data DIR --split fold0 --out DIR    fits the operating point and the gate
 python -m busi_model strangers --weights DIR --out DIR          does the gate turn away what is no breast ultrasound?
 python -m busi_model card --weights DIR --evaluation DIR...   writes the model card from evaluations
 python -m busi_model export --onnx FILE | --hub owner/name | --space owner/name
@@ -40,6 +41,32 @@ def evaluate(arguments) -> int:
     loaded = predictor.checkpoint
     write_report(table, arguments.out, title, loaded.weights_sha256, loaded.training.get("recipe", {}))
     print((Path(arguments.out) / "report.md").read_text(encoding="utf-8"))
+    return 0
+
+
+def calibrate(arguments) -> int:
+    from busi_model.training.cases import CaseError, find_cases
+    from busi_model.training.evaluate import choose_split
+    from busi_model.training.run import recalibrate
+
+    weights = Path(arguments.weights)
+    try:
+        if not (weights / "config.json").is_file():
+            raise CaseError(f"{weights} is no folder of weights. Name one: the operating point is written into it.")
+        places = [(find_cases(arguments.data, arguments.manifest), arguments.split)]
+        if arguments.extra:
+            places.append((find_cases(arguments.extra), arguments.extra_split))
+        hospitals = [choose_split(cases, split) for cases, split in places]
+        held_out = {case.case_id for cases in hospitals for case in cases}
+        folds = [{case.fold for case in cases} for cases in hospitals]
+        trained_on = [
+            [c for c in cases if c.split == "development" and c.fold not in own and c.case_id not in held_out]
+            for (cases, _), own in zip(places, folds, strict=True)
+        ]
+        recalibrate(weights, hospitals, trained_on, Path(arguments.out), arguments.device)
+    except CaseError as error:
+        print(f"calibrate: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -126,6 +153,15 @@ def parse_arguments(arguments=None):
     one.add_argument("--split", required=True, help="fold0 to fold4 (BUS-BRA: fold1 to fold10), test or all")
     one.add_argument("--title", help="heading of the report")
     one.add_argument("--out", required=True, help="folder for metrics.json, per_case.csv, report.md and plots")
+    one.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+    one = command(calibrate, "Fit operating point and gate of a weights folder on images that it never saw; report.")
+    one.add_argument("--data", required=True, help="folder in BUSI's or BUS-BRA's layout")
+    one.add_argument("--manifest", help="CSV that says how BUSI is split")
+    one.add_argument("--split", required=True, help="as in evaluate: images that the weights never saw")
+    one.add_argument("--extra", help="BUS-BRA's folder, to calibrate for two hospitals, each counting alike")
+    one.add_argument("--extra-split", default="fold7", help="of --extra")
+    one.add_argument("--out", required=True, help="folder for operating_point.json and the cross-fitted reports")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
     one = command(strangers, "How many photographs, other modalities, text pages and noise the gate turns away.")

@@ -47,6 +47,7 @@ class OperatingPoint:
     """Temperatures and thresholds, fitted on predictions for images that the weights never saw."""
 
     temperature: float = 1.0  # divides class logits; 1 = as trained
+    class_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)  # added after that: training weighs rare classes up
     mask_temperature: float = 1.0  # divides mask logits
     mask_threshold: float = 0.5  # calibrated mask probability from which a pixel is lesion
     min_lesion_share: float = 0.001  # smaller spots than this share of the image are dropped as specks
@@ -81,6 +82,7 @@ class OperatingPoint:
             return None if value is None else Rate(**value)
 
         content = dict(content)
+        content["class_bias"] = tuple(content.get("class_bias", cls.class_bias))
         for name in ("conformal_coverage", "margin_coverage"):
             content[name] = rate(content.get(name))
         content["thresholds"] = tuple(
@@ -93,8 +95,9 @@ class OperatingPoint:
         return cls(**content)
 
     def class_probabilities(self, class_logits: np.ndarray) -> np.ndarray:
-        """Logits (..., 3) -> probabilities (..., 3) that sum to 1, by temperature (Guo et al., ICML 2017)."""
-        scaled = np.asarray(class_logits, np.float64) / self.temperature
+        """Logits (..., 3) -> probabilities (..., 3) that sum to 1, by a temperature and a bias for each class (Guo et
+        al., ICML 2017: temperature and vector scaling)."""
+        scaled = np.asarray(class_logits, np.float64) / self.temperature + np.array(self.class_bias)
         scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
         return scaled / scaled.sum(axis=-1, keepdims=True)
 

@@ -33,6 +33,15 @@ def test_fit_temperature_finds_the_scale_that_was_put_in():
     assert calibrate.fit_temperature(held_out.class_logits, held_out.labels) == pytest.approx(3, rel=0.05)
 
 
+def test_class_scaling_finds_the_bias_that_was_taken_away():
+    """Rare classes weighed up in training: their logits are too high by a constant, which calibration takes back."""
+    held_out = _held_out(n=20_000, scale=2.0)
+    shifted = held_out.class_logits + 2.0 * np.array([0.0, 0.5, 1.5])
+    temperature, bias = calibrate.fit_class_scaling(shifted, held_out.labels, np.ones(20_000))
+    assert temperature == pytest.approx(2.0, rel=0.05)
+    assert bias == pytest.approx((1.5, 1.0, 0.0), abs=0.1)
+
+
 def test_each_hospital_counts_alike_whatever_it_sent():
     """A hospital that sends everything five times over does not get a greater say."""
     one, other = _held_out("A", 200, 1.0), _held_out("B", 200, 4.0, seed=1)

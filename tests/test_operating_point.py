@@ -17,6 +17,11 @@ def test_temperature_by_hand():
     np.testing.assert_allclose(found, [0.6, 0.2, 0.2])
 
 
+def test_bias_by_hand():
+    point = OperatingPoint(temperature=2.0, class_bias=(np.log(4), 0.0, 0.0))
+    np.testing.assert_allclose(point.class_probabilities(np.array([0.0, 2 * np.log(3), 0.0])), [0.5, 0.375, 0.125])
+
+
 @given(LOGITS, st.floats(0.2, 5))
 def test_probabilities_sum_to_one_and_keep_the_order(logits, temperature):
     found = OperatingPoint(temperature=temperature).class_probabilities(np.array(logits))
@@ -54,6 +59,7 @@ def test_impossible_settings_are_refused(wrong):
 
 RATE = Rate(0.9, 0.8, 0.95, 100)
 MEASURED = OperatingPoint(
+    class_bias=(1.0, 0.5, 0.0),
     thresholds=(Threshold("balanced", 0.4, RATE, RATE),),
     conformal_probability=0.2,
     conformal_coverage=RATE,

@@ -59,8 +59,9 @@ class Case:
 
     @property
     def withheld(self) -> bool:
-        """Whether the result is kept back: the image was refused, and the user did not insist."""
-        return self.prediction is not None and self.prediction.refused and not self.insisted
+        """Whether the result is kept back: the image was refused, is no example of ours, and the user did not insist."""
+        shown = self.insisted or self.synthetic
+        return self.prediction is not None and self.prediction.refused and not shown
 
 
 class Lightbox:

@@ -1,7 +1,8 @@
 """Predictions for images that the weights never saw become the operating point: probabilities that mean what they say,
 decisions whose price is known.
 
-Temperatures keep every ranking and are hard to overfit (Guo et al., ICML 2017). With two hospitals each counts half,
+Few numbers, hard to overfit: a temperature for the mask, a temperature and two biases for the class (Guo et al., ICML
+2017); the biases take back what class weights in training gave the rare classes. With two hospitals each counts half,
 however many images it sent. What a fit claims of itself is checked on other images: `with_rates` measures on
 predictions whose own fold took no part in the fit.
 """
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.ndimage import binary_erosion
-from scipy.optimize import minimize_scalar
-from scipy.special import expit
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, log_softmax
 from sklearn.metrics import roc_curve
 from tqdm import tqdm
 
@@ -26,6 +27,8 @@ from busi_model.training.cases import Case
 from busi_model.training.trust import rate, trust_figures
 
 TEMPERATURE_RANGE = (0.2, 5.0)  # outside it something else is wrong than the scale
+BIAS_RANGE = (-5.0, 5.0)
+BIAS_PULL = 1e-3
 PIXELS_PER_CASE = 500  # enough for one number, and no large lesion outweighs the rest
 COVERAGE = 0.9  # of the conformal class sets
 SENSITIVITY = 0.95  # of the threshold called "sensitive"
@@ -46,6 +49,10 @@ class HeldOut:
     mask_logits: np.ndarray  # float16 (N, S, S)
     masks: np.ndarray  # bool (N, S, S)
     distances: np.ndarray  # (N,), `Gate`'s; NaN without a gate
+
+    def where(self, chosen: np.ndarray) -> "HeldOut":
+        """The images for which `chosen`, bool (N,), is true."""
+        return HeldOut(self.source, *(getattr(self, f.name)[chosen] for f in dataclasses.fields(self)[1:]))
 
 
 def predict_held_out(predictor: Predictor, cases: list[Case]) -> HeldOut:
@@ -85,6 +92,22 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURE_RANGE), method="bounded").x))
 
 
+def fit_class_scaling(
+    logits: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> tuple[float, tuple[float, float, float]]:
+    """Logits (N, 3), class numbers (N,), weights (N,) -> temperature and class bias with the least negative
+    log-likelihood, and a slight pull of the bias towards 0. The bias of the last class is 0: only differences count.
+    """
+
+    def loss(x):
+        scaled = log_softmax(logits * np.exp(-x[0]) + np.array([x[1], x[2], 0.0]), axis=1)
+        return -np.average(scaled[np.arange(len(labels)), labels], weights=weights) + BIAS_PULL * (x[1:] ** 2).sum()
+
+    limits = [tuple(np.log(TEMPERATURE_RANGE)), BIAS_RANGE, BIAS_RANGE]
+    found = minimize(loss, np.zeros(3), bounds=limits).x
+    return float(np.exp(found[0])), (float(found[1]), float(found[2]), 0.0)
+
+
 def _source_weights(sizes: list[int]) -> np.ndarray:
     """Numbers of items a source -> a weight an item: each source counts alike."""
     return np.concatenate([np.full(n, 1 / n) for n in sizes])
@@ -106,8 +129,10 @@ def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoi
     labels = np.concatenate([s.labels for s in sources])
     logits = np.concatenate([s.class_logits for s in sources])
     weights = _source_weights([len(s.labels) for s in sources])
+    temperature, class_bias = fit_class_scaling(logits, labels, weights)
     point = OperatingPoint(
-        temperature=fit_temperature(logits, labels, weights),
+        temperature=temperature,
+        class_bias=class_bias,
         mask_temperature=_mask_temperature(sources),
         fitted_on=fitted_on,
     )

@@ -127,7 +127,8 @@ def _operating_point(point):
     lines = [
         "## Operating point",
         "",
-        f"Fitted on {point.fitted_on}, each hospital counting alike. Class temperature {point.temperature:.3f}, mask "
+        f"Fitted on {point.fitted_on}, each hospital counting alike. Class temperature {point.temperature:.3f}, bias "
+        f"{', '.join(f'{b:+.2f}' for b in point.class_bias)} (benign, malignant, normal), mask "
         f"temperature {point.mask_temperature:.3f}. A pixel is lesion from {point.mask_threshold} on; specks below "
         f"{100 * point.min_lesion_share:.1f} % of the image are dropped; {silent}"
         f"the margin band runs from {point.margin_outside:.2f} to {point.margin_inside:.2f}; a class stays in the set "

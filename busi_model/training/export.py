@@ -40,7 +40,7 @@ class SquareToProbabilities(nn.Module):
         class_logits = (seen.class_logits + mirrored.class_logits) / 2
         mask_logits = (seen.mask_logits + mirrored.mask_logits.flip(-1)) / 2
         return (
-            (class_logits / self.point.temperature).softmax(dim=1),
+            (class_logits / self.point.temperature + torch.tensor(self.point.class_bias)).softmax(dim=1),
             (mask_logits / self.point.mask_temperature).sigmoid(),
         )
 

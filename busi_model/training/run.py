@@ -5,7 +5,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 
 from busi_model import checkpoint
 from busi_model.operating_point import OperatingPoint
@@ -15,6 +17,8 @@ from busi_model.training.augment import paint_marks
 from busi_model.training.cases import Case
 from busi_model.training.evaluate import evaluate_cases, write_report
 from busi_model.training.fit import RunError
+
+N_PARTS = 5  # of the held-out images, for cross-fitting
 
 
 def predict(folder: Path, held_out: list[list[Case]], device) -> list[calibrate.HeldOut]:
@@ -26,9 +30,7 @@ def predict(folder: Path, held_out: list[list[Case]], device) -> list[calibrate.
 def store_operating_point(folder: Path, point: OperatingPoint):
     """Put a run's operating point beside its weights and into them."""
     loaded = checkpoint.load(folder / "weights")
-    checkpoint.save(
-        folder / "weights", loaded.network, loaded.preprocess, point, loaded.training, loaded.figures, loaded.gate
-    )
+    _store(folder / "weights", loaded, point, loaded.gate)
     write_operating_point(point, folder)
 
 
@@ -65,3 +67,47 @@ def read_operating_point(folder) -> OperatingPoint:
     if not path.is_file():
         raise RunError(f"{folder} holds no operating_point.json. Name the folder of a run that held out a fold.")
     return OperatingPoint.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def recalibrate(weights: Path, hospitals: list[list[Case]], trained_on: list[list[Case]], folder: Path, device) -> None:
+    """Give weights a gate and an operating point fitted on images that they never saw, and report what both are worth.
+
+    hospitals: scored cases, one list a hospital. trained_on: what the weights were trained on, for the gate. The rates
+    and the reports in `folder` are cross-fitted: each fifth of the groups is judged by a point fitted on the others.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    loaded = checkpoint.load(weights)
+    gate = calibrate.fit_training_gate(Predictor.load(weights, device), trained_on)
+    _store(weights, loaded, loaded.operating_point, gate)
+    predictor = Predictor.load(weights, device)
+    held_out = [calibrate.predict_held_out(predictor, cases) for cases in hospitals]
+    parts = [_parts(cases) for cases in hospitals]
+    tables, marked = [[] for _ in hospitals], [[] for _ in hospitals]
+    for part in range(N_PARTS):
+        others = [h.where(p != part) for h, p in zip(held_out, parts, strict=True)]
+        predictor.operating_point = calibrate.fit_operating_point(others, "the other parts")
+        for i, cases in enumerate(hospitals):
+            own = [c for c, p in zip(cases, parts[i], strict=True) if p == part]
+            tables[i].append(evaluate_cases(predictor, own))
+            marked[i].append(evaluate_cases(predictor, own, paint=paint_marks))
+    tables, marked = ([pd.concat(t, ignore_index=True) for t in kind] for kind in (tables, marked))
+    names = ", ".join(f"{len(cases)} of {cases[0].source} fold {cases[0].fold}" for cases in hospitals)
+    point = calibrate.fit_operating_point(held_out, f"{sum(map(len, hospitals))} held-out images ({names})")
+    point = calibrate.with_rates(point, pd.concat(tables, ignore_index=True))
+    _store(weights, loaded, point, gate)
+    write_operating_point(point, folder)
+    report(tables, marked, folder, "held out", loaded.weights_sha256, loaded.training.get("recipe", {}))
+
+
+def _store(weights, loaded, point, gate):
+    checkpoint.save(weights, loaded.network, loaded.preprocess, point, loaded.training, loaded.figures, gate)
+
+
+def _parts(cases) -> np.ndarray:
+    """Part numbers (N,): groups stay together, classes are spread."""
+    labels, groups = ([getattr(c, name) for c in cases] for name in ("class_name", "group"))
+    parts = np.zeros(len(cases), int)
+    splitter = StratifiedGroupKFold(N_PARTS, shuffle=True, random_state=0)
+    for part, (_, own) in enumerate(splitter.split(labels, labels, groups)):
+        parts[own] = part
+    return parts
