@@ -59,7 +59,7 @@ class Case:
 
     @property
     def withheld(self) -> bool:
-        """Whether the result is kept back: the image was refused, is no example of ours, and the user did not insist."""
+        """Whether the result is kept back: the image was refused, is not our own, and the user did not insist."""
         shown = self.insisted or self.synthetic
         return self.prediction is not None and self.prediction.refused and not shown
 
