@@ -223,8 +223,8 @@ def test_the_first_page_is_light(chromium, address):
     sizes = []
     tab.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
     tab.goto(address)
-    expect(tab.locator("#result")).to_contain_text(strings.WAITING_HEADING)
-    tab.wait_for_load_state("networkidle")
+    tab.locator("#viewer .drop").wait_for()
+    tab.evaluate("document.fonts.ready.then(() => null)")
     tab.close()
     assert 0 < sum(sizes) < 1.5e6
 

@@ -1,4 +1,4 @@
-"""Measured figures become pictures and tables as HTML; every picture stands beside a table that says the same."""
+"""Measured figures become pictures and tables as HTML; after every picture comes a table that says the same."""
 
 import html
 

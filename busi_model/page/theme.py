@@ -37,7 +37,7 @@ def calm_theme() -> gr.themes.Base:
 
 CSS = """
 /* clip, not hidden: inside a scrolling box the notice could not stick to the window. */
-.gradio-container { max-width: 3600px !important; margin: 0 auto; overflow: clip !important; }
+.gradio-container { width: 100%; max-width: 3600px !important; margin: 0 auto; overflow: clip !important; }
 .gradio-container .html-container { padding: 0; }
 .dark { --color-accent: var(--primary-300); }
 footer { display: none !important; }
