@@ -65,7 +65,7 @@ def model_html(model: Model) -> str:
     words = strings.OUTLINED.get(n_outlines) or strings.OUTLINED_SEVERAL.format(count=n_outlines)
     parts.append(f"<p>{html.escape(words)}</p>")
     if model.warnings:
-        items = [strings.WARNING_WORDS.get(code, code) for code in model.warnings]
+        items = [strings.WARNINGS.get(code, (code, ""))[0] for code in model.warnings]
         listed = "".join(f"<li>{html.escape(item)}</li>" for item in items)
         heading = html.escape(strings.WARNINGS_HEADING)
         parts.append(f'<div class="warnings"><h3>{heading}</h3><ul>{listed}</ul></div>')

@@ -80,6 +80,13 @@ WARNINGS = {  # code: what it is, what to do
     "low_confidence": ("Close classes", "Treat the class as open, whatever stands first."),
     "uncertain": ("More than one class is possible", "Treat the class as open, whatever stands first."),
     "first_frame": ("Several frames in the file", "To read another frame, export it on its own."),
+    "middle_frame": ("A film: its middle frame was read", "To read another frame, export it on its own."),
+    "burned_in": ("Text in the picture, by the file's own word", "Check that no name is shown before you share it."),
+    "other_modality": ("Not an ultrasound, by the file's own word", "Open a B-mode still image of the breast."),
+    "windowed": ("Brightness set by the file", "Compare it with the original before you trust it."),
+    "regions_disagree": ("The file's scan regions fit another picture", "Mark a known length to get millimetres."),
+    "spacings_differ": ("Several scales in one picture", "Mark a known length to get millimetres."),
+    "banner_blanked": ("Text beside the scan was blanked", "Look for names that remain before you share it."),
     "exif_turned": ("Turned picture", "Check that the probe is at the top."),
     "rescaled": ("Gray levels stretched", "Compare brightness with the original before you trust it."),
 }
@@ -375,16 +382,6 @@ SYNC_NONE = "No second copy is kept elsewhere."
 SYNC_DONE = "Synced to the private dataset."
 SYNC_WAITING = "Not synced yet; {waiting} waiting for the private dataset."
 SYNC_PROBLEM = "Not synced yet; {waiting} waiting for the private dataset. {problem}"
-WARNING_WORDS = {
-    "blank": "The image is almost uniform.",
-    "not_ultrasound": "This may not be a breast-ultrasound image.",
-    "colour": "Coloured pixels: only their brightness is used.",
-    "marks": "Calipers or text lie in the image.",
-    "split_screen": "The image seems to show two views side by side.",
-    "heads_disagree": "Outline and class contradict each other.",
-    "low_confidence": "The classes are close to each other.",
-    "uncertain": "More than one class is possible.",
-}
 
 # Quick feedback
 FEEDBACK_HEADING = "Do you agree with the class?"
