@@ -10,6 +10,7 @@ import busi_model  # noqa: F401 isort: skip (before torch: it sets how torch's t
 
 import pytest
 import torch
+from hypothesis import settings
 from playwright.sync_api import sync_playwright
 
 from busi_model import checkpoint
@@ -21,6 +22,8 @@ from busi_model.preprocess import Preprocess
 from tests.browser import FLAGS, Visitors, served
 
 ROOT = Path(__file__).parents[1]
+settings.register_profile("busi", deadline=None)  # a busy machine is no failure
+settings.load_profile("busi")
 
 
 @pytest.fixture(scope="session")
