@@ -4,7 +4,8 @@ Enters: gray uint8 (H, W), and the scan regions where a DICOM file gives them. L
 margins empty, and a mask of what was taken. With regions all else goes. Without, the margin is found from the pixels:
 it has one constant level, which echoes have not, however dark; whatever stands in it, bright and apart from the scan,
 is a sign. In doubt a pixel stays: what is written across the scan (calipers, "RT 9"), nearer to it than a few pixels,
-or dim. So this lessens the risk that a picture names a patient, and cannot rule it out.
+or dim. The exception: a corner of the scan as black as the margin may lose a few pixels beside text. So this lessens
+the risk that a picture names a patient, and cannot rule it out.
 """
 
 import dataclasses

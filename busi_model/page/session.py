@@ -63,6 +63,7 @@ class Panel:
         on.send_button.click(self.send, [on.seat, *on.answers], **how)
         on.seat.change(self.shown, [on.seat], None, **HOW)  # it changes when another step is on the screen
         typed = [field.input for field in on.fields if field is not on.editor]
+        typed.append(on.comment.change)  # a text's last letters reach the other fields' values only now
         gr.on(typed, None, [on.seat, *on.fields], None, js=KEEP_DRAFT, trigger_mode="multiple")
         on.editor.input(None, [on.seat, *on.fields], [on.verdict], js=CORRECTED, trigger_mode="multiple")
 
