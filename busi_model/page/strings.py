@@ -5,8 +5,8 @@ TITLE = "BUSI: breast ultrasound, outline and class"
 HEADING = "BUSI"
 SUBHEADING = "Outline, class and confidence for breast-ultrasound images"
 RESEARCH_USE = "Research use only. Not a medical device. Do not base a patient's care on it."
-TAB_READ = "Read images"
-TAB_ABOUT = "About this model"
+TAB_READ = "Images"  # short, all of them: they share the 390 px of a phone
+TAB_ABOUT = "About"
 
 # Opening images
 UPLOAD_LABEL = "Images: drop, click or paste"
@@ -293,7 +293,7 @@ EDITOR_UNREADABLE = "The outline could not be read. Nothing was saved; reload th
 EDITOR_OTHER_PICTURE = "The outline belongs to another picture. Nothing was saved; reload the page."
 
 # Reading sessions
-TAB_SESSION = "Reading session"
+TAB_SESSION = "Session"
 DOOR_HEADING = "Join a reading session"
 DOOR_TEXT = (
     "Type the code that the host gave you. You can stop at any time and come back with the same code, in any browser: "
