@@ -4,6 +4,8 @@ Enters: gray uint8 (H, W). Leaves: yes or no; `Predictor` turns a yes into a war
 625 development images, whose manifest names the marked ones; tests/test_quality.py measures them again.
 """
 
+import functools
+
 import numpy as np
 from scipy import ndimage
 
@@ -21,8 +23,16 @@ def has_marks(gray: np.ndarray) -> bool:
 
     No tissue goes from bright to dark within two pixels over much of a picture: ultrasound is band-limited.
     """
-    crisp = (gray >= MARK_BRIGHT) & (ndimage.minimum_filter(gray, 5) < MARK_DARK)
+    crisp = (gray >= MARK_BRIGHT) & (_darkest_within_two(gray) < MARK_DARK)
     return bool(crisp.sum() >= max(MARK_LEAST_PX, MARK_SHARE * gray.size))
+
+
+def _darkest_within_two(gray):
+    """The least of the 5 x 5 pixels around each; ndimage.minimum_filter says the same ten times slower."""
+    height, width = gray.shape
+    padded = np.pad(gray, 2, constant_values=255)
+    rows = functools.reduce(np.minimum, (padded[i : i + height] for i in range(5)))
+    return functools.reduce(np.minimum, (rows[:, i : i + width] for i in range(5)))
 
 
 def is_split_screen(gray: np.ndarray) -> bool:

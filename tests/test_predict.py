@@ -13,7 +13,7 @@ from busi_model.gate import fit_gate, gate_inputs
 from busi_model.network import MultiTaskUNet
 from busi_model.operating_point import OperatingPoint
 from busi_model.phantom import draw_phantom
-from busi_model.predict import Predictor, fold_batch_norm
+from busi_model.predict import Predictor, fold_for_inference
 from busi_model.preprocess import Preprocess
 
 
@@ -94,7 +94,7 @@ def test_folding_batch_norm_changes_no_output():
     x = torch.randn(1, 1, 64, 64)
     with torch.no_grad():
         before = network(x)
-        fold_batch_norm(network)
+        fold_for_inference(network)
         after = network(x)
     torch.testing.assert_close(after.mask_logits, before.mask_logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(after.class_logits, before.class_logits, rtol=1e-4, atol=1e-4)
