@@ -2,8 +2,8 @@
 
     python train.py --data BUSI --manifest busi_manifest.csv --folds 0 --out runs/fold0      # folds 1-4, validated on 0
     python train.py --data BUSI --manifest busi_manifest.csv --cross-validate --out runs/cv  # all five, out-of-fold
-    python train.py --data BUSI --manifest busi_manifest.csv --extra BUS-BRA --folds all \
-        --operating-point runs/cv --out runs/release                                         # the weights to ship
+    python train.py --data BUSI --manifest busi_manifest.csv --extra BUS-BRA --average runs/cv \
+        --out runs/release                                         # the weights to ship: the mean of the five networks
     torchrun --nproc_per_node=4 train.py ...      # four GPUs (or CPU processes) share each batch; the same result
     python train.py ... --extra BUS-BRA --extra corrected-cases     # and what clinicians corrected, for training only
 
@@ -30,6 +30,7 @@ from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
 from busi_model.training import calibrate, distributed, run
+from busi_model.training.average import mean_network
 from busi_model.training.cases import CLINICIAN, N_FOLDS, Case, CaseError, find_cases, without_twins, write_manifest
 from busi_model.training.evaluate import choose_split, plot_history
 from busi_model.training.fit import RunError, TrainConfig, Trainer, load_images
@@ -48,7 +49,14 @@ def parse_arguments(arguments=None):
         help="BUS-BRA's folder: its folds 1-5 are mixed into training; or a folder of cases that "
         "clinicians corrected: they join the training images, never a held-out fold. May be given several times",
     )
-    parser.add_argument("--start", help="weights folder to start from instead of an ImageNet encoder")
+    parser.add_argument(
+        "--start",
+        help="weights folder to start from instead of an ImageNet encoder; or the run folder of a cross-validation: "
+        "each fold goes on from its own network",
+    )
+    parser.add_argument(
+        "--average", help="run folder of a cross-validation: train nothing, save the mean of its five networks"
+    )
     parser.add_argument("--folds", default="0", help="fold to hold out, 0-4, or 'all' to train on everything")
     parser.add_argument("--cross-validate", action="store_true", help="hold out each fold in turn")
     parser.add_argument("--operating-point", help="run folder whose temperatures to take (with --folds all)")
@@ -65,21 +73,15 @@ def train(arguments, config, cases, fold: int | None, folder: Path) -> list[list
     Returns the scored cases that it never saw, one list a hospital. The second hospital's go round: each of
     the five folds has every fifth, so that together they show each image once.
     """
-    chosen = [c for c in cases if c.split == "development" and c.fold != fold]
-    held_out = [choose_split(cases, f"fold{fold}")] if fold is not None else []
-    second, corrected = extra_cases(arguments.extra, [c for c in cases if c.split == "test" or c.fold == fold])
-    chosen += corrected
-    extra = [c for c in second if c.split == "development"]
-    if second:
-        held_out.append(choose_split(second, EXTRA_CALIBRATION)[fold or 0 :: N_FOLDS])
+    chosen, corrected, extra, held_out = choose_cases(arguments, cases, fold)
     preprocess = Trainer.preprocess_for(config)
     trainer = Trainer(
         config,
-        load_images(chosen, preprocess, "training images"),
+        load_images(chosen + corrected, preprocess, "training images"),
         load_images(extra, preprocess, "second hospital"),
         folder,
         arguments.device,
-        start=checkpoint.load(arguments.start).network if arguments.start else None,
+        start=checkpoint.load(fold_weights(arguments.start, fold)).network if arguments.start else None,
     )
     parameters, multiply_adds = (
         count_parameters(trainer.network),
@@ -87,7 +89,7 @@ def train(arguments, config, cases, fold: int | None, folder: Path) -> list[list
     )
     weights = ", ".join(f"{w:.2f}" for w in trainer.class_weights.tolist())
     print(
-        f"{len(chosen)} training images ({len(corrected)} of them corrected by clinicians) + {len(extra)} of a second "
+        f"{len(chosen)} training images, {len(corrected)} corrected by clinicians, {len(extra)} of a second "
         f"hospital, {sum(map(len, held_out))} held out; "
         f"class weights {weights}; {parameters / 1e6:.2f} M parameters, "
         f"{multiply_adds / 1e9:.2f} G multiply-adds at {config.size} px; {trainer.describe_device()}"
@@ -95,11 +97,7 @@ def train(arguments, config, cases, fold: int | None, folder: Path) -> list[list
     fingerprint = {
         "recipe": recipe(config, arguments),
         "held_out_fold": fold,
-        "n_training_images": {
-            "BUSI": len(chosen) - len(corrected),
-            "BUS-BRA": len(extra),
-            CLINICIAN: len(corrected),
-        },
+        "n_training_images": {"BUSI": len(chosen), "BUS-BRA": len(extra), CLINICIAN: len(corrected)},
         "parameters": parameters,
         "multiply_adds": multiply_adds,
         "torch": torch.__version__,
@@ -117,10 +115,27 @@ def train(arguments, config, cases, fold: int | None, folder: Path) -> list[list
         return held_out  # the first process saves and reports
     save_run(trainer, folder, point, fingerprint)
     predictor = Predictor.load(folder / "weights", arguments.device)
-    gate = calibrate.fit_training_gate(predictor, [c for c in (chosen, extra) if c])
+    gate = calibrate.fit_training_gate(predictor, [c for c in (chosen + corrected, extra) if c])
     save_run(trainer, folder, point, fingerprint, gate)
     print(f"augmentation took {100 * trainer.history[-1]['augment_share']:.1f} % of the last epoch")
     return held_out
+
+
+def choose_cases(arguments, cases, fold: int | None):
+    """Training images, those corrected by clinicians, those of the second hospital; and what is held out, one list a
+    hospital."""
+    chosen = [c for c in cases if c.split == "development" and c.fold != fold]
+    held_out = [choose_split(cases, f"fold{fold}")] if fold is not None else []
+    second, corrected = extra_cases(arguments.extra, [c for c in cases if c.split == "test" or c.fold == fold])
+    if second:
+        held_out.append(choose_split(second, EXTRA_CALIBRATION)[fold or 0 :: N_FOLDS])
+    return chosen, corrected, [c for c in second if c.split == "development"], held_out
+
+
+def fold_weights(start, fold: int | None) -> Path:
+    """The weights folder that --start names: itself, or one fold's of a cross-validation."""
+    own = Path(start, f"fold{fold}", "weights")
+    return own if own.is_dir() else Path(start)
 
 
 def extra_cases(folders, held_out):
@@ -144,7 +159,11 @@ def extra_cases(folders, held_out):
 def recipe(config, arguments) -> dict:
     """What two runs must share for the figures of one to speak for the other."""
     second_hospital = any((Path(name) / "bus_data.csv").is_file() for name in arguments.extra)
-    started = checkpoint.load(arguments.start).weights_sha256 if arguments.start else "ImageNet encoder"
+    started = "ImageNet encoder"
+    if arguments.start and Path(arguments.start, "fold0").is_dir():
+        started = checkpoint.load(fold_weights(arguments.start, 0)).training["recipe"]
+    elif arguments.start:
+        started = checkpoint.load(arguments.start).weights_sha256
     return {**dataclasses.asdict(config), "second_hospital": second_hospital, "start": started}
 
 
@@ -192,6 +211,25 @@ def cross_validate(arguments, config, cases, folder: Path):
     run.report(tables, marked, folder, "out of fold", "five networks", recipe(config, arguments))
 
 
+def average(arguments, cases, folder: Path):
+    """Save the mean of a cross-validation's networks, which together saw every image, with its operating point."""
+    run_folder = Path(arguments.average)
+    point = run.read_operating_point(run_folder)
+    loaded = [checkpoint.load(run_folder / f"fold{fold}" / "weights") for fold in range(N_FOLDS)]
+    network = mean_network([one.network for one in loaded])
+    chosen, corrected, extra, _ = choose_cases(arguments, cases, None)
+    fingerprint = loaded[0].training | {
+        "held_out_fold": None,
+        "averaged": f"{N_FOLDS} networks of the recipe, each trained without one fold",
+        "n_training_images": {"BUSI": len(chosen), "BUS-BRA": len(extra), CLINICIAN: len(corrected)},
+    }
+    weights, preprocess = folder / "weights", loaded[0].preprocess
+    checkpoint.save(weights, network, preprocess, point, fingerprint, {}, None)
+    gate = calibrate.fit_training_gate(Predictor.load(weights), [c for c in (chosen + corrected, extra) if c])
+    checkpoint.save(weights, network, preprocess, point, fingerprint, {}, gate)
+    print(f"{weights} holds the mean of {N_FOLDS} networks.")
+
+
 def main(arguments=None) -> int:
     arguments = parse_arguments(arguments)
     with distributed.joined(arguments.device):
@@ -210,7 +248,9 @@ def start(arguments) -> int:
         if not arguments.manifest and cases[0].source == "BUSI" and distributed.is_first():
             write_manifest(cases, folder / "split.csv")
             print(f"No manifest: near-duplicates were kept together; the split is in {folder / 'split.csv'}.")
-        if arguments.cross_validate:
+        if arguments.average:
+            average(arguments, cases, folder)
+        elif arguments.cross_validate:
             cross_validate(arguments, config, cases, folder)
         elif arguments.folds == "all":
             train(arguments, config, cases, None, folder)

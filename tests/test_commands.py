@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
+from busi_model import checkpoint
 from busi_model.__main__ import main
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
@@ -58,11 +60,23 @@ def test_release_takes_a_runs_temperatures(phantoms, tmp_path):
 
 def test_cross_validation_pools_all_folds(phantoms, tmp_path):
     arguments = ["--epochs", "1", "--size", "64", "--batch", "4", "--device", "cpu"]
-    done = _train("--data", phantoms, "--cross-validate", "--out", tmp_path, *arguments)
+    cv, release = tmp_path / "cv", tmp_path / "release"
+    done = _train("--data", phantoms, "--cross-validate", "--out", cv, *arguments)
     assert done.returncode == 0, done.stderr
-    content = json.loads((tmp_path / "evaluation" / "metrics.json").read_text())
+    content = json.loads((cv / "evaluation" / "metrics.json").read_text())
     assert content["n_images"] == 24
-    assert "24 scored out-of-fold" in json.loads((tmp_path / "operating_point.json").read_text())["fitted_on"]
+    assert "24 scored out-of-fold" in json.loads((cv / "operating_point.json").read_text())["fitted_on"]
+    # its networks become one
+    done = _train("--data", phantoms, "--average", cv, "--out", release)
+    assert done.returncode == 0, done.stderr
+    loaded = checkpoint.load(release / "weights")
+    folds = [checkpoint.load(cv / f"fold{k}" / "weights").network.mask_head.bias.item() for k in range(5)]
+    assert loaded.network.mask_head.bias.item() == pytest.approx(np.mean(folds), abs=1e-3)  # kept in half precision
+    assert loaded.gate and "24 scored out-of-fold" in loaded.operating_point.fitted_on
+    # and each fold can go on from its own
+    done = _train("--data", phantoms, "--start", cv, "--folds", "2", "--out", tmp_path / "on", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert checkpoint.load(tmp_path / "on" / "weights").training["recipe"]["start"]["start"] == "ImageNet encoder"
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
@@ -89,6 +103,7 @@ def test_stopping_leaves_usable_weights_and_can_be_resumed(phantoms, tmp_path, s
         (["--data", "DATA", "--out", "OUT", "--folds", "7"], "--folds is '7'"),
         (["--data", "DATA", "--out", "OUT", "--encoder", "vit"], "lite0"),
         (["--data", "DATA", "--out", "OUT", "--size", "100"], "multiple of 32"),
+        (["--data", "DATA", "--out", "OUT", "--average", "DATA"], "held out a fold"),
     ],
 )
 def test_wrong_training_arguments_get_a_sentence(phantoms, tmp_path, arguments, words):

@@ -1,0 +1,26 @@
+"""Networks trained from one start become one: the mean of their weights.
+
+Fine-tuned from the same network they lie in one valley of the loss, and their mean generalises better than each, at the
+cost of one (Wortsman et al., "Model soups", ICML 2022). So the five networks of a cross-validation give the weights to
+ship: each has left out other images, their mean has learned from all of them.
+"""
+
+import copy
+
+import torch
+
+from busi_model.network import MultiTaskUNet
+
+
+@torch.no_grad()
+def mean_network(networks: list[MultiTaskUNet]) -> MultiTaskUNet:
+    """Networks of one shape, batch norms' running figures included -> a new one. Raises ValueError for other shapes."""
+    if len({str(network.arguments) for network in networks}) != 1:
+        shapes = "; ".join(str(network.arguments) for network in networks)
+        raise ValueError(f"Only networks of one shape have a mean; found: {shapes}.")
+    mean = copy.deepcopy(networks[0])
+    others = [network.state_dict() for network in networks]
+    for name, value in mean.state_dict().items():
+        stacked = torch.stack([other[name] for other in others])
+        value.copy_(stacked.mean(dim=0) if value.is_floating_point() else stacked[0])
+    return mean
