@@ -15,6 +15,7 @@ from busi_model.operating_point import OperatingPoint
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor, fold_for_inference
 from busi_model.preprocess import Preprocess
+from tests.record_phantoms import RECORD
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +161,7 @@ def test_idle_threads_do_not_spin():
 
 def test_shipped_weights_give_the_recorded_answers(shipped):
     """Phantoms are no patients: this pins arithmetic and files, not quality."""
-    recorded = json.loads((shipped.parent / "tests" / "recorded_phantoms.json").read_text())
+    recorded = json.loads(RECORD.read_text())
     predictor = Predictor.load(shipped, device="cpu")
     assert predictor.checkpoint.weights_sha256 == recorded["weights_sha256"]
     for case in recorded["cases"]:
