@@ -1,9 +1,9 @@
 """How much faster is `predict` on an archive than `Predictor` one by one, and does its memory stay where it is?
 
-python benchmarks/batch.py --images 500 --weights weights
+    python -m benchmarks.archive --images 10000
 
-Prints both rates, their ratio, and the resident memory of the whole run (the command and its workers together) after
-the first hundred pictures and at its end. Phantoms of 440 x 560 px; both ways judge the same files in the same run.
+Both rates, their ratio, and the resident memory of the whole run (the command and its workers together) after the
+first hundred pictures and at its end. Phantoms of 440 x 560 px; both ways judge the same files in the same run.
 """
 
 import argparse
@@ -17,14 +17,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from benchmarks.measure import describe_machine, markdown, table
+from busi_model.batch.rows import ROWS
+from busi_model.network import CLASS_NAMES
+from busi_model.phantom import draw_phantom
+from busi_model.predict import Predictor
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from busi_model.batch.rows import ROWS  # noqa: E402
-from busi_model.network import CLASS_NAMES  # noqa: E402
-from busi_model.phantom import draw_phantom  # noqa: E402
-from busi_model.predict import Predictor  # noqa: E402
-
 DIFFERENT = 60  # phantoms that are drawn; the others are links to them
 
 
@@ -72,6 +71,32 @@ def archive(folder, out, n_images, weights, workers) -> tuple[float, float, floa
     return (last - first) / (end - begin), memory, max(moment[2] for moment in after)
 
 
+def run(weights, images: int = 600, n_one_by_one: int = 100, workers: int | None = None) -> list[dict]:
+    with tempfile.TemporaryDirectory() as folder:
+        pictures, out = Path(folder, "pictures"), Path(folder, "out")
+        pictures.mkdir()
+        for number in range(images):
+            path = pictures / f"{number:06}.png"
+            if number < DIFFERENT:
+                Image.fromarray(draw_phantom(CLASS_NAMES[number % 3], number)[0]).save(path)
+            else:
+                os.link(pictures / f"{number % DIFFERENT:06}.png", path)
+        paths = sorted(pictures.iterdir())[:n_one_by_one]
+        half = len(paths) // 2  # before and after: what else the machine does meets both ways
+        before = one_by_one(paths[:half], weights)
+        fast, memory, most = archive(pictures, out, images, weights, workers)
+        after = one_by_one(paths[half:], weights)
+    slow = 2 / (1 / before + 1 / after)
+    rows = [
+        ["one by one, images a second", slow],
+        ["archive, images a second", fast],
+        ["ratio", fast / slow],
+        ["resident after the first hundred, MiB", memory],
+        [f"resident at most, until {images} pictures, MiB", most],
+    ]
+    return [table("An archive", ["what", "value"], rows)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=10_000)
@@ -79,23 +104,8 @@ def main():
     parser.add_argument("--weights", default=str(ROOT / "weights"))
     parser.add_argument("--workers", type=int)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        pictures, out = Path(folder, "pictures"), Path(folder, "out")
-        pictures.mkdir()
-        for number in range(arguments.images):
-            path = pictures / f"{number:06}.png"
-            if number < DIFFERENT:
-                Image.fromarray(draw_phantom(CLASS_NAMES[number % 3], number)[0]).save(path)
-            else:
-                os.link(pictures / f"{number % DIFFERENT:06}.png", path)
-        paths = sorted(pictures.iterdir())[: arguments.one_by_one]
-        half = len(paths) // 2  # before and after: what else the machine does meets both ways
-        before = one_by_one(paths[:half], arguments.weights)
-        fast, memory, most = archive(pictures, out, arguments.images, arguments.weights, arguments.workers)
-        after = one_by_one(paths[half:], arguments.weights)
-    slow = 2 / (1 / before + 1 / after)
-    print(f"one by one {before:.1f} and {after:.1f} images/s, archive {fast:.1f}: {fast / slow:.2f} times their mean")
-    print(f"resident {memory:.0f} MiB after the first hundred, at most {most:.0f} MiB until {arguments.images} images")
+    tables = run(arguments.weights, arguments.images, arguments.one_by_one, arguments.workers)
+    print(markdown(describe_machine(), tables))
 
 
 if __name__ == "__main__":

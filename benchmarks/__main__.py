@@ -1,0 +1,41 @@
+"""python -m benchmarks [--only NAME] [--out DIR]: run the benchmarks, print their tables, keep them.
+
+Leaves benchmarks.json and benchmarks.md in DIR. Each benchmark is a module of this package with `run(weights)`; times
+are medians on this machine today, so compare the ratios within one run. Nothing else should be running.
+"""
+
+import argparse
+import json
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.measure import describe_machine, markdown
+
+ROOT = Path(__file__).parents[1]
+NAMES = ("latency", "network", "training", "start", "archive")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=NAMES, action="append", help="run this one; may be given several times")
+    parser.add_argument("--out", default="runs/benchmarks", help="folder for benchmarks.json and benchmarks.md")
+    parser.add_argument("--weights", default=str(ROOT / "weights"))
+    arguments = parser.parse_args()
+    folder = Path(arguments.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    machine, tables = describe_machine(), []
+    for name in arguments.only or NAMES:
+        begin = time.perf_counter()
+        tables += import_module(f"benchmarks.{name}").run(arguments.weights)
+        print(f"{name}: {time.perf_counter() - begin:.0f} s", file=sys.stderr)
+        content = {"machine": machine, "tables": tables}
+        (folder / "benchmarks.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        (folder / "benchmarks.md").write_text(markdown(machine, tables), encoding="utf-8")
+    print(markdown(machine, tables))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""From `python app.py` to a page: where the time goes, what lies in memory, what a browser loads."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.measure import table
+
+ROOT = Path(__file__).parents[1]
+PATIENCE_S = 120
+# A process of its own: what was imported before costs nothing again. Prints [part, seconds, resident MiB] for each.
+PARTS = """
+import json, os, sys, time
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+seen, begin = [], time.perf_counter()
+def part(name):
+    global begin
+    seen.append([name, time.perf_counter() - begin, resident()])
+    begin = time.perf_counter()
+import busi_model, torch; part("import torch")
+from busi_model.predict import Predictor; part("import busi_model.predict")
+predictor = Predictor.load(sys.argv[1], "cpu"); part("load the weights")
+from busi_model.phantom import draw_phantom
+gray = draw_phantom("benign", 0)[0]
+predictor(gray); part("first picture")
+import gradio; part("import gradio")
+from busi_model import page; part("import the page")
+import tempfile
+page.build(predictor, sys.argv[1], tempfile.mkdtemp(), None, None); part("build the page")
+for seed in range(100):
+    predictor(draw_phantom("malignant", seed, 500, 600)[0])
+part("100 pictures of 600 x 500 px")
+print(json.dumps(seen))
+"""
+
+
+def run(weights) -> list[dict]:
+    done = subprocess.run([sys.executable, "-c", PARTS, weights], cwd=ROOT, capture_output=True, text=True, check=True)
+    parts = json.loads(done.stdout.splitlines()[-1])
+    tables = [table("Start and memory, part by part", ["part", "seconds", "resident after it, MiB"], parts)]
+    with _app() as (address, seconds):
+        rows = [["python app.py to the first answer, s", seconds]]
+        rows += _page_load(address)
+    return [*tables, table("The page", ["what", "value"], rows)]
+
+
+@contextmanager
+def _app():
+    """The app on a free port, with stores of its own: address, seconds until it answered."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        places = {"GRADIO_SERVER_PORT": str(port), "BUSI_STORE": f"{folder}/store", "TMPDIR": folder}
+        begin = time.perf_counter()
+        server = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env={**os.environ, **places}, stdout=subprocess.DEVNULL
+        )
+        address = f"http://127.0.0.1:{port}/"
+        try:
+            yield address, _wait(address, server, begin)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _wait(address, server, begin) -> float:
+    while time.perf_counter() - begin < PATIENCE_S and server.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return time.perf_counter() - begin
+        except OSError:
+            time.sleep(0.02)
+    raise SystemExit("benchmarks: app.py did not answer; start it by hand to see why.")
+
+
+def _page_load(address) -> list[list]:
+    from playwright.sync_api import sync_playwright
+
+    rows = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for visit in ("first", "second"):
+            if visit == "first":
+                context = browser.new_context()
+            tab, sizes = context.new_page(), []
+            devtools = context.new_cdp_session(tab)
+            devtools.send("Network.enable")
+            devtools.on("Network.loadingFinished", lambda event, sizes=sizes: sizes.append(event["encodedDataLength"]))
+            begin = time.perf_counter()
+            tab.goto(address)
+            tab.locator("#viewer").wait_for()
+            rows.append([f"{visit} visit: until the viewer is there, s", time.perf_counter() - begin])
+            tab.wait_for_timeout(1000)
+            rows.append([f"{visit} visit: loaded a second later, MB", sum(sizes) / 1e6])
+            tab.close()
+        browser.close()
+    return rows
