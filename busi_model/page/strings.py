@@ -8,6 +8,13 @@ RESEARCH_USE = "Research use only. Not a medical device. Do not base a patient's
 TAB_READ = "Images"  # short, all of them: they share the 390 px of a phone
 TAB_ABOUT = "About"
 
+# The server. Most users never see these
+EVENT_FAILED = "The server could not do this. Load the page again, open the file anew, and repeat the step."
+ADDRESS_REFUSED = "A web address stands in place of a file. Nothing is fetched from there; upload the file itself."
+NO_DOOR = "This page has no such address."
+FOREIGN_SITE = "Another website asked for this. Open the page at its own address."
+LOGIN_TEXT = "Research use only. After ten wrong passwords in five minutes a name has to wait."
+
 # Opening images
 UPLOAD_LABEL = "Images: drop, click or paste"
 PRIVACY = (
