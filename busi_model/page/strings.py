@@ -86,6 +86,7 @@ WARNINGS = {  # code: what it is, what to do
     "heads_disagree": ("Outline and class contradict each other", "Rely on neither; decide from the image."),
     "low_confidence": ("Close classes", "Treat the class as open, whatever stands first."),
     "uncertain": ("More than one class is possible", "Treat the class as open, whatever stands first."),
+    "on_cpu": ("The graphics card was full", "Nothing: the result is as good. Close other programs for more speed."),
     "first_frame": ("Several frames in the file", "To read another frame, export it on its own."),
     "middle_frame": ("A film: its middle frame was read", "To read another frame, export it on its own."),
     "burned_in": ("Text in the picture, by the file's own word", "Check that no name is shown before you share it."),
