@@ -176,7 +176,7 @@ def test_an_uploaded_page_can_do_nothing(app):
 
 async def hello(scope, receive, send):
     if scope["path"] == "/config":
-        raise OSError(28, "No space left", NAME)
+        raise OSError(28, "No space left on device", NAME)
     await server.PlainTextResponse("hello")(scope, receive, send)
 
 
@@ -377,11 +377,11 @@ def test_a_failed_request_is_a_sentence(caplog):
     answer = TestClient(server.Guard(hello)).get("/config")
     assert (answer.status_code, answer.text) == (500, strings.FAILED_TEXT)
     assert "X-Frame-Options" in answer.headers
-    assert [record.message for record in caplog.records] == ["A request failed."]
+    assert [record.message for record in caplog.records] == ["A request failed: No space left on device."]
 
 
 def test_only_our_own_words_reach_the_user():
-    def fail(words):
+    def fail(words: str) -> str:
         raise gr.Error(words) if words else FileNotFoundError(2, "No such file", NAME)
 
     with server.Page(analytics_enabled=False) as page:
@@ -407,6 +407,7 @@ def test_a_full_disk_refuses_an_upload_and_the_next_one_works(app):
         assert upload(app, bytes(1_000_000)) == (500, strings.FAILED_TEXT)
     finally:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+    assert parts_of_uploads(app) == []
     status, path = upload(app, bytes(1_000_000), "again.png")
     assert status == 200 and Path(path).stat().st_size == 1_000_000
 
@@ -456,7 +457,11 @@ def test_without_a_place_for_temporary_files_the_app_says_so(tmp_path):
     assert done.returncode == 1 and "TMPDIR" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_broken_off_upload_leaves_the_server_well(app):
+def parts_of_uploads(app):
+    return [path for path in (app[1] / "temporary").glob("busi-*/tmp*") if path.is_file()]
+
+
+def test_a_broken_off_upload_leaves_nothing_behind(app):
     port = int(app[0].rpartition(":")[2])
     for _ in range(3):
         with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as half:
@@ -465,7 +470,7 @@ def test_a_broken_off_upload_leaves_the_server_well(app):
             part = f'--edge\r\nContent-Disposition: form-data; name="files"; filename="{NAME}"\r\n\r\n'
             half.sendall((head + part).encode() + PNG)
     deadline = time.monotonic() + PATIENCE_S
-    while list((app[1] / "temporary").glob("busi-*/tmp*")):
+    while parts_of_uploads(app):
         assert time.monotonic() < deadline, "half an upload stays behind"
         time.sleep(0.1)
     assert upload(app)[0] == 200

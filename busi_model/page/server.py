@@ -8,11 +8,13 @@ given in place of a file. `Page` and `Discreet` keep what users bring (file name
 import logging
 import sys
 import traceback
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import gradio as gr
 import httpx
 from gradio import processing_utils
+from gradio.utils import get_upload_folder
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
@@ -27,7 +29,7 @@ DOORS = ["/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robot
 DOORS += ["/pwa_icon", "/pwa_icon/", "/login", "/logout"]
 DOORS += [f"{API}{name}" for name in ("info", "upload", "upload_progress", "file=", "call/", "run/", "api/", "queue/")]
 DOORS += [f"{API}{name}" for name in ("heartbeat/", "startup-events", "cancel", "reset", "app_id", "login_check")]
-FILES = f"{API}file="
+FILES, UPLOAD = f"{API}file=", f"{API}upload"
 HUB = "https://huggingface.co https://*.huggingface.co"
 
 
@@ -38,16 +40,30 @@ def launch_arguments(on_space: bool) -> dict:
 
 
 class Page(gr.Blocks):
-    """A page whose failures are a sentence for the user and a place in the program for the log."""
+    """A page whose failures are a sentence for the user, and for the log a place in the program."""
+
+    async def preprocess_data(self, *arguments, **named):
+        try:
+            return await super().preprocess_data(*arguments, **named)
+        except Exception as error:
+            if is_ours(error):
+                raise
+            LOG.warning("What came with an event was refused: %s.", type(error).__name__)  # a forged path, say
+            raise gr.Error(strings.EVENT_FAILED, print_exception=False) from error
 
     async def process_api(self, *arguments, **named):
         try:
             return await super().process_api(*arguments, **named)
         except Exception as error:
-            if isinstance(error, gr.Error) and not error.print_exception:
-                raise  # our own words; Gradio's can name a path of the server
+            if is_ours(error):
+                raise
             LOG.exception("An event of the page failed.")
             raise gr.Error(strings.EVENT_FAILED, print_exception=False) from error
+
+
+def is_ours(error: Exception) -> bool:
+    """Whether an error's words are our own; Gradio's can name a path of the server."""
+    return isinstance(error, gr.Error) and not error.print_exception
 
 
 class Guard:
@@ -55,17 +71,18 @@ class Guard:
 
     def __init__(self, app, on_space: bool = False):
         self.app, self.on_space = app, on_space
+        self._n_uploads, self._left_behind = 0, False
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begun = False
+        begun, well = False, False
 
         async def send_with_headers(message):
-            nonlocal begun
+            nonlocal begun, well
             if message["type"] == "http.response.start":
-                begun = True
+                begun, well = True, message["status"] == 200
                 MutableHeaders(scope=message).update(self.headers(scope["path"]))
             await send(message)
 
@@ -74,14 +91,32 @@ class Guard:
             answer = PlainTextResponse(strings.NO_DOOR, 404)
         elif not self.on_space and is_foreign(scope["method"], Headers(scope=scope)):
             answer = PlainTextResponse(strings.FOREIGN_SITE, 403)
+        self._n_uploads += scope["path"] == UPLOAD
         try:
             await answer(scope, receive, send_with_headers)
-        except ClientDisconnect:  # an upload that was broken off
+        except ClientDisconnect:
             LOG.debug("A client left.")
-        except Exception:
-            LOG.exception("A request failed.")
+        except Exception as error:
+            if isinstance(error, OSError):
+                LOG.error("A request failed: %s.", error.strerror)  # such as a full disk
+            else:
+                LOG.exception("A request failed.")
             if not begun:
                 await PlainTextResponse(strings.FAILED_TEXT, 500)(scope, receive, send_with_headers)
+        finally:
+            if scope["path"] == UPLOAD:
+                self._after_upload(well)
+
+    def _after_upload(self, well: bool):
+        """Gradio leaves the part of an upload that came before it broke off; it goes when no other upload is under
+        way, for whose file it could be."""
+        self._n_uploads -= 1
+        self._left_behind |= not well
+        if self._left_behind and not self._n_uploads:
+            self._left_behind = False
+            for path in Path(get_upload_folder()).glob("tmp*"):
+                if path.is_file():
+                    path.unlink(missing_ok=True)
 
     def headers(self, path: str) -> dict[str, str]:
         """Response headers for a path."""
@@ -161,10 +196,10 @@ class Discreet(logging.Formatter):
     """A log says where the program failed and with which kind of error, never with which words: they can name files."""
 
     def formatException(self, ei) -> str:  # noqa: N802 (logging's own name)
-        kind, _, place = ei
-        return "".join(["Traceback (most recent call last), without its words:\n", *traceback.format_tb(place)]) + (
-            f"{kind.__module__}.{kind.__qualname__}"
-        )
+        kind, error, place = ei
+        reason = f": {error.strerror}" if isinstance(error, OSError) else ""  # the system's words, such as a full disk
+        head = "Traceback (most recent call last), without its words:\n"
+        return head + "".join(traceback.format_tb(place)) + f"{kind.__module__}.{kind.__qualname__}{reason}"
 
 
 def log_discreetly() -> None:
