@@ -8,6 +8,7 @@ import http.client
 import json
 import logging
 import os
+import re
 import resource
 import signal
 import socket
@@ -474,3 +475,10 @@ def test_a_broken_off_upload_leaves_nothing_behind(app):
         assert time.monotonic() < deadline, "half an upload stays behind"
         time.sleep(0.1)
     assert upload(app)[0] == 200
+
+
+def test_the_security_page_names_tests_that_exist():
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (ROOT / "docs" / "security.md").read_text(encoding="utf-8"))
+    assert len(named) > 30
+    for file, function in named:
+        assert f"\ndef {function}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), f"{file}::{function}"
