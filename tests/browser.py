@@ -57,7 +57,7 @@ def served(command, environment, folder):
         )
     url = f"http://127.0.0.1:{port}/"
     try:
-        _wait_until_served(url, server, log)
+        wait_until_served(url, server, log)
         yield url
     finally:
         server.terminate()
@@ -68,7 +68,8 @@ def served(command, environment, folder):
     assert list(temporary.glob("busi-*")) == []
 
 
-def _wait_until_served(url, server, log):
+def wait_until_served(url, server, log):
+    """Until the process `server` answers; the test fails with its log if it ends instead."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if server.poll() is not None:

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from busi_model.network import CLASS_NAMES
 from busi_model.page import strings
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
+from tests.browser import wait_until_served
 from tests.conftest import ROOT
 from tests.examples import example
 
@@ -93,7 +93,7 @@ def space():
         )
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_served(address, server, log)
+        wait_until_served(address, server, log)
         yield address
     finally:
         server.terminate()
@@ -104,19 +104,6 @@ def space():
         shutil.rmtree(place)
     assert f"{code}/busi_model" not in printed and "scan" not in printed, printed
     assert not left_behind
-
-
-def _wait_until_served(address, server, log):
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            pytest.fail(f"app.py ended with code {server.returncode}:\n{log.read_text()}")
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.1)  # the port is not open yet
-    pytest.fail(f"app.py served no page within {PATIENCE_S} s:\n{log.read_text()}")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from busi_model.page import editor, strings
 from busi_model.phantom import draw_phantom
 from busi_model.reading.outline import dice, rasterise, repair
-from tests.bench import PATIENCE_MS, Canvas, new_tab, served_here
+from tests.panel import PATIENCE_MS, Canvas, new_tab, served_here
 
 SQUARE = [[200.0, 150.0], [300.0, 150.0], [300.0, 250.0], [200.0, 250.0]]
 WIDTH, HEIGHT = 560, 440

@@ -35,7 +35,7 @@ from busi_model.reading.errors import OutlineError, RecordError, StoreError
 from busi_model.reading.records import CLASS_NAMES, NewSession, Profile, Questionnaire, image_sha256
 from busi_model.reading.session import NewCase, Sessions
 from busi_model.reading.store import Store
-from tests.bench import PATIENCE_MS, Canvas, free_port, new_tab, served_here
+from tests.panel import PATIENCE_MS, Canvas, free_port, new_tab, served_here
 
 ROOT = Path(__file__).parents[1]
 HEIGHT, WIDTH = 72, 96
