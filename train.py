@@ -32,8 +32,10 @@ from busi_model.predict import Predictor
 from busi_model.training import calibrate, distributed, run
 from busi_model.training.average import mean_network
 from busi_model.training.cases import CLINICIAN, N_FOLDS, Case, CaseError, find_cases, without_twins, write_manifest
-from busi_model.training.evaluate import choose_split, plot_history
-from busi_model.training.fit import RunError, TrainConfig, Trainer, load_images
+from busi_model.training.evaluate import choose_split
+from busi_model.training.fit import RunError, TrainConfig, Trainer
+from busi_model.training.images import load_images
+from busi_model.training.plots import plot_history
 
 EXTRA_CALIBRATION = "fold6"  # of BUS-BRA: never trained on, so that calibration hears of a second hospital
 

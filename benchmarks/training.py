@@ -10,7 +10,8 @@ from benchmarks.measure import table
 from busi_model.network import CLASS_NAMES
 from busi_model.phantom import draw_phantom
 from busi_model.training.cases import find_cases
-from busi_model.training.fit import TrainConfig, Trainer, load_images
+from busi_model.training.fit import TrainConfig, Trainer
+from busi_model.training.images import load_images
 
 N_IMAGES = 96
 SIZES = (160, 256)

@@ -22,7 +22,8 @@ from busi_model.preprocess import Preprocess
 from busi_model.training import distributed
 from busi_model.training.augment import Augmenter, Draws
 from busi_model.training.cases import find_cases
-from busi_model.training.fit import RunError, TrainConfig, Trainer, load_images
+from busi_model.training.fit import RunError, TrainConfig, Trainer
+from busi_model.training.images import load_images
 
 ROOT = Path(__file__).parents[1]
 TWO_PROCESSES = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]

@@ -7,7 +7,8 @@ import pytest
 from busi_model.predict import Predictor
 from busi_model.training.card import write_card
 from busi_model.training.cases import CaseError, find_cases
-from busi_model.training.evaluate import choose_split, evaluate_cases, plot_history, write_report
+from busi_model.training.evaluate import choose_split, evaluate_cases, write_report
+from busi_model.training.plots import plot_history
 from busi_model.training.strangers import measure_gate
 
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from busi_model.preprocess import Preprocess
-from busi_model.training import fit
 from busi_model.training.cases import find_cases
-from busi_model.training.fit import RunError, TrainConfig, Trainer, load_images, validate
+from busi_model.training.fit import RunError, TrainConfig, Trainer, validate
+from busi_model.training.images import ImageSet, load_images
 
 CONFIG = TrainConfig(epochs=3, size=64, batch=4, precision="float32")
 
@@ -138,7 +138,7 @@ def test_training_learns_phantoms(images, tmp_path):
 
 
 def test_an_epoch_shows_each_image_once_and_as_many_of_the_second_source(images, tmp_path):
-    few = fit.ImageSet(*(getattr(images["validation"], f)[:3] for f in ("cases", "images", "masks", "labels")))
+    few = ImageSet(*(getattr(images["validation"], f)[:3] for f in ("cases", "images", "masks", "labels")))
     trainer = Trainer(CONFIG, images["train"], few, tmp_path, "cpu")
     n = len(images["train"])
     seen = []
@@ -159,6 +159,6 @@ def test_impossible_settings_are_refused():
 
 
 def test_an_empty_training_split_is_refused(images, tmp_path):
-    nothing = fit.ImageSet([], images["train"].images[:0], images["train"].masks[:0], images["train"].labels[:0])
+    nothing = ImageSet([], images["train"].images[:0], images["train"].masks[:0], images["train"].labels[:0])
     with pytest.raises(RunError, match="no images"):
         Trainer(CONFIG, nothing, None, tmp_path, "cpu")

@@ -1,4 +1,4 @@
-"""Cases become an image set in memory, and the image set trains a network; every epoch is kept and can be resumed.
+"""An image set trains a network; every epoch is kept and can be resumed.
 
 The recipe: AdamW with one cycle of warm-up and decay, an ImageNet encoder at a lower rate than the rest, bfloat16
 where the machine has it, gradient clipping, and an exponential moving average of the weights, which is what is
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
@@ -23,8 +22,8 @@ from busi_model.network import MultiTaskUNet
 from busi_model.preprocess import Preprocess
 from busi_model.training import distributed
 from busi_model.training.augment import Augmenter, Draws
-from busi_model.training.cases import Case
-from busi_model.training.loss import class_weights, denominators, label_numbers, multi_task_loss
+from busi_model.training.images import ImageSet
+from busi_model.training.loss import class_weights, denominators, multi_task_loss
 
 STEPS_A_FIGURE = 10  # between two updates of the losses shown: each makes the host wait for the GPU
 
@@ -67,32 +66,6 @@ class TrainConfig:
         quarter = 4 * epoch // self.epochs
         share = (self.start_size, self.start_size, (1 + self.start_size) / 2, 1.0)[quarter]
         return max(32, int(share * self.size) // 32 * 32)
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """Letterboxed pictures in memory: about 0.13 MB a case at 256 px."""
-
-    cases: list[Case]
-    images: Tensor  # uint8 (N, S, S)
-    masks: Tensor  # uint8 (N, S, S), 255 times coverage
-    labels: Tensor  # int64 (N,)
-
-    def __len__(self):
-        return len(self.cases)
-
-
-def load_images(cases: list[Case], preprocess: Preprocess, name: str) -> ImageSet:
-    """Read every case once. Raises CaseError for the first that cannot be used."""
-    images = torch.zeros(len(cases), preprocess.size, preprocess.size, dtype=torch.uint8)
-    masks = torch.zeros_like(images)
-    for i, case in enumerate(
-        tqdm(cases, desc=f"reading {name}", unit="image", leave=False, disable=not distributed.is_first())
-    ):
-        frame, mask = case.read()
-        images[i] = torch.from_numpy(preprocess.square(frame.gray))
-        masks[i] = torch.from_numpy(preprocess.square_mask(mask))
-    return ImageSet(cases, images, masks, label_numbers(c.class_name for c in cases))
 
 
 class RunError(RuntimeError):

@@ -1,0 +1,38 @@
+"""Cases become an image set: every picture read once and kept in memory as the network's square."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from busi_model.preprocess import Preprocess
+from busi_model.training import distributed
+from busi_model.training.cases import Case
+from busi_model.training.loss import label_numbers
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Letterboxed pictures in memory: about 0.13 MB a case at 256 px."""
+
+    cases: list[Case]
+    images: Tensor  # uint8 (N, S, S)
+    masks: Tensor  # uint8 (N, S, S), 255 times coverage
+    labels: Tensor  # int64 (N,)
+
+    def __len__(self):
+        return len(self.cases)
+
+
+def load_images(cases: list[Case], preprocess: Preprocess, name: str) -> ImageSet:
+    """Read every case once. Raises CaseError for the first that cannot be used."""
+    images = torch.zeros(len(cases), preprocess.size, preprocess.size, dtype=torch.uint8)
+    masks = torch.zeros_like(images)
+    for i, case in enumerate(
+        tqdm(cases, desc=f"reading {name}", unit="image", leave=False, disable=not distributed.is_first())
+    ):
+        frame, mask = case.read()
+        images[i] = torch.from_numpy(preprocess.square(frame.gray))
+        masks[i] = torch.from_numpy(preprocess.square_mask(mask))
+    return ImageSet(cases, images, masks, label_numbers(c.class_name for c in cases))
