@@ -6,35 +6,31 @@ the app see the same pixels. Metadata go no further, and no message shows a path
 """
 
 import contextlib
-import io
 import math
 import os
 import stat
+import warnings
+from collections.abc import Callable
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from busi_model.dicom.read import count_dicom_frames, is_dicom, read_dicom
 from busi_model.dicom.source import MAX_DICOM_BYTES
-from busi_model.frame import DAMAGED, LIMIT, MAX_FILE_BYTES, Box, Frame, ImageError, Notice, check_frame, check_size
+from busi_model.frame import DAMAGED, MAX_FILE_BYTES, Box, Frame, ImageError, Notice, check_frame, check_size
+from busi_model.picture_file import MAX_FRAMES, WANTED, count_picture_frames, open_picture
 
 __all__ = ["Box", "Frame", "ImageError", "Notice", "count_frames", "read_image"]
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # a list, so that no EPS, PSD or PDF reader ever runs
+warnings.filterwarnings("ignore", module="PIL")  # of damage, which is refused here in words
+
 # Gray saved as colour JPEG or WebP differs by at most 1 level between channels. BUSI's Doppler images have
 # 0.29 % of their pixels or more above 24 levels, its coloured caliper marks 0.05 % or less.
 COLOUR_LEVELS = 24  # a pixel is coloured when its channels differ by more
 COLOUR_SHARE = 0.001  # a picture is coloured from this share of its pixels on
 
-_WANTED = "a PNG, JPEG, BMP, TIFF, WebP, GIF or DICOM picture is expected"
 _HEAD_BYTES = 132  # where a DICOM file says that it is one
-_SIGNATURES = (  # offset, bytes, what to call it
-    (0, b"PK", "a ZIP archive or an Office document"),
-    (0, b"%PDF", "a PDF document"),
-    (0, b"%!PS", "a PostScript document"),
-    (0, b"8BPS", "a Photoshop document"),
-    (4, b"ftyp", "a HEIC or AVIF photograph or a film"),
-)
+_STRIP_PIXELS = 2**20  # worked on together: in double precision a whole picture could take a gigabyte
 
 
 def read_image(source, frame: int | None = None) -> Frame:
@@ -53,7 +49,7 @@ def read_image(source, frame: int | None = None) -> Frame:
         if frame is not None:
             raise ImageError("A frame can be chosen of a file only. Give its path, or choose without a frame.")
         if isinstance(source, Image.Image):
-            return _from_pillow(source)
+            return _from_pillow(source, getattr(source, "n_frames", 1))
         if isinstance(source, np.ndarray):
             return _from_array(source)
     except MemoryError as error:
@@ -67,15 +63,22 @@ def count_frames(path) -> int:
     with _opened(path) as (file, head):
         if is_dicom(head):
             return count_dicom_frames(file)
-        return getattr(_open(_content(file, head)), "n_frames", 1)
+        count = count_picture_frames(open_picture(file), file)
+    if count > MAX_FRAMES:
+        raise ImageError(f"The file holds more than {MAX_FRAMES} frames; at most so many are read. Split it.")
+    return count
 
 
 def _from_path(path, frame) -> Frame:
     with _opened(path) as (file, head):
         if not is_dicom(head):
-            return _from_pillow(_open(_content(file, head)), frame)
+            image = open_picture(file)
+            return _from_pillow(image, count_picture_frames(image, file), frame)
         picture = read_dicom(file, frame)
-    shown = _from_array(picture.pixels)
+    height, width = picture.stored.shape[:2]
+    shown = _developed(lambda top, bottom: picture.show(picture.stored[top:bottom]), height, width)
+    if picture.white_is_zero:
+        np.subtract(255, shown.gray, out=shown.gray)
     return Frame(shown.gray, picture.spacing_mm, picture.notices + shown.notices, picture.scan_regions)
 
 
@@ -85,13 +88,13 @@ def _opened(path):
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
-            raise ImageError(f"A folder was given; {_WANTED}. Choose one file.")
+            raise ImageError(f"A folder was given; {WANTED}. Choose one file.")
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-            raise ImageError(f"A device or pipe was given; {_WANTED}. Choose a file.")
+            raise ImageError(f"A device or pipe was given; {WANTED}. Choose a file.")
         with open(path, "rb") as file:
             head = file.read(_HEAD_BYTES)
             if not head:
-                raise ImageError(f"The file is empty (0 bytes); {_WANTED}. Export or copy it again.")
+                raise ImageError(f"The file is empty (0 bytes); {WANTED}. Export or copy it again.")
             found, most = status.st_size // 2**20, (MAX_DICOM_BYTES if is_dicom(head) else MAX_FILE_BYTES) // 2**20
             if status.st_size > most * 2**20:
                 raise ImageError(f"The file has {found} MiB; at most {most} MiB are read. Export a single frame.")
@@ -100,59 +103,36 @@ def _opened(path):
         raise
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or "not a valid path"  # str(error) would show the path
-        raise ImageError(f"The file cannot be opened ({reason}); {_WANTED}. Check the path.") from None
+        raise ImageError(f"The file cannot be opened ({reason}); {WANTED}. Check the path.") from None
 
 
-def _content(file, head) -> bytes:
-    return head + file.read()
-
-
-def _open(content: bytes) -> Image.Image:
-    try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
-        image.verify()  # checksums, PNG only: a damaged block can otherwise pass as pixels
-        return Image.open(io.BytesIO(content), formats=FORMATS)
-    except MemoryError:
-        raise
-    except Image.UnidentifiedImageError as error:
-        text = f"The file holds {_describe(content)}; {_WANTED}. Export the frame as PNG."
-        raise ImageError(text) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"The image has far too many pixels; {LIMIT}") from error
-    except Exception as error:  # Pillow raises whatever a damaged header leads it to
-        raise ImageError(DAMAGED) from error
-
-
-def _describe(content):
-    for offset, signature, name in _SIGNATURES:
-        if content[offset : offset + len(signature)] == signature:
-            return name
-    if content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
-        return "a web page or another text with tags (HTML, SVG, XML)"
-    return "no known kind of picture, or one with a damaged beginning"
-
-
-def _from_pillow(image: Image.Image, frame: int | None = None) -> Frame:
+def _from_pillow(image: Image.Image, n_frames: int, frame: int | None = None) -> Frame:
     notices = []
     try:
         if frame is not None:
-            check_frame(frame, getattr(image, "n_frames", 1))
+            check_frame(frame, n_frames)
             image.seek(frame)
         check_size(*image.size)  # known from the header: nothing is decoded yet
         _refuse_misread(image)
-        if frame is None and image.tell() == 0 and getattr(image, "n_frames", 1) > 1:
-            text = f"The file holds {image.n_frames} frames; only the first was read."
-            notices.append(Notice("first_frame", text))
+        if frame is None and image.tell() == 0 and n_frames > 1:
+            found = n_frames if n_frames <= MAX_FRAMES else f"more than {MAX_FRAMES}"
+            notices.append(Notice("first_frame", f"The file holds {found} frames; only the first was read."))
         # Asked before the pixels are decoded: Pillow turns a TIFF as it decodes it, and then forgets the tag.
         if image.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
             notices.append(Notice("exif_turned", "The picture was turned or mirrored as its EXIF tag asks."))
-        image = ImageOps.exif_transpose(image)
-        pixels = np.asarray(image if image.mode.startswith(("I", "F")) else _on_black(image))
+            image = ImageOps.exif_transpose(image)
+        image.load()
     except (ImageError, MemoryError):
         raise
     except Exception as error:
         raise ImageError(DAMAGED) from error
-    shown = _from_array(pixels)
+    deep = image.mode.startswith(("I", "F"))
+
+    def rows(top, bottom):
+        part = image.crop((0, top, image.width, bottom))
+        return np.asarray(part if deep else _on_black(part))
+
+    shown = _developed(rows, image.height, image.width)
     return Frame(shown.gray, None, (*notices, *shown.notices))
 
 
@@ -185,6 +165,7 @@ def _on_black(image) -> Image.Image:
 
 
 def _from_array(pixels: np.ndarray) -> Frame:
+    pixels = np.asarray(pixels)  # a matrix would stay one when it is cut
     kind = f"An array of shape {pixels.shape} and type {pixels.dtype} was given"
     if pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (1,), (3,), (4,)):
         wanted = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) is expected. Give one picture, channels last."
@@ -193,39 +174,59 @@ def _from_array(pixels: np.ndarray) -> Frame:
         wanted = "bool, integers or floats are expected, with alpha uint8. Convert it."
         raise ImageError(f"{kind}; {wanted}")
     check_size(pixels.shape[1], pixels.shape[0])
+    return _developed(lambda top, bottom: pixels[top:bottom], *pixels.shape[:2])
+
+
+def _developed(rows: Callable[[int, int], np.ndarray], height: int, width: int) -> Frame:
+    """rows(top, bottom): those rows of a picture as (h, W), (h, W, 1), (h, W, 3) RGB or, uint8 only, (h, W, 4) RGBA."""
+    step = max(1, _STRIP_PIXELS // width)
+    strips = [(top, min(top + step, height)) for top in range(0, height, step)]
+    gray = np.empty((height, width), np.uint8)
+    deep = rows(0, 1).dtype not in (bool, np.uint8)
+    low, high = _range(rows(*strip) for strip in strips) if deep else (0.0, 255.0)
+    n_coloured = 0
+    for top, bottom in strips:
+        pixels = rows(top, bottom)
+        if pixels.dtype == bool:
+            pixels = pixels * np.uint8(255)
+        elif deep:
+            pixels = _stretched(pixels, low, high)
+        if pixels.shape[2:] == (1,):
+            pixels = pixels[:, :, 0]  # (h, W)
+        if pixels.ndim == 3:
+            image = _on_black(Image.fromarray(np.ascontiguousarray(pixels)))
+            n_coloured += _count_coloured(np.asarray(image))
+            pixels = np.asarray(image.convert("L"))  # (h, W), Pillow's ITU-R 601 luma
+        gray[top:bottom] = pixels
     notices = []
-    if pixels.dtype == bool:
-        pixels = pixels * np.uint8(255)
-    elif pixels.dtype != np.uint8:
-        pixels, notice = _rescale(pixels)
-        notices.append(notice)
-    if pixels.shape[2:] == (1,):
-        pixels = pixels[:, :, 0]  # (H, W)
-    if pixels.ndim == 3:
-        image = _on_black(Image.fromarray(np.ascontiguousarray(pixels)))
-        notices += _colour_notices(np.asarray(image))
-        pixels = np.asarray(image.convert("L"))  # (H, W), Pillow's ITU-R 601 luma
-    gray = np.array(pixels, order="C", subok=False)  # a copy: what the caller does to its array stays there
+    if deep:
+        notices.append(Notice("rescaled", f"Pixel values {low:.6g} to {high:.6g} were stretched to 0 to 255."))
+    share = n_coloured / gray.size
+    if share >= COLOUR_SHARE:
+        notices.append(Notice("colour", f"{share:.1%} of the pixels are coloured; only their brightness is used."))
     return Frame(gray, None, tuple(notices))
 
 
-def _rescale(pixels: np.ndarray) -> tuple[np.ndarray, Notice]:
-    """Integers or floats, any shape -> uint8, same shape: minimum 0, maximum 255, a constant all 0."""
+def _range(strips) -> tuple[float, float]:
+    """The lowest and the highest value of a picture."""
     with np.errstate(over="ignore"):  # a long double may become inf, which is refused below
-        levels = pixels.astype(np.float64)
-    low, high = float(levels.min()), float(levels.max())
-    span = high - low  # nan or inf as soon as one value is, or when the values lie too far apart
-    if not math.isfinite(span):
+        ends = np.array([(strip.min(), strip.max()) for strip in strips]).astype(np.float64)
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+    if not math.isfinite(high - low):  # nan or inf as soon as one value is, or when the values lie too far apart
         raise ImageError("The image holds NaN or infinite values; finite numbers are expected. Replace them.")
+    return low, high
+
+
+def _stretched(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Integers or floats, any shape -> uint8, same shape: low becomes 0, high 255; where both are one, all 0."""
+    levels = pixels.astype(np.float64)
     levels -= low
-    levels /= span or 1.0
+    levels /= (high - low) or 1.0
     levels *= 255
-    text = f"Pixel values {low:.6g} to {high:.6g} were stretched to 0 to 255."
-    return np.rint(levels).astype(np.uint8), Notice("rescaled", text)
+    return np.rint(levels).astype(np.uint8)
 
 
-def _colour_notices(rgb) -> list[Notice]:
-    share = float((rgb.max(axis=2) - rgb.min(axis=2) > COLOUR_LEVELS).mean())
-    if share < COLOUR_SHARE:
-        return []
-    return [Notice("colour", f"{share:.1%} of the pixels are coloured; only their brightness is used.")]
+def _count_coloured(rgb) -> int:
+    if rgb.ndim == 2:
+        return 0
+    return int((rgb.max(axis=2) - rgb.min(axis=2) > COLOUR_LEVELS).sum())

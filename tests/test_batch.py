@@ -25,7 +25,7 @@ from busi_model.image import read_image
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from tests.conftest import ROOT
-from tests.test_dicom import dataset, noise, written
+from tests.picture_files import dataset, noise, written
 
 CLASSES = ("benign", "malignant", "normal")
 

@@ -6,91 +6,24 @@ import subprocess
 import sys
 import tracemalloc
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from pydicom import uid
 from pydicom.data import get_testdata_file
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
+from pydicom.dataset import Dataset
 from pydicom.pixels import pixel_array
 
 from busi_model.frame import DAMAGED
 from busi_model.image import Box, ImageError, count_frames, read_image
 from tests.conftest import ROOT
+from tests.picture_files import PATIENT, dataset, encoded, noise, palette, region, smooth, written
 
 # What pydicom warns of is silenced where the package is imported; pytest undoes that.
 pytestmark = pytest.mark.filterwarnings("ignore:::pydicom")
-SECRET = "Doe^Jane"
-ULTRASOUND = "1.2.840.10008.5.1.4.1.1.6.1"
-
-
-def noise(*shape, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
-
-
-def smooth(*shape):
-    """A picture that lossy compression changes little."""
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    gray = 128 + 60 * np.sin(x / 17) + 60 * np.cos(y / 23)
-    return (gray[..., None] * np.array([1.0, 0.8, 0.6]) if len(shape) == 3 else gray).astype(np.uint8)
-
-
-def dataset(pixels, syntax=uid.ExplicitVRLittleEndian, photometric=None, encoded=None, n_frames=1, **tags):
-    """pixels: one frame (H, W) or (H, W, 3). encoded: frames to encapsulate in place of the pixels' own bytes."""
-    ds = Dataset()
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = syntax
-    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = ULTRASOUND
-    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = "1.2.3"
-    ds.Modality = "US"
-    for keyword in ("PatientName", "PatientID", "InstitutionName", "StudyDescription", "OperatorsName"):
-        setattr(ds, keyword, SECRET)
-    ds.Rows, ds.Columns = pixels.shape[-3:-1] if pixels.shape[-1] == 3 else pixels.shape[-2:]
-    colour = pixels.shape[-1] == 3
-    ds.SamplesPerPixel = 3 if colour else 1
-    if colour:
-        ds.PlanarConfiguration = 0
-    ds.PhotometricInterpretation = photometric or ("RGB" if colour else "MONOCHROME2")
-    ds.BitsAllocated = ds.BitsStored = 8 * pixels.dtype.itemsize
-    ds.HighBit = ds.BitsStored - 1
-    ds.PixelRepresentation = int(pixels.dtype.kind == "i")
-    if n_frames > 1:
-        ds.NumberOfFrames = n_frames
-    for keyword, value in tags.items():
-        setattr(ds, keyword, value)
-    if encoded is not None:
-        ds.PixelData = encapsulate(encoded)
-        ds["PixelData"].is_undefined_length = True
-    else:
-        order = ">" if syntax == uid.ExplicitVRBigEndian else "<"
-        content = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
-        ds.PixelData = content + b"\0" * (len(content) % 2)
-    ds["PixelData"].VR = "OB" if ds.BitsAllocated == 8 else "OW"
-    return ds
-
-
-def written(ds) -> bytes:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # big endian is retired, some of what we write is wrong on purpose
-        pydicom.dcmwrite(buffer, ds, enforce_file_format=True)
-    return buffer.getvalue()
-
-
-def region(box, delta_x_cm=0.01, delta_y_cm=0.02, kind=(1, 1), units=3):
-    item = Dataset()
-    item.RegionLocationMinX0, item.RegionLocationMinY0, item.RegionLocationMaxX1, item.RegionLocationMaxY1 = box
-    item.RegionSpatialFormat, item.RegionDataType = kind
-    item.PhysicalUnitsXDirection = item.PhysicalUnitsYDirection = units
-    item.PhysicalDeltaX, item.PhysicalDeltaY = delta_x_cm, delta_y_cm
-    item.RegionFlags = 0
-    return item
+SECRET = PATIENT
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +55,6 @@ def refusal(read, *arguments) -> str:
 
 def codes(frame):
     return [notice.code for notice in frame.notices]
-
-
-def encoded(pixels, image_format, **options):
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, image_format, **options)
-    return buffer.getvalue()
 
 
 # Pixels
@@ -206,11 +133,7 @@ def test_ybr_becomes_gray_by_its_luma(read):
 
 def test_palette_is_looked_up(read):
     indices = noise(64, 64) % 3
-    ds = dataset(indices, photometric="PALETTE COLOR")
-    for name, levels in (("Red", [10, 240, 255]), ("Green", [10, 240, 0]), ("Blue", [10, 240, 0])):
-        setattr(ds, f"{name}PaletteColorLookupTableDescriptor", [3, 0, 16])
-        setattr(ds, f"{name}PaletteColorLookupTableData", (np.array(levels, "<u2") * 256).astype("<u2").tobytes())
-    frame = read(ds)
+    frame = read(palette(dataset(indices)))
     np.testing.assert_array_equal(frame.gray, np.array([10, 240, 76])[indices])
     assert codes(frame) == ["colour"]
 
@@ -471,41 +394,10 @@ def test_preamble_and_file_meta_may_be_missing(read, syntax):
         assert frame.spacing_mm == (0.2, 0.1)
 
 
-@pytest.mark.parametrize("name", ["test-SR.dcm", "rtplan.dcm", "waveform_ecg.dcm", "dicomdirtests/DICOMDIR"])
-def test_what_holds_no_picture_is_told(name):
-    path = pydicom.data.get_testdata_file(name.split("/")[-1], download=False)
-    with pytest.raises(ImageError, match="holds no picture .* Choose the file with the image"):
-        read_image(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("SC_rgb_jpeg_gdcm.dcm", "JPEG Lossless"),
-        ("MR_small_jpeg_ls_lossless.dcm", "JPEG-LS Lossless"),
-        ("JPGExtended.dcm", "JPEG Extended"),
-    ],
-)
-def test_compressions_that_are_not_read_are_named(name, kind):
-    with pytest.raises(ImageError, match=f"compressed by {kind}.*Export the frame uncompressed or as PNG"):
-        read_image(get_testdata_file(name, download=False))
-
-
-def test_films_and_unknown_compressions_are_refused(read):
+def test_an_unknown_compression_is_not_repeated(read):
     film = written(dataset(noise(64, 64), uid.MPEG2MPML, encoded=[b"\0" * 64]))
-    assert "MPEG2" in refusal(read, film)
     unknown = film.replace(b"1.2.840.10008.1.2.4.100", b"1.2.840.10008.1.2.4.Doe")
     assert "by an unknown method" in refusal(read, unknown)
-
-
-def test_other_kinds_of_pixels_are_refused(read):
-    ds = dataset(noise(64, 64, 3), photometric="YBR_PARTIAL_420")
-    assert "unusual kind of colour" in refusal(read, ds)
-    ds = dataset(noise(64, 64))
-    del ds.PixelData
-    ds.FloatPixelData = np.zeros((64, 64), np.float32).tobytes()
-    ds.BitsAllocated = 32
-    assert "holds no integer pixels" in refusal(read, ds)
 
 
 # Files that lie
@@ -577,48 +469,3 @@ def test_endless_descriptions_are_refused(read, monkeypatch):
     ds.RequestAttributesSequence = [nested] * 20
     ds["RequestAttributesSequence"].is_undefined_length = True
     assert "of descriptions; a picture has far less" in refusal(read, ds)
-
-
-def run_lengths(pixels):
-    ds = dataset(pixels)
-    ds.compress(uid.RLELossless)
-    return written(ds)
-
-
-JPEG_FRAMES = [encoded(smooth(64, 66), "JPEG")] * 3
-PALETTE = get_testdata_file("examples_palette.dcm", download=False)
-FILES = {
-    "plain": written(dataset(noise(64, 66), SequenceOfUltrasoundRegions=[region((0, 0, 60, 60))])),
-    "RLE": run_lengths(noise(64, 66)),
-    "palette": Path(PALETTE).read_bytes(),
-    "JPEG": written(dataset(smooth(64, 66), uid.JPEGBaseline8Bit, encoded=JPEG_FRAMES, n_frames=3)),
-    "JPEG 2000": written(dataset(smooth(64, 66), uid.JPEG2000Lossless, encoded=[encoded(smooth(64, 66), "JPEG2000")])),
-}
-
-
-@given(st.sampled_from(sorted(FILES)), st.data())
-@settings(max_examples=150, deadline=None)
-def test_mutated_files_raise_nothing_but_image_error(place, kind, data):
-    content = bytearray(FILES[kind])
-    for _ in range(data.draw(st.integers(1, 6))):
-        last = data.draw(st.sampled_from([400, 1200, len(content)])) - 1
-        content[data.draw(st.integers(0, min(last, len(content) - 1)))] = data.draw(st.integers(0, 255))
-    assert_frame_or_refusal(place, bytes(content))
-
-
-@given(st.sampled_from(sorted(FILES)), st.data())
-@settings(max_examples=60, deadline=None)
-def test_cut_files_raise_nothing_but_image_error(place, kind, data):
-    content = FILES[kind]
-    assert_frame_or_refusal(place, content[: data.draw(st.integers(1, len(content)))])
-
-
-def assert_frame_or_refusal(place, content):
-    place.write_bytes(content)
-    try:
-        frame = read_image(place)
-    except ImageError as error:
-        assert "Doe" not in str(error)
-    else:
-        assert frame.gray.dtype == np.uint8 and min(frame.gray.shape) >= 64
-        assert "Doe" not in repr(frame.notices)

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "busi_model"
 SPINE = (
     "frame",
     "dicom",
+    "picture_file",
     "image",
     "banner",
     "preprocess",
@@ -26,7 +27,8 @@ SPINE = (
 MAY_IMPORT = {
     "frame": (),
     "dicom": ("frame",),
-    "image": ("dicom", "frame"),
+    "picture_file": ("frame",),
+    "image": ("dicom", "frame", "picture_file"),
     "banner": ("frame",),
     "preprocess": (),
     "network": (),

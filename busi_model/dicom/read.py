@@ -4,12 +4,13 @@ Enters: an open file. Leaves: a `DicomPicture` or an `ImageError`. No tag leaves
 a file says, because any tag may name a patient.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from busi_model.dicom.geometry import geometry
-from busi_model.dicom.pixels import shown_pixels
+from busi_model.dicom.pixels import stored_pixels
 from busi_model.dicom.source import open_source
 from busi_model.frame import DAMAGED, Box, ImageError, Notice, check_frame
 
@@ -33,7 +34,9 @@ _MODALITIES = {
 class DicomPicture:
     """One frame of a DICOM file."""
 
-    pixels: np.ndarray  # (H, W) gray or (H, W, 3) RGB; uint8 wherever the file says how to show it
+    stored: np.ndarray  # pixels (H, W) or (H, W, 3), as they are in the file
+    show: Callable[[np.ndarray], np.ndarray]  # any rows of them -> gray or RGB; uint8 where the file says how
+    white_is_zero: bool  # what `show` gives is to be inverted in the end
     spacing_mm: tuple[float, float] | None  # (row, column)
     scan_regions: tuple[Box, ...]
     notices: tuple[Notice, ...]
@@ -82,9 +85,11 @@ def _read(source, frame) -> DicomPicture:
     if str(tags.get("BurnedInAnnotation", "")).upper() == "YES":
         text = "The file says that text is burned into its pixels. It may name the patient: look before you share it."
         notices.append(Notice("burned_in", text))
-    pixels, shown = shown_pixels(source, frame)
+    stored = stored_pixels(source, frame)
+    stored.show(stored.pixels[:1])  # damaged tables are found here, where that is told
     regions, spacing_mm, geometry_notices = geometry(tags)
-    return DicomPicture(pixels, spacing_mm, regions, (*notices, *geometry_notices, *shown))
+    notices = (*notices, *geometry_notices, *stored.notices)
+    return DicomPicture(stored.pixels, stored.show, stored.white_is_zero, spacing_mm, regions, notices)
 
 
 def _modality_notices(tags):

@@ -26,6 +26,7 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
 MAX_DICOM_BYTES = 2**30  # of a cine loop only the tags and one frame are read
 MAX_TAG_BYTES = 8 * 2**20  # as parsed; larger elements that nobody asks for are skipped, not read
+_INFLATED_AT_ONCE = 2**20
 FLOAT_PIXELS, PIXEL_DATA = Tag("FloatPixelData"), Tag("PixelData")  # the first element of that kind, the usual one
 
 NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
@@ -131,14 +132,18 @@ def _transfer_syntax(file) -> uid.UID:
 
 
 def _inflate(file):
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    content = inflater.decompress(file.read(MAX_FILE_BYTES), MAX_FILE_BYTES)
-    if not inflater.eof and inflater.unconsumed_tail:
-        found = f"The DICOM file unpacks to more than {MAX_FILE_BYTES // 2**20} MiB"
-        raise ImageError(f"{found}; one frame takes less. Export a single frame.")
-    if not inflater.eof:
-        raise ImageError(DAMAGED)
-    return io.BytesIO(content)
+    inflater, content = zlib.decompressobj(-zlib.MAX_WBITS), io.BytesIO()
+    while not inflater.eof:
+        packed = inflater.unconsumed_tail or file.read(_INFLATED_AT_ONCE)
+        part = inflater.decompress(packed, _INFLATED_AT_ONCE)
+        if not packed and not part:
+            raise ImageError(DAMAGED)
+        content.write(part)
+        if content.tell() > MAX_FILE_BYTES:
+            found = f"The DICOM file unpacks to more than {MAX_FILE_BYTES // 2**20} MiB"
+            raise ImageError(f"{found}; one frame takes less. Export a single frame.")
+    content.seek(0)
+    return content
 
 
 def _refuse_compression(syntax):

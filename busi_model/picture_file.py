@@ -1,0 +1,140 @@
+"""An open file becomes a Pillow image that is not yet decoded, and whose header could take neither time nor memory.
+
+Enters: a binary file. Leaves: a Pillow image, or an ImageError that names what the file holds instead. Pillow does as a
+header says: that of a small file can make it read the file ten thousand times, or walk through pages for hours.
+"""
+
+import math
+
+from PIL import Image
+
+from busi_model.frame import DAMAGED, LIMIT, ImageError
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # a list, so that no EPS, PSD or PDF reader ever runs
+WANTED = "a PNG, JPEG, BMP, TIFF, WebP, GIF or DICOM picture is expected"
+MAX_FRAMES = 1000  # that are counted; a minute of film has as many
+MAX_HEADER_BYTES = 8 * 2**20  # as read by Pillow; those of a telephone's photograph have 1 MiB
+MAX_HEADER_READS = 20_000  # a picture has some hundred
+MAX_READS = 2_000_000  # of header and pixels; a run-length encoded BMP of a megapixel can have as many
+
+_HEAD_BYTES = 4096
+_SIGNATURES = (  # offset, bytes, what to call it
+    (0, b"PK", "a ZIP archive or an Office document"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"%!PS", "a PostScript document"),
+    (0, b"8BPS", "a Photoshop document"),
+    (4, b"ftyp", "a HEIC or AVIF photograph or a film"),
+    (0, b"MZ", "a program"),
+    (0, b"\x7fELF", "a program"),
+)
+
+
+class _Sparing:
+    """A file that refuses to be read for ever."""
+
+    def __init__(self, file):
+        self._file, self.seek, self.tell = file, file.seek, file.tell
+        self.reads_left, self.bytes_left = MAX_HEADER_READS, MAX_HEADER_BYTES
+
+    def pixels_follow(self):
+        self.reads_left, self.bytes_left = MAX_READS, math.inf
+
+    def read(self, size=-1):
+        content = self._file.read(size)
+        self.reads_left -= 1
+        if size >= 0:  # else all of it, once: WebP
+            self.bytes_left -= len(content)
+        if self.reads_left < 0 or self.bytes_left < 0:
+            found = "The file describes itself at greater length than any picture has need of"
+            raise ImageError(f"{found}; {WANTED}. Export the frame as PNG.")
+        return content
+
+
+def open_picture(file) -> Image.Image:
+    """file: binary, open, seekable; it must stay open until the pixels are decoded."""
+    try:
+        image = _open(file)
+        if image.format == "PNG":
+            image.verify()  # checksums: a damaged block can otherwise pass as pixels
+            image = _open(file)
+        return image
+    except (ImageError, MemoryError):
+        raise
+    except Image.UnidentifiedImageError:
+        # The cause would name the file.
+        raise ImageError(f"The file holds {_describe(file)}; {WANTED}. Export the frame as PNG.") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"The image has far too many pixels; {LIMIT}") from error
+    except Exception as error:  # Pillow raises whatever a damaged header leads it to
+        raise ImageError(DAMAGED) from error
+
+
+def _open(file):
+    sparing = _Sparing(file)
+    image = Image.open(sparing, formats=FORMATS)
+    sparing.pixels_follow()
+    return image
+
+
+def _describe(file):
+    file.seek(0)
+    head = file.read(_HEAD_BYTES)
+    for offset, signature, name in _SIGNATURES:
+        if head[offset : offset + len(signature)] == signature:
+            return name
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
+        return "a web page or another text with tags (HTML, SVG, XML)"
+    return "no known kind of picture, or one with a damaged beginning"
+
+
+def count_picture_frames(image: Image.Image, file) -> int:
+    """Frames of what `open_picture` made of this file; beyond MAX_FRAMES no more are counted. Raises ImageError.
+
+    Pillow's own `n_frames` takes hours for a TIFF of many pages or a GIF of many small blocks.
+    """
+    try:
+        if image.format == "TIFF":
+            return _count_pages(image)
+        if image.format == "GIF":
+            file.seek(0)
+            return _count_gif_frames(file.read())
+        return min(getattr(image, "n_frames", 1), MAX_FRAMES + 1)  # stands in the header
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError(DAMAGED) from error
+
+
+def _count_pages(image):
+    count = 1
+    while image.is_animated and count <= MAX_FRAMES:
+        try:
+            image.seek(count)
+        except EOFError:
+            break
+        count += 1
+    image.seek(0)
+    return count
+
+
+def _count_gif_frames(content: bytes) -> int:
+    """Frames as the blocks follow each other (GIF89a, sections 17 to 27)."""
+    count, at = 0, 13 + _colour_table(content[10])
+    blocks_left = len(content) // 32 + 10_000  # a picture's have 255 bytes each, but for the last ones
+    while at < len(content) and content[at] in b"!," and count <= MAX_FRAMES:
+        if content[at] == ord(","):
+            count += 1
+            at += 11 + _colour_table(content[at + 9])
+        else:
+            at += 2
+        while at < len(content) and content[at]:
+            at += 1 + content[at]
+            blocks_left -= 1
+            if blocks_left < 0:
+                raise ImageError(DAMAGED)
+        at += 1
+    return max(count, 1)
+
+
+def _colour_table(flags):
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0  # bytes

@@ -1,0 +1,31 @@
+"""How much memory reading a file takes at its peak: python -m tests.spike FILE...
+
+A line a file: MiB, and the sentence that refused it or the codes of its notices, as JSON. Each is read in a process of
+its own, whose resident memory is compared with what it had before.
+"""
+
+import json
+import multiprocessing
+import os
+import resource
+import sys
+from pathlib import Path
+
+from busi_model.image import ImageError, read_image
+
+
+def peak(path) -> dict:
+    """Of this process, which must not have taken more before."""
+    before = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    try:
+        found = {"refused": "", "notices": [notice.code for notice in read_image(path).notices]}
+    except ImageError as error:
+        found = {"refused": str(error), "notices": []}
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"mib": (most - before) / 2**20, **found}
+
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+        for place in sys.argv[1:]:
+            print(json.dumps(pool.apply(peak, (place,))), flush=True)
