@@ -2,21 +2,27 @@
 
 Enters: weights/, or another folder or Hub repository "owner/name" named by BUSI_WEIGHTS. Leaves: a page
 that only this machine can open, unless it runs on a Hugging Face Space or GRADIO_SERVER_NAME says
-otherwise; the port comes from GRADIO_SERVER_PORT. Nothing is sent elsewhere; what users open is deleted
-after about an hour and at the end.
+otherwise; the port comes from GRADIO_SERVER_PORT. BUSI_AUTH asks users for a password. Nothing is sent elsewhere; what
+users open is deleted after about an hour and at the end.
 """
 
+import contextlib
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from pathlib import Path
 
-# Before Gradio and the Hub client are imported: they read these once. The folder is closed to other users.
+from busi_model import temporary
+
+CLOSING = contextlib.ExitStack()  # what must be done at the end, however it comes
+try:
+    PRIVATE_FOLDER = str(CLOSING.enter_context(temporary.private_folder()))
+except OSError as error:
+    raise SystemExit(f"app.py: No temporary folder can be made ({error.strerror}). Name one with TMPDIR.") from None
+# Before Gradio and the Hub client are imported: they read these once.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="busi-")
+os.environ["GRADIO_TEMP_DIR"] = PRIVATE_FOLDER
 
 from busi_model import __version__, page
 from busi_model.checkpoint import CheckpointError
@@ -26,18 +32,20 @@ from busi_model.reading.errors import StoreError
 from busi_model.reading.outbox import Outbox
 from busi_model.reading.store import Store
 
-PRIVATE_FOLDER = os.environ["GRADIO_TEMP_DIR"]
 WEIGHTS = os.environ.get("BUSI_WEIGHTS") or str(Path(__file__).parent / "weights")
 MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
 
 
 def main() -> None:
+    on_space = "SPACE_ID" in os.environ  # there a proxy stands in front
+    page.log_discreetly()
+    temporary.sweep()
     try:
+        walls = page.walls(on_space)
         predictor = Predictor.load(WEIGHTS)
-    except CheckpointError as error:
+    except (CheckpointError, page.LoginError) as error:
         raise SystemExit(f"app.py: {error}") from None
     predictor(draw_phantom("normal", seed=0)[0])  # the first pass through a network is the slow one
-    on_space = "SPACE_ID" in os.environ  # there a proxy stands in front
     store, outbox = open_store()
     page.build(predictor, WEIGHTS, PRIVATE_FOLDER, store, outbox).launch(
         server_name=os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1"),
@@ -47,6 +55,7 @@ def main() -> None:
         max_file_size=MAX_FILE_SIZE,
         footer_links=[],
         **page.looks(),
+        **walls,
     )
 
 
@@ -70,9 +79,14 @@ def stop(*_) -> None:
     sys.exit(0)
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """`main`, and an end that leaves no image behind."""
     signal.signal(signal.SIGTERM, stop)
     try:
         main()
     finally:
-        shutil.rmtree(PRIVATE_FOLDER, ignore_errors=True)
+        CLOSING.close()
+
+
+if __name__ == "__main__":
+    run()

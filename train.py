@@ -261,6 +261,10 @@ def start(arguments) -> int:
     except (CaseError, RunError, RuntimeError, ValueError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        text = f"{error.filename or folder} cannot be read or written ({error.strerror}). The same command resumes."
+        print(f"train.py: {text}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"Stopped. {folder} holds the last whole epoch: the same command resumes it.", file=sys.stderr)
         return 130

@@ -191,6 +191,11 @@ def main(arguments=None) -> int:
     except CheckpointError as error:
         print(f"python -m busi_model: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        place = error.filename or "A file"
+        text = f"{place} cannot be read or written ({error.strerror}). Free some space, or name another folder."
+        print(f"python -m busi_model: {text}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

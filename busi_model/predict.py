@@ -3,9 +3,11 @@
 The Predictor holds no state besides the weights, so the same image gives the same answer whatever came before.
 """
 
+import copy
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -20,6 +22,11 @@ from busi_model.quality import has_marks, is_split_screen
 
 REFUSALS = ("blank", "not_ultrasound")  # codes of the warnings that make a result meaningless
 BLANK_STANDARD_DEVIATION = 4.0  # gray levels; the flattest image of BUSI has 29, of BUS-BRA 16
+
+ON_CPU = Notice(
+    "on_cpu",
+    "The graphics card had no memory left, so the CPU computed this result. It is as good; free the card for speed.",
+)
 
 
 @dataclass(frozen=True)
@@ -86,10 +93,24 @@ class Predictor:
         frames = [image if isinstance(image, Frame) else read_image(image) for image in images]
         if not frames:
             return []
-        logits = self.logits([frame.gray for frame in frames])
-        return [self._prediction(*one) for one in zip(frames, *logits, strict=True)]
+        grays, notices = [frame.gray for frame in frames], ()
+        try:
+            logits = self.logits(grays)
+        except torch.OutOfMemoryError:
+            logits, notices = self._on_cpu.logits(grays), (ON_CPU,)
+        return [self._prediction(*one, notices) for one in zip(frames, *logits, strict=True)]
 
-    def _prediction(self, frame, class_logits, mask_logits, features) -> Prediction:
+    @cached_property
+    def _on_cpu(self) -> "Predictor":
+        """The same weights on the CPU, for what the graphics card has no memory for; the next image tries it again."""
+        moved = {id(t): torch.nn.Parameter(t.detach().cpu(), requires_grad=False) for t in self.network.parameters()}
+        moved |= {id(t): t.cpu() for t in self.network.buffers()}
+        twin = copy.copy(self)
+        twin.network = copy.deepcopy(self.network, moved)  # not by way of the card: it is full
+        twin.device, twin._turn = torch.device("cpu"), threading.Lock()
+        return twin
+
+    def _prediction(self, frame, class_logits, mask_logits, features, notices) -> Prediction:
         distance = self.distance(features, frame.gray)
         point = self.operating_point
         probabilities = point.class_probabilities(class_logits)
@@ -104,7 +125,7 @@ class Predictor:
             class_logits,
             point.class_set(class_probabilities),
             point.margin(mask_probability),
-            frame.notices + self._warnings(frame, class_probabilities, mask, distance),
+            frame.notices + notices + self._warnings(frame, class_probabilities, mask, distance),
             distance,
         )
 

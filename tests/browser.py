@@ -40,7 +40,7 @@ def served(command, environment, folder):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log, temporary = folder / "log.txt", folder / "temporary"
-    temporary.mkdir()
+    temporary.mkdir(exist_ok=True)
     with log.open("w") as sink:
         server = subprocess.Popen(
             command,

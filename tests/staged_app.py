@@ -3,7 +3,6 @@
 For states that real weights show only now and then. Every figure of the operating point is invented.
 """
 
-import signal
 from dataclasses import replace
 
 import numpy as np
@@ -67,9 +66,5 @@ class StagedPredictor(Predictor):
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, app.stop)
     app.Predictor = StagedPredictor
-    try:
-        app.main()
-    finally:
-        app.shutil.rmtree(app.PRIVATE_FOLDER, ignore_errors=True)
+    app.run()

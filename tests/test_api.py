@@ -22,6 +22,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from busi_model.network import CLASS_NAMES
+from busi_model.page import strings
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from tests.conftest import ROOT
@@ -243,11 +244,18 @@ def test_what_was_not_uploaded_gets_a_sentence(space, payload):
     assert "event: error" in events and "No uploaded image was named. Upload the file first" in events
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "app.py", "http://127.0.0.1:9/scan.png", "\0"])
-def test_gradio_refuses_what_only_claims_to_be_uploaded(space, path):
-    assert (
-        _call(space, {"path": path, "meta": {"_type": "gradio.FileData"}}) == 'event: error\ndata: {"error": null}\n\n'
-    )
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/etc/passwd", strings.EVENT_FAILED),
+        ("app.py", strings.EVENT_FAILED),
+        ("http://127.0.0.1:9/scan.png", strings.ADDRESS_REFUSED),
+        ("\0", strings.EVENT_FAILED),
+    ],
+)
+def test_what_only_claims_to_be_uploaded_gets_a_sentence(space, path, words):
+    events = _call(space, {"path": path, "meta": {"_type": "gradio.FileData"}})
+    assert "event: error" in events and json.dumps(words) in events and "passwd" not in events
 
 
 def test_the_server_goes_on_after_all_that(client, scan, predictor):

@@ -353,3 +353,45 @@ def test_file_names_of_any_bytes_make_rows(archive, untrained, tmp_path):
     assert predict("--weights", untrained, "--out", tmp_path / "out", "--masks", tmp_path) == 0
     line = (tmp_path / "out" / ROWS).read_bytes()
     assert os.fsdecode(odd) == json.loads(line.decode("utf-8", "surrogateescape"))["file"]
+
+
+@pytest.mark.parametrize("name", ["=cmd().png", "+1.png", "-1.png", "@x.png"])
+def test_no_cell_of_the_tables_begins_a_formula(untrained, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(draw_phantom("malignant", 1, 80, 90)[0]).save(name)
+    assert predict("--weights", untrained, "--out", "results", "--measurements", "--", name) == 0
+    folder = tmp_path / "results"
+    assert json.loads((folder / ROWS).read_text())["file"] == name  # what a program reads is as it was
+    for table in (TABLE, LESIONS):
+        if table == TABLE or (folder / table).is_file():
+            with open(folder / table, newline="") as file:
+                assert {row["file"] for row in csv.DictReader(file)} == {f"'{name}"}
+    assert predict("--weights", untrained, "--out", "results", "--measurements", "--", name) == 0
+    assert len((folder / ROWS).read_text().splitlines()) == 1  # it is known again
+
+
+FULL = """
+import resource, sys
+from busi_model.__main__ import main
+size = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))  # no file may grow beyond: what a full disk looks like
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence_and_it_goes_on(archive, untrained, tmp_path):
+    arguments = ["predict", "--device", "cpu", "--weights", untrained, "--out", tmp_path, archive]
+    command = [sys.executable, "-c", FULL, "1500", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written (File too large)" in done.stderr and "goes on from here" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert main([str(a) for a in arguments]) == 1
+    rows, _ = rows_of(tmp_path)
+    assert [row["file"] for row in rows] == list(find_images([archive]))
+
+
+def test_a_folder_without_the_right_to_write_is_told(archive, untrained, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert predict("--weights", untrained, "--out", tmp_path / "file" / "results", archive) == 2
+    assert "The folder for the results cannot be written" in capsys.readouterr().err

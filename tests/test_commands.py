@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from busi_model import checkpoint
 from busi_model.__main__ import main
@@ -94,6 +95,36 @@ def test_stopping_leaves_usable_weights_and_can_be_resumed(phantoms, tmp_path, s
     prediction = Predictor.load(tmp_path / "weights", device="cpu")(draw_phantom("benign", 1, 90, 110)[0])
     assert prediction.mask.shape == (90, 110)
     assert (tmp_path / "last.pt").is_file()
+
+
+def test_a_killed_training_goes_on_where_it_was(phantoms, tmp_path):
+    arguments = ["--data", phantoms, "--out", tmp_path, "--epochs", "500", "--size", "64", "--batch", "4"]
+    command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments), "--device", "cpu"]
+    kept = 0
+    for _ in range(2):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while (rows := _epochs(tmp_path)) <= kept and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.kill()
+        assert process.wait(60) == -signal.SIGKILL
+        history = torch.load(tmp_path / "last.pt", weights_only=True)["history"]
+        assert [row["epoch"] for row in history] == list(range(1, len(history) + 1))
+        assert len(history) >= rows > kept  # the second run did not begin anew
+        kept = len(history)
+
+
+def _epochs(folder):
+    """Rows of history.csv; 0 while there is none."""
+    path = folder / "history.csv"
+    return max(0, len(path.read_text().splitlines()) - 1) if path.is_file() else 0
+
+
+def test_a_folder_that_cannot_be_written_gets_a_sentence(phantoms, tmp_path):
+    (tmp_path / "file").touch()
+    done = _train("--data", phantoms, "--out", tmp_path / "file" / "run", "--epochs", "1", "--size", "64")
+    assert done.returncode == 1 and "cannot be read or written (Not a directory)" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import csv
+import resource
 
 import pytest
 import torch
@@ -28,8 +29,13 @@ def _same(one, other):
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
-def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(images, tmp_path, monkeypatch):
-    whole = Trainer(CONFIG, images["train"], images["validation"], tmp_path / "whole", "cpu").fit()
+@pytest.fixture(scope="module")
+def whole(images, tmp_path_factory):
+    """Weights of a run that nothing disturbed."""
+    return Trainer(CONFIG, images["train"], images["validation"], tmp_path_factory.mktemp("whole"), "cpu").fit()
+
+
+def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(images, whole, tmp_path, monkeypatch):
     original = Trainer._epoch
 
     def stop_in_second(self, epoch, progress):
@@ -45,6 +51,64 @@ def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_one(images, tmp_pat
     resumed = Trainer(CONFIG, images["train"], images["validation"], tmp_path / "parts", "cpu")
     assert _same(resumed.fit(), whole)
     assert [row["epoch"] for row in resumed.history] == [1, 2, 3]
+
+
+def test_a_disk_that_fills_up_leaves_the_epoch_before(images, whole, tmp_path, monkeypatch):
+    original, (soft, hard) = Trainer._epoch, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def full_from_second(self, epoch, progress):
+        if epoch == 1:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # no file may grow beyond
+        return original(self, epoch, progress)
+
+    monkeypatch.setattr(Trainer, "_epoch", full_from_second)
+    try:
+        with pytest.raises(RunError, match="the same command resumes from the epoch before"):
+            Trainer(CONFIG, images["train"], images["validation"], tmp_path, "cpu").fit()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.csv", "last.pt"]
+    monkeypatch.setattr(Trainer, "_epoch", original)
+    assert _same(Trainer(CONFIG, images["train"], images["validation"], tmp_path, "cpu").fit(), whole)
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_epoch_before(images, whole, tmp_path, monkeypatch):
+    original = torch.save
+
+    def write_half(state, path):
+        original(state, path)
+        if len(state["history"]) == 2:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+            raise StoppedError  # nothing handles it: on the disk this looks like a kill
+
+    monkeypatch.setattr(torch, "save", write_half)
+    with pytest.raises(StoppedError):
+        Trainer(CONFIG, images["train"], images["validation"], tmp_path, "cpu").fit()
+    assert (tmp_path / "last.pt.writing").is_file()
+    monkeypatch.setattr(torch, "save", original)
+    assert _same(Trainer(CONFIG, images["train"], images["validation"], tmp_path, "cpu").fit(), whole)
+    assert not (tmp_path / "last.pt.writing").exists()
+
+
+class Bomb:
+    def __reduce__(self):
+        return open, ("exploded", "w")
+
+
+@pytest.mark.parametrize("kind", ["cut", "empty", "text", "pickle"])
+def test_a_damaged_checkpoint_is_told_and_no_pickle_runs(images, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    short = TrainConfig(epochs=1, size=64, batch=4, precision="float32")
+    Trainer(short, images["train"], None, tmp_path, "cpu").fit()
+    path = tmp_path / "last.pt"
+    whole = path.read_bytes()
+    if kind == "pickle":
+        torch.save({"identity": Bomb()}, path)
+    else:
+        path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "text": b"no checkpoint"}[kind])
+    with pytest.raises(RunError, match="is damaged, or no checkpoint of this program"):
+        Trainer(short, images["train"], None, tmp_path, "cpu").fit()
+    assert not (tmp_path / "exploded").exists()
 
 
 def test_other_settings_are_not_resumed(images, tmp_path):

@@ -42,6 +42,7 @@ MAY_IMPORT = {
     "page": (*SPINE, "clinic", "reading"),
     "batch": (*SPINE, "clinic"),
     "__main__": (*SPINE, "clinic", "training", "batch"),
+    "temporary": (),
     "__init__": (),
 }
 # Heavy packages and the only places that may name them.

@@ -153,6 +153,40 @@ def test_frame_notices_come_along(predictor):
     assert "colour" in [w.code for w in predictor(colour).warnings]
 
 
+class _FullAtFirst(torch.nn.Module):
+    """A network on a graphics card whose memory is taken, and then free."""
+
+    def __init__(self, network, n_failures):
+        super().__init__()
+        self.network, self.n_failures, self.n_calls = network, n_failures, 0
+
+    def forward(self, x):
+        self.n_calls += 1
+        if self.n_calls <= self.n_failures:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return self.network(x)
+
+
+def test_a_full_graphics_card_falls_back_to_the_cpu_with_a_notice(weights):
+    gray = draw_phantom("malignant", 3, 120, 150)[0]
+    predictor = Predictor.load(weights, device="cpu")
+    expected = predictor(gray)
+    predictor.network = _FullAtFirst(predictor.network, n_failures=1)
+    prediction, after = predictor(gray), predictor(gray)
+    assert [w.code for w in prediction.warnings] == ["on_cpu", *(w.code for w in expected.warnings)]
+    assert [w.code for w in after.warnings] == [w.code for w in expected.warnings]  # the card was tried again
+    for one in (prediction, after):
+        assert one.class_probabilities == pytest.approx(expected.class_probabilities, abs=1e-6)
+        assert (one.mask == expected.mask).all()
+
+
+def test_where_the_cpu_has_no_memory_either_the_error_is_not_hidden(weights):
+    predictor = Predictor.load(weights, device="cpu")
+    predictor.network = _FullAtFirst(predictor.network, n_failures=1000)
+    with pytest.raises(torch.OutOfMemoryError):
+        predictor(draw_phantom("malignant", 3, 120, 150)[0])
+
+
 def test_idle_threads_do_not_spin():
     code = "import busi_model, os; print(os.environ['OMP_WAIT_POLICY'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

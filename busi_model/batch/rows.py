@@ -28,6 +28,7 @@ COLUMNS = [
     "column_mm",
 ]
 COLUMNS += ["warnings", "mask", "overlay", "reason"]
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may take for a command (OWASP, CSV injection)
 ROWS, TABLE, LESIONS, RUN = "predictions.jsonl", "predictions.csv", "measurements.csv", "run.json"
 
 
@@ -132,6 +133,11 @@ def _key(path):
     return hashlib.blake2b(path.encode("utf-8", "surrogateescape"), digest_size=8).digest()
 
 
+def _no_formulas(row):
+    """Text that begins a formula gets a ': a file's name is its sender's choice. The rows in JSON keep it as it is."""
+    return {k: f"'{v}" if isinstance(v, str) and v.startswith(FORMULA_STARTS) else v for k, v in row.items()}
+
+
 class _Tables:
     """The rows as CSV; lesions in a table of their own, which begins with the first one."""
 
@@ -155,11 +161,11 @@ class _Tables:
     def add(self, row):
         codes = [warning["code"] for warning in row.get("warnings", ())]
         lists = {"warnings": "; ".join(codes), "class_set": "; ".join(row.get("class_set", ()))}
-        self._rows.writerow(row | lists)
+        self._rows.writerow(_no_formulas(row | lists))
         for lesion in row.get("lesions", ()):
             if self._lesions is None:
                 self._lesions = self._writer(LESIONS, ["file", "frame", *lesion])
-            self._lesions.writerow({"file": row["file"], "frame": row["frame"], **lesion})
+            self._lesions.writerow(_no_formulas({"file": row["file"], "frame": row["frame"], **lesion}))
 
     def flush(self):
         for file in self._files:

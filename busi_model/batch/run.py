@@ -27,6 +27,10 @@ def predict(places, weights, device="auto", folder=None, workers=None, ray=None,
     except (BatchError, CheckpointError) as error:
         print(f"predict: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # bad pictures are rows; this is the place for the results
+        text = f"The results cannot be written ({error.strerror}). Free some space; the same command goes on from here."
+        print(f"predict: {text}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
         return 130

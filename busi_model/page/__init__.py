@@ -7,11 +7,15 @@ from pathlib import Path
 
 import gradio as gr
 
-from busi_model.page import about, api, host, session, single, strings
+from busi_model.page import about, api, host, server, session, single, strings
+from busi_model.page.login import Accounts, LoginError
+from busi_model.page.server import log_discreetly
 from busi_model.page.theme import CSS, calm_theme
 from busi_model.reading.codes import HostGate
 from busi_model.reading.outbox import storage_warning
 from busi_model.reading.session import Sessions
+
+__all__ = ["LoginError", "build", "log_discreetly", "looks", "walls"]
 
 
 def build(predictor, weights_folder, private_folder, store=None, outbox=None) -> gr.Blocks:
@@ -21,7 +25,8 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
     out. store: where readings are kept, or None: nothing can be kept, and the panels that would are left out. outbox:
     copies of the store's records to the Hub, or None.
     """
-    with gr.Blocks(title=strings.TITLE, analytics_enabled=False, delete_cache=(600, 3600), fill_width=True) as page:
+    how = {"analytics_enabled": False, "delete_cache": (600, 3600), "fill_width": True}
+    with server.Page(title=strings.TITLE, **how) as page:
         gr.HTML(f'<p role="note">{strings.RESEARCH_USE}</p>', elem_id="notice")
         gr.HTML(f"<h1>{strings.HEADING} <small>{strings.SUBHEADING}</small></h1>", elem_id="heading")
         with gr.Tab(strings.TAB_READ):
@@ -45,3 +50,10 @@ def looks() -> dict:
     script = (folder / "upload.js").read_text(encoding="utf-8")
     sheets = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.css"))]
     return {"theme": calm_theme(), "css": "\n".join([CSS, *sheets]), "head": f"<script>{script}</script>"}
+
+
+def walls(on_space: bool) -> dict:
+    """Arguments for `launch`: who is let in, and to what. on_space: on a Hugging Face Space. Raises LoginError."""
+    accounts = Accounts.from_environment()
+    login = {"auth": accounts, "auth_message": strings.LOGIN_TEXT} if accounts else {}
+    return {**server.launch_arguments(on_space), **login}

@@ -8,6 +8,13 @@ RESEARCH_USE = "Research use only. Not a medical device. Do not base a patient's
 TAB_READ = "Images"  # short, all of them: they share the 390 px of a phone
 TAB_ABOUT = "About"
 
+# The server. Most users never see these
+EVENT_FAILED = "The server could not do this. Load the page again, open the file anew, and repeat the step."
+ADDRESS_REFUSED = "A web address stands in place of a file. Nothing is fetched from there; upload the file itself."
+NO_DOOR = "This page has no such address."
+FOREIGN_SITE = "Another website asked for this. Open the page at its own address."
+LOGIN_TEXT = "Research use only. After ten wrong passwords in five minutes a name has to wait."
+
 # Opening images
 UPLOAD_LABEL = "Images: drop, click or paste"
 PRIVACY = (
@@ -79,6 +86,7 @@ WARNINGS = {  # code: what it is, what to do
     "heads_disagree": ("Outline and class contradict each other", "Rely on neither; decide from the image."),
     "low_confidence": ("Close classes", "Treat the class as open, whatever stands first."),
     "uncertain": ("More than one class is possible", "Treat the class as open, whatever stands first."),
+    "on_cpu": ("The graphics card was full", "Nothing: the result is as good. Close other programs for more speed."),
     "first_frame": ("Several frames in the file", "To read another frame, export it on its own."),
     "middle_frame": ("A film: its middle frame was read", "To read another frame, export it on its own."),
     "burned_in": ("Text in the picture, by the file's own word", "Check that no name is shown before you share it."),

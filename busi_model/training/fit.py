@@ -8,6 +8,7 @@ validated, saved and used. The last epoch counts: picking the best epoch would l
 import csv
 import dataclasses
 import os
+import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -289,9 +290,16 @@ class Trainer:
             "history": self.history,
         }
         temporary = self.folder / "last.pt.writing"
-        torch.save(state, temporary)
-        os.replace(temporary, self.folder / "last.pt")  # a kill during the write leaves the epoch before
-        write_history(self.history, self.folder / "history.csv")
+        try:
+            torch.save(state, temporary)
+            os.replace(temporary, self.folder / "last.pt")  # a kill during the write leaves the epoch before
+            write_history(self.history, self.folder / "history.csv")
+        except (OSError, RuntimeError) as error:  # PyTorch's writer says RuntimeError of a full disk
+            temporary.unlink(missing_ok=True)
+            raise RunError(
+                f"{self.folder} cannot be written ({getattr(error, 'strerror', None) or 'the disk may be full'}). Free "
+                "some space; the same command resumes from the epoch before."
+            ) from error
 
     def _resume(self):
         path = self.folder / "last.pt"
@@ -299,7 +307,12 @@ class Trainer:
             raise RunError(f"Not all processes see {path}. Give --out a folder that all machines share.")
         if not path.is_file():
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise RunError(
+                f"{path} is damaged, or no checkpoint of this program. Delete it to begin anew, or give a new --out."
+            ) from error
         ours = self._run_identity()
         changed = [key for key in ours if state["identity"].get(key) != ours[key]]
         if changed:
