@@ -247,8 +247,8 @@ def main() -> int:
     parser.add_argument("--weights", default=str(ROOT / "weights"))
     parser.add_argument("--out", default="runs/load", help="folder for load.json and load.md")
     arguments = parser.parse_args()
-    if min(arguments.clients) < 1 or arguments.requests < len(arguments.clients):
-        parser.error("At least 1 client, and a request for each number of clients, are needed.")
+    if min(arguments.clients) < 1 or arguments.requests // len(arguments.clients) < max(arguments.clients):
+        parser.error("At least 1 client, and in each round a request for each client, are needed: raise --requests.")
     made = pictures(Predictor.load(arguments.weights, "cpu"), max(arguments.clients))
     started = contextlib.nullcontext((arguments.url, None)) if arguments.url else served(arguments.weights)
     with started as (url, pid):
