@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from busi_model.page import about, api, host, server, session, single, strings
+from busi_model.page import about, api, host, server, session, single, strings, waiting
 from busi_model.page.login import Accounts, LoginError
 from busi_model.page.server import log_discreetly
 from busi_model.page.theme import CSS, calm_theme
@@ -41,6 +41,7 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
         with gr.Tab(strings.TAB_ABOUT):
             about.build(predictor.checkpoint, weights_folder)
         api.build(predictor, private_folder)
+    waiting.limit(page)
     return page
 
 

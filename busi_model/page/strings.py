@@ -11,6 +11,7 @@ TAB_ABOUT = "About"
 # The server. Most users never see these
 EVENT_FAILED = "The server could not do this. Load the page again, open the file anew, and repeat the step."
 ADDRESS_REFUSED = "A web address stands in place of a file. Nothing is fetched from there; upload the file itself."
+BUSY = "The server is busy, {before} are waiting before you. Try again in a minute; nothing was lost."
 NO_DOOR = "This page has no such address."
 FOREIGN_SITE = "Another website asked for this. Open the page at its own address."
 LOGIN_TEXT = "Research use only. After ten wrong passwords in five minutes a name has to wait."
