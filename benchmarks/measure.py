@@ -46,9 +46,10 @@ def describe_machine() -> str:
     if hasattr(os, "sysconf"):
         memory = f", {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
     graphics = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
+    busy = f"; load {os.getloadavg()[0]:.1f} when it began" if hasattr(os, "getloadavg") else ""
     return (
         f"{cpu}, {cores} cores{memory}{graphics}; {platform.system()}, Python {platform.python_version()}, "
-        f"PyTorch {torch.__version__} on {torch.get_num_threads()} threads"
+        f"PyTorch {torch.__version__} on {torch.get_num_threads()} threads{busy}"
     )
 
 

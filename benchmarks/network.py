@@ -37,7 +37,10 @@ def run(weights) -> list[dict]:
     ours, multiply_adds = next(iter(idle)), 2 * checkpoint.load(weights).training["multiply_adds"]
     rows = [[name, ms[name], beside[name], single[name], ms[name] / ms[ours]] for name in ms]
     columns = ["engine", f"{threads} threads, ms", "beside a busy process, ms", "1 thread, ms", f"ratio to {ours}"]
-    note = "One picture of 256 x 256 px and its mirror image. In bfloat16 probabilities differ in the second decimal."
+    note = (
+        "One picture of 256 x 256 px and its mirror image. In bfloat16 probabilities differ in the second decimal. "
+        "OpenVINO is measured where it is installed (pip install openvino)."
+    )
     return [table("The network by engine", columns, rows, note), _roofline(multiply_adds, ms[ours], threads)]
 
 
@@ -52,9 +55,17 @@ def _engines(weights, graph, threads) -> dict:
         with torch.inference_mode(), torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):
             predictor.network(both)
 
+    with torch.inference_mode():
+        frozen = torch.jit.freeze(torch.jit.trace(_Plain(predictor.network).eval(), both, check_trace=False))
+
+    def run_frozen():
+        with torch.inference_mode():
+            frozen(both)
+
     engines = {
         "PyTorch as Predictor runs it": lambda: predictor.logits([gray]),
         "PyTorch, both views in one batch": one_batch,
+        "PyTorch, one batch, TorchScript frozen": run_frozen,
         "PyTorch, one batch in bfloat16": lambda: one_batch(torch.bfloat16),
         "ONNX Runtime": _onnx_runtime(graph, threads, gray),
     }
@@ -67,6 +78,17 @@ def _engines(weights, graph, threads) -> dict:
         request = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
         engines[name] = lambda request=request: request.infer({0: _batch(gray)})
     return engines
+
+
+class _Plain(torch.nn.Module):
+    """A tuple instead of `NetworkOutput`, which TorchScript does not know."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return tuple(self.network(x))
 
 
 def _onnx_runtime(graph, threads, gray):

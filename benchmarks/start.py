@@ -86,9 +86,11 @@ def _wait(address, server, begin) -> float:
 def _page_load(address) -> list[list]:
     from playwright.sync_api import sync_playwright
 
-    rows = []
+    path, rows = shutil.which("chromium"), []
+    if path is None:
+        raise SystemExit("benchmarks: no chromium was found to load the page; apt-get install chromium.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         for visit in ("first", "second"):
             if visit == "first":
                 context = browser.new_context()
