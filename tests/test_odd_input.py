@@ -105,13 +105,15 @@ def test_pydicoms_own_files_are_read_or_refused():
 
 # The command line
 
+NO_FOLDERS = [place for place in PLACES if not Path(place[0][:200]).is_dir()]  # a folder is searched
+
 
 @pytest.fixture(scope="module")
 def judged(folder, shipped, tmp_path_factory):
     """Exit code, rows and what was printed, of one run over all kinds and places and a good picture after them."""
     out = tmp_path_factory.mktemp("judged")
     good = phantom_file(tmp_path_factory.mktemp("good"))
-    places = [str(folder / kind.name) for kind in KINDS] + [place for place, _ in PLACES if place != "/etc"]
+    places = [str(folder / kind.name) for kind in KINDS] + [place for place, _ in NO_FOLDERS]
     arguments = ["--weights", shipped, "--out", out, "--workers", "1", "--device", "cpu"]
     arguments += ["--masks", "--overlays", "--measurements"]
     command = [sys.executable, "-m", "busi_model", "predict", *map(str, arguments), "--", *places, str(good)]
@@ -123,7 +125,7 @@ def judged(folder, shipped, tmp_path_factory):
 def test_the_command_line_goes_on_after_every_one(judged):
     done, rows, _ = judged
     assert done.returncode == 1, done.stderr.decode()
-    assert len(rows) == len(KINDS) + len(PLACES)  # without /etc, with the good one
+    assert len(rows) == len(KINDS) + len(NO_FOLDERS) + 1
     assert rows[-1]["status"] != "failed"
     errors = done.stderr.decode()
     assert "Traceback" not in errors and "Warning" not in errors
@@ -141,7 +143,7 @@ def test_the_command_line_says_what_read_image_says(judged):
         if not kind.refused:
             with Image.open(out / row["mask"]) as mask, Image.open(out / row["overlay"]) as overlay:
                 assert mask.size == overlay.size
-    for (_, words), row in zip(PLACES, rows[len(KINDS) :], strict=False):
+    for (_, words), row in zip(NO_FOLDERS, rows[len(KINDS) : -1], strict=True):
         assert row["status"] == "failed" and words in row["reason"]
         assert_discreet(row["reason"])
 
