@@ -4,7 +4,8 @@ python -m benchmarks.mutations --files 10000
 
 Whole files of every reader (pictures and DICOM, checkpoints, manifests, masks, outlines) are damaged as disks, networks
 and strangers do it, from a seed; each goes to its reader. Only the reader's own error may come out. Prints how many
-were read and refused by each, the slowest, and every file that broke the promise; exit code 1 if there is any.
+were read and refused by each, the slowest, and every file that broke the promise; exit code 1 if there is any. What
+libtiff finds wrong it writes to stderr itself.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from busi_model.reading.errors import OutlineError
 from busi_model.training.cases import CaseError, find_cases, write_manifest
 from tests.odd_input import KINDS
 
-WEIGHT_OF_PICTURES = 20  # so many damaged pictures for one damaged file of each other kind
+ONE_OTHER_IN = 10  # of so many damaged files one is no picture
 NUMBERS = (b"0", b"-1", b"1e308", b"NaN", b"Infinity", b"99999999999999999999", b"null", b'"a"', b"[]", b"{}", b"")
 
 
@@ -53,11 +54,11 @@ def mutated(content: bytes, seed: int) -> bytes:
     """Content with one to eight injuries: bytes changed, cut out or doubled, numbers replaced, the end cut off."""
     rng = np.random.default_rng(seed)
     damaged = bytearray(content)
-    for _ in range(rng.integers(1, 9)):
+    for _ in range(rng.choice([1, 1, 1, 2, 4, 8])):
         if not damaged:
             break
         # Most of a file is data; its first bytes say how to read them.
-        end = min(len(damaged), int(rng.choice([40, 400, 4000, len(damaged)])))
+        end = min(len(damaged), int(rng.choice([40, 400, len(damaged), len(damaged)])))
         at = int(rng.integers(end))
         size = int(rng.integers(1, 1 + min(64, len(damaged) - at)))
         match int(rng.integers(7)):
@@ -98,7 +99,7 @@ def targets(folder: Path) -> list[Target]:
     pictures = [
         Target(f"picture: {kind.name}", kind.content, read_picture, ImageError)
         for kind in KINDS
-        if isinstance(kind.content, bytes) and len(kind.content) < 2**18
+        if isinstance(kind.content, bytes) and not kind.refused
     ]
     others = [*_checkpoints(folder / "weights"), *_manifests(folder / "cases"), *_busbra(folder / "bra"), _outlines()]
     mask = outline.encode_mask(draw_phantom("benign", 1, 90, 110)[1])
@@ -180,7 +181,7 @@ def run(n_files: int, first: int = 0):
         pictures = [target for target in found if target.reader.startswith("picture")]
         others = [target for target in found if not target.reader.startswith("picture")]
         for number in range(first, first + n_files):
-            turn, group = divmod(number, WEIGHT_OF_PICTURES)
+            turn, group = divmod(number, ONE_OTHER_IN)
             target = others[turn % len(others)] if group == 0 else pictures[number % len(pictures)]
             content = mutated(target.content, number)
             begin, trace = time.perf_counter(), ""
@@ -205,7 +206,7 @@ def main() -> int:
         counts[reader.split(":")[0], outcome] += 1
         slowest = max(slowest, (seconds, number, reader))
         if trace:
-            print(f"file {number}, {reader}:\n{trace}", file=sys.stderr, flush=True)
+            print(f"file {number}, {reader}:\n{trace}", flush=True)
     print("| reader | read | refused | uncaught |\n|---|---|---|---|")
     for reader in dict.fromkeys(reader for reader, _ in counts):
         print(f"| {reader} | {' | '.join(str(counts[reader, o]) for o in ('read', 'refused', 'uncaught'))} |")
