@@ -7,10 +7,13 @@ order, preprocessing, operating point, training fingerprint, figures. Weights ar
 import dataclasses
 import hashlib
 import json
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
+import numpy as np
 import torch
 from huggingface_hub import get_token, is_offline_mode, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
@@ -22,15 +25,18 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
-from busi_model.gate import Gate
+from busi_model.gate import N_STATISTICS, Gate
 from busi_model.network import CLASS_NAMES, MultiTaskUNet
 from busi_model.operating_point import OperatingPoint
 from busi_model.preprocess import Preprocess
 
 FORMAT = 1  # raised when older code can no longer read what newer code writes
+MAX_SIZE = 1024  # px, of the network's square; what is larger takes memory without bounds
+_Width = Annotated[int, Field(ge=1, le=2048)]
 CONFIG_NAME, WEIGHTS_NAME, GATE_NAME = "config.json", "model.safetensors", "gate.safetensors"
 
 
@@ -107,13 +113,17 @@ def load(source, revision: str | None = None) -> Checkpoint:
     folder = locate(source, revision)
     config = _read_config(folder / CONFIG_NAME)
     try:
-        arguments = {key: config[key] for key in ("encoder", "decoder_channels", "class_hidden", "dropout")}
-        network = MultiTaskUNet(**arguments)
-        preprocess = Preprocess(**config["preprocess"])
-        operating_point = OperatingPoint.from_dict(config["operating_point"])
-    except (KeyError, TypeError, ValueError) as error:
+        arguments = _Arguments.model_validate({key: config[key] for key in _Arguments.model_fields})
+        network = MultiTaskUNet(**arguments.model_dump())
+        preprocess = _typed(Preprocess(**config["preprocess"]))
+        operating_point = _typed(OperatingPoint.from_dict(config["operating_point"]))
+        if preprocess.size > MAX_SIZE:
+            raise ValueError(f"size is {preprocess.size}; at most {MAX_SIZE} px are expected.")
+        training, figures = (dict(config.get(key, {})) for key in ("training", "figures"))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        found = _in_words(error) if isinstance(error, ValidationError) else error
         raise CheckpointError(
-            f"{CONFIG_NAME} does not describe a network of this program ({error}). "
+            f"{CONFIG_NAME} does not describe a network of this program ({found}). "
             "Take both files from one training run."
         ) from error
     weights_path = folder / WEIGHTS_NAME
@@ -124,11 +134,29 @@ def load(source, revision: str | None = None) -> Checkpoint:
         network,
         preprocess,
         operating_point,
-        config.get("training", {}),
-        config.get("figures", {}),
+        training,
+        figures,
         digest,
-        _read_gate(folder / GATE_NAME),
+        _read_gate(folder / GATE_NAME, n_inputs=network.encoder.channels[-1] + N_STATISTICS),
     )
+
+
+class _Arguments(BaseModel):
+    """Of `MultiTaskUNet`, within what a machine can hold."""
+
+    encoder: str
+    decoder_channels: tuple[_Width, _Width, _Width, _Width]
+    class_hidden: _Width
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+def _typed(content):
+    """The same dataclass, after each value has been found to be of its field's type. Raises ValidationError."""
+    return TypeAdapter(type(content)).validate_python(dataclasses.asdict(content))
+
+
+def _in_words(error: ValidationError):
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:3])
 
 
 def locate(source, revision: str | None = None) -> Path:
@@ -186,8 +214,8 @@ def _read_config(path):
     if not path.is_file():
         raise CheckpointError(f"The weights folder has no {CONFIG_NAME}. Point to a folder written by train.py.")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        config = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{CONFIG_NAME} is not readable JSON. Copy it again from where it was made.") from error
     if not isinstance(config, dict) or "format" not in config:
         raise CheckpointError(f"{CONFIG_NAME} was not written by this program: it lacks the key 'format'.")
@@ -202,13 +230,25 @@ def _read_config(path):
     return config
 
 
-def _read_gate(path):
+def _finite(number: str) -> float:
+    if not math.isfinite(float(number)):
+        raise ValueError(f"{number} is not finite")
+    return float(number)
+
+
+def _read_gate(path, n_inputs):
     if not path.is_file():
         return None
     try:
         with safe_open(path, framework="np") as file:
             gate = Gate(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, TypeError) as error:
+        k = len(gate.components)
+        shapes = {"mean": (n_inputs,), "scale": (n_inputs,), "components": (k, n_inputs), "variances": (k + 1,)}
+        for name, array in vars(gate).items():
+            positive = name not in ("scale", "variances") or (array > 0).all()
+            if array.dtype != np.float32 or array.shape != shapes[name] or not (np.isfinite(array).all() and positive):
+                raise ValueError(name)
+    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{GATE_NAME} ({path.stat().st_size} bytes) is not a gate written by train.py. Copy it again from where it "
             "was made, or delete it to go without."
@@ -224,7 +264,7 @@ def _read_weights(path, network):
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         head = path.read_bytes()[:64]
         found = "a pickle, which is never loaded" if head[:2] in (b"PK", b"\x80\x02") else "truncated or another format"
         if head.startswith(b"version https://git-lfs"):
@@ -239,5 +279,9 @@ def _read_weights(path, network):
         raise CheckpointError(
             f"{WEIGHTS_NAME} belongs to another network: {len(wrong)} of {len(expected)} tensors are missing, "
             f"surplus or of another shape, {wrong[0]} first. Take both files from one training run."
+        )
+    if broken := [k for k, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
+        raise CheckpointError(
+            f"{WEIGHTS_NAME} is damaged: {broken[0]} holds NaN or infinity. Copy or download it again."
         )
     return tensors

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 N_COMPONENTS = 64
+N_STATISTICS = 12  # of `image_statistics`
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 

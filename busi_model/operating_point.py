@@ -4,6 +4,7 @@ The network returns logits; `Predictor` makes probabilities with these temperatu
 known of those decisions (how often they were right, on which images) is kept beside them, so that a page can say so.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,9 @@ class OperatingPoint:
         """The inverse of `dataclasses.asdict`, as read from JSON. Raises TypeError or ValueError on other content."""
 
         def rate(value):
-            return None if value is None else Rate(**value)
+            if value is None:
+                return None
+            return Rate(**{key: math.nan if item is None else item for key, item in value.items()})  # JSON has no NaN
 
         content = dict(content)
         content["class_bias"] = tuple(content.get("class_bias", cls.class_bias))

@@ -195,9 +195,11 @@ def _rle_bomb():
 
 
 def _deflated_bomb():
-    ds = dataset(GRAY, uid.DeflatedExplicitVRLittleEndian)
-    ds.PixelData = bytes(300 * 2**20)
-    return written(ds)
+    """A data set that unpacks to 300 MiB of zeros, after the file meta information of a deflated file."""
+    content = dicom(syntax=uid.DeflatedExplicitVRLittleEndian)
+    begins = 144 + struct.unpack("<L", content[140:144])[0]  # its first element tells its length
+    packer = zlib.compressobj(1, wbits=-zlib.MAX_WBITS)
+    return content[:begins] + b"".join(packer.compress(bytes(2**20)) for _ in range(300)) + packer.flush()
 
 
 def _float_dicom():
@@ -432,7 +434,7 @@ LARGE = (
 
 PLACES = (
     ("http://127.0.0.1:9/scan.png", "cannot be opened"),
-    ("https://127.0.0.1:9/scan.png?key=1", "cannot be opened"),
+    ("https://127.0.0.1:9/scan.png#key", "cannot be opened"),
     ("file:///etc/passwd", "cannot be opened"),
     ("data:image/png;base64,iVBORw0KGgo=", "cannot be opened"),
     ("s3://bucket/scan.png", "cannot be opened"),

@@ -1,7 +1,7 @@
-"""How much memory reading a file takes at its peak: python -m tests.spike FILE...
+"""How much memory reading a file takes at its peak: `python -m tests.spike`, then a path a line.
 
-A line a file: MiB, and the sentence that refused it or the codes of its notices, as JSON. Each is read in a process of
-its own, whose resident memory is compared with what it had before.
+A line of JSON comes back for each: MiB, and the sentence that refused it or the codes of its notices. Each is read in a
+process of its own, whose resident memory is compared with what it had before.
 """
 
 import json
@@ -27,5 +27,5 @@ def peak(path) -> dict:
 
 if __name__ == "__main__":
     with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
-        for place in sys.argv[1:]:
-            print(json.dumps(pool.apply(peak, (place,))), flush=True)
+        for line in sys.stdin:
+            print(json.dumps(pool.apply(peak, (line.rstrip("\n"),))), flush=True)

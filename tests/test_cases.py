@@ -65,8 +65,8 @@ def test_mask_without_image_is_refused_by_name(folder):
 
 
 def test_mask_of_another_size_is_refused_by_name(folder):
-    Image.new("L", (30, 40), 255).save(folder / "benign" / "benign (1)_mask.png")
-    with pytest.raises(CaseError, match=r"benign \(1\)_mask\.png is 30x40.*110x90"):
+    Image.new("L", (70, 80), 255).save(folder / "benign" / "benign (1)_mask.png")
+    with pytest.raises(CaseError, match=r"benign \(1\)_mask\.png is 70x80.*110x90"):
         find_cases(folder)
 
 

@@ -91,7 +91,9 @@ def _write(results, judged, paths, n_files) -> int:
 
 
 def _place(row):
-    name = os.fsencode(row["file"]).decode("utf-8", "backslashreplace")  # a name may hold bytes that no screen shows
+    # A name may hold bytes that no screen shows, line ends, and codes that move a terminal's cursor.
+    name = os.fsencode(row["file"]).decode("utf-8", "backslashreplace")
+    name = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
     return name if row["frame"] is None else f"{name}, frame {row['frame']}"
 
 

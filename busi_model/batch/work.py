@@ -18,6 +18,7 @@ from busi_model.predict import Predictor
 
 FRAMES = ("middle", "all")
 MASKS, OVERLAYS = "masks", "overlays"  # folders
+MAX_STEM_BYTES = 200  # file systems take names of 255, and ours are longer than the picture's
 
 
 class BatchError(RuntimeError):
@@ -138,4 +139,5 @@ def picture_stem(path: str, frame: int | None) -> str:
     """A file name that no other frame has: a.png and sub/a.png do not meet, whatever order they come in."""
     digest = hashlib.sha256(f"{path}\0{frame}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
     number = "" if frame is None else f"_{frame}"
-    return f"{Path(path).stem}{number}-{digest}"
+    stem = os.fsdecode(os.fsencode(Path(path).stem)[:MAX_STEM_BYTES])
+    return f"{stem}{number}-{digest}"

@@ -19,9 +19,12 @@ from busi_model.reading.errors import OutlineError
 MAX_POLYGONS = 50
 MAX_POINTS = 20_000  # of all polygons together: the border of a 5000 x 5000 px lesion, pixel by pixel
 MAX_SIDE_PX = 40_000
+MAX_COORDINATE_PX = 1e6  # beyond, areas lose their digits or overflow
 MIN_AREA_PX2 = 4.0  # a speck: smaller than any lesion, what is left where a line crosses itself by a hair
 BORDER_PX = 0.5  # pixel centres are whole numbers, so the image reaches from -0.5 to width - 0.5
 TOLERANCE_PX = 1e-6
+
+_LISTS = (list, tuple, np.ndarray)
 
 Polygons = list[list[tuple[float, float]]]
 
@@ -39,6 +42,8 @@ def measure_size(polygons, width: int, height: int) -> None:
     """Refuse what no later step should have to look at: NaN, infinity, single points, far too many points."""
     if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX):
         raise OutlineError(f"The image is said to be {width}x{height} px. Open it again.")
+    if not (isinstance(polygons, _LISTS) and all(isinstance(polygon, _LISTS) for polygon in polygons)):
+        raise OutlineError("The outlines are no lists of points. Draw them anew.")
     if len(polygons) > MAX_POLYGONS:
         raise OutlineError(f"{len(polygons)} outlines were drawn; at most {MAX_POLYGONS} are kept. Delete some.")
     n_points = sum(len(polygon) for polygon in polygons)
@@ -47,8 +52,16 @@ def measure_size(polygons, width: int, height: int) -> None:
     for polygon in polygons:
         if len(polygon) < 3:
             raise OutlineError(f"An outline has {len(polygon)} points; at least 3 are needed. Draw it anew.")
-        if not all(len(point) == 2 and math.isfinite(point[0]) and math.isfinite(point[1]) for point in polygon):
-            raise OutlineError("A point of the outline is not a number. Draw the outline anew.")
+        if not all(map(_is_sound, polygon)):
+            raise OutlineError("A point of the outline is not a number, or lies far away. Draw the outline anew.")
+
+
+def _is_sound(point):
+    try:
+        x, y = point
+        return math.isfinite(x) and math.isfinite(y) and max(abs(x), abs(y)) <= MAX_COORDINATE_PX
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def check(polygons: Polygons, width: int, height: int) -> None:

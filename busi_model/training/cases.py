@@ -54,8 +54,10 @@ class Case:
             raise CaseError(f"{self.case_id} cannot be used: {error}") from error
         mask = np.zeros(frame.gray.shape, bool)
         for path in self.mask_paths:
-            with Image.open(path) as image:
-                lesion = np.asarray(image.convert("L")) > 127
+            try:
+                lesion = read_image(path).gray > 127
+            except ImageError as error:
+                raise CaseError(f"{path.name}, the mask of {self.case_id}, cannot be used: {error}") from error
             if lesion.shape != mask.shape:
                 raise CaseError(
                     f"{path.name} is {_size(lesion)}, its image {self.case_id} is {_size(mask)} px; "
@@ -144,6 +146,9 @@ def _read_csv(path, columns):
     missing = [c for c in columns if c not in found]
     if missing:
         raise CaseError(f"{path.name} lacks the columns {', '.join(missing)}; it has {', '.join(found) or 'none'}.")
+    for number, row in enumerate(rows, start=2):
+        if short := [c for c in columns if row[c] is None]:
+            raise CaseError(f"{path.name}, line {number}: nothing stands under {', '.join(short)}. Is the file whole?")
     return rows
 
 
@@ -182,9 +187,20 @@ def _apply_manifest(cases, path):
 
 
 def _find_busbra(folder):
-    folds = {row["ID"]: int(row["kFold"]) for row in _read_csv(folder / "10-fold-cv.csv", ("ID", "kFold"))}
+    folds = {}
+    for number, row in enumerate(_read_csv(folder / "10-fold-cv.csv", ("ID", "kFold")), start=2):
+        if not re.fullmatch("[0-9]{1,2}", row["kFold"]):
+            raise CaseError(f"10-fold-cv.csv, line {number}: kFold is {row['kFold']!r}; 1 to 10 is expected.")
+        folds[row["ID"]] = int(row["kFold"])
     cases = []
-    for row in _read_csv(folder / "bus_data.csv", ("ID", "Case", "Pathology", "Device")):
+    for number, row in enumerate(_read_csv(folder / "bus_data.csv", ("ID", "Case", "Pathology", "Device")), start=2):
+        if not re.fullmatch(r"[\w-]{1,100}", row["ID"], re.ASCII):  # it becomes a file name
+            raise CaseError(f"bus_data.csv, line {number}: ID is {row['ID']!r}; one such as bus_0001-l is expected.")
+        if row["ID"] not in folds:
+            raise CaseError(f"bus_data.csv, line {number}: {row['ID']} has no fold in 10-fold-cv.csv.")
+        if row["Pathology"] not in CLASS_NAMES:
+            text = f"Pathology is {row['Pathology']!r}; benign or malignant is expected."
+            raise CaseError(f"bus_data.csv, line {number}: {text}")
         image_path = folder / "Images" / f"{row['ID']}.png"
         if not image_path.is_file():
             continue  # whole folds may be withheld; their rows stay in the lists
@@ -243,6 +259,8 @@ def split_by_likeness(cases: list[Case], seed: int = 0) -> list[Case]:
     splitter = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
     if len(set(groups)) < N_FOLDS:
         raise CaseError(f"{len(set(groups))} distinct pictures found; at least {N_FOLDS} are needed for five folds.")
+    if max(map(labels.count, labels)) < N_FOLDS:
+        raise CaseError(f"No class has {N_FOLDS} images; so many of one at least are needed for five folds.")
     folds = np.zeros(len(cases), int)
     for fold, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
         folds[held_out] = fold
