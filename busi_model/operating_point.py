@@ -65,8 +65,9 @@ class OperatingPoint:
     fitted_on: str = "nothing: probabilities are as the network gives them"  # split, n and figures, in words
 
     def __post_init__(self):
-        if not (self.temperature > 0 and self.mask_temperature > 0):
-            raise ValueError(f"Temperatures are {self.temperature} and {self.mask_temperature}; both must be above 0.")
+        if not (self.temperature >= 1e-3 and self.mask_temperature >= 1e-3):
+            found = f"Temperatures are {self.temperature} and {self.mask_temperature}"
+            raise ValueError(f"{found}; both must be above 0, at least 0.001.")
         if not 0 < self.mask_threshold < 1:
             raise ValueError(f"mask_threshold is {self.mask_threshold}; a probability in (0, 1) is expected.")
         if not self.margin_outside <= self.margin_inside:

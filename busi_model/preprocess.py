@@ -47,8 +47,8 @@ class Preprocess:
     def __post_init__(self):
         if self.size < 64 or self.size % 32:
             raise ValueError(f"size is {self.size}; a multiple of 32, at least 64, is expected.")
-        if self.scale <= 0:
-            raise ValueError(f"scale is {self.scale}; a positive number of gray levels is expected.")
+        if not self.scale >= 1e-3:
+            raise ValueError(f"scale is {self.scale}; a positive number of gray levels, at least 0.001, is expected.")
 
     def letterbox(self, height: int, width: int) -> Letterbox:
         factor = self.size / max(height, width)

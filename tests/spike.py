@@ -25,7 +25,18 @@ def peak(path) -> dict:
     return {"mib": (most - before) / 2**20, **found}
 
 
+def main() -> None:
+    # Not a Pool: that has threads, and a child that is forked beside them can inherit a lock that nobody gives back.
+    context = multiprocessing.get_context("fork")
+    for line in sys.stdin:
+        receiver, sender = context.Pipe(duplex=False)
+        path = line.rstrip("\n")
+        process = context.Process(target=lambda path=path, sender=sender: sender.send(peak(path)))
+        process.start()
+        sender.close()
+        print(json.dumps(receiver.recv()), flush=True)
+        process.join()
+
+
 if __name__ == "__main__":
-    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
-        for line in sys.stdin:
-            print(json.dumps(pool.apply(peak, (line.rstrip("\n"),))), flush=True)
+    main()

@@ -4,7 +4,6 @@ The kinds are in `odd_input`. Each goes through `read_image`, the command line, 
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -17,7 +16,6 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import expect
 
-from busi_model.__main__ import main
 from busi_model.batch.rows import ROWS
 from busi_model.image import ImageError, count_frames, read_image
 from busi_model.page import strings
@@ -146,13 +144,6 @@ def test_the_command_line_says_what_read_image_says(judged):
     for (_, words), row in zip(NO_FOLDERS, rows[len(KINDS) : -1], strict=True):
         assert row["status"] == "failed" and words in row["reason"]
         assert_discreet(row["reason"])
-
-
-def test_a_name_is_no_formula(folder, untrained, tmp_path, monkeypatch):
-    monkeypatch.chdir(folder)
-    name = "=cmd|'calc'!A1.png"
-    assert main(["predict", "--weights", str(untrained), "--device", "cpu", "--out", str(tmp_path), name]) == 0
-    assert (tmp_path / "predictions.csv").read_text().splitlines()[1].startswith(f"{os.curdir}/{name},")
 
 
 # The API

@@ -5,7 +5,6 @@ import os
 import re
 
 SUFFIXES = frozenset(["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "dcm", "dicom", "ima"])
-FORMULAS = tuple("=+-@\t\r")  # what a formula begins with
 _MASK_OF = re.compile(r"(.+)_mask(_\d+)?(\.\w+)$")  # BUSI's own name for the mask of the picture (1)(3)
 
 
@@ -21,11 +20,11 @@ def find_images(places, but_not=None):
         if not os.path.exists(place) and glob.has_magic(place):
             for path in sorted(glob.iglob(place, recursive=True)):
                 if not os.path.isdir(path) and not _within(path, barred):
-                    yield _plain(path)
+                    yield os.path.normpath(path)
         elif os.path.isdir(place):
             yield from _walk(place, barred)
         else:
-            yield _plain(place)  # a missing file becomes a row that says so
+            yield os.path.normpath(place)  # a missing file becomes a row that says so
 
 
 def _walk(folder, barred):
@@ -42,13 +41,7 @@ def _walk(folder, barred):
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path, barred)
         elif entry.is_file() and _is_picture(entry.name, names):
-            yield _plain(entry.path)
-
-
-def _plain(path):
-    """The path in its shortest form that no spreadsheet takes for a formula."""
-    path = os.path.normpath(path)
-    return os.path.join(os.curdir, path) if path[:1] in FORMULAS else path
+            yield os.path.normpath(entry.path)
 
 
 def _is_picture(name, beside):
