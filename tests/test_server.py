@@ -408,7 +408,7 @@ def test_a_full_disk_refuses_an_upload_and_the_next_one_works(app):
         assert upload(app, bytes(1_000_000)) == (500, strings.FAILED_TEXT)
     finally:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
-    assert parts_of_uploads(app) == []
+    wait_until_parts_are_gone(app)
     status, path = upload(app, bytes(1_000_000), "again.png")
     assert status == 200 and Path(path).stat().st_size == 1_000_000
 
@@ -458,8 +458,12 @@ def test_without_a_place_for_temporary_files_the_app_says_so(tmp_path):
     assert done.returncode == 1 and "TMPDIR" in done.stderr and "Traceback" not in done.stderr
 
 
-def parts_of_uploads(app):
-    return [path for path in (app[1] / "temporary").glob("busi-*/tmp*") if path.is_file()]
+def wait_until_parts_are_gone(app):
+    """They go after the answer was sent."""
+    deadline = time.monotonic() + PATIENCE_S
+    while any(path.is_file() for path in (app[1] / "temporary").glob("busi-*/tmp*")):
+        assert time.monotonic() < deadline, "a part of an upload stays behind"
+        time.sleep(0.1)
 
 
 def test_a_broken_off_upload_leaves_nothing_behind(app):
@@ -470,10 +474,7 @@ def test_a_broken_off_upload_leaves_nothing_behind(app):
             head += "Content-Type: multipart/form-data; boundary=edge\r\n\r\n"
             part = f'--edge\r\nContent-Disposition: form-data; name="files"; filename="{NAME}"\r\n\r\n'
             half.sendall((head + part).encode() + PNG)
-    deadline = time.monotonic() + PATIENCE_S
-    while parts_of_uploads(app):
-        assert time.monotonic() < deadline, "half an upload stays behind"
-        time.sleep(0.1)
+    wait_until_parts_are_gone(app)
     assert upload(app)[0] == 200
 
 
