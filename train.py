@@ -3,7 +3,7 @@
     python train.py --data BUSI --manifest busi_manifest.csv --folds 0 --out runs/fold0      # folds 1-4, validated on 0
     python train.py --data BUSI --manifest busi_manifest.csv --cross-validate --out runs/cv  # all five, out-of-fold
     python train.py --data BUSI --manifest busi_manifest.csv --extra BUS-BRA --average runs/cv \
-        --out runs/release                                         # the weights to ship: the mean of the five networks
+        --out runs/release                                         # the mean of the five networks, as one
     torchrun --nproc_per_node=4 train.py ...      # four GPUs (or CPU processes) share each batch; the same result
     python train.py ... --extra BUS-BRA --extra corrected-cases     # and what clinicians corrected, for training only
 

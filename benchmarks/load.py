@@ -11,13 +11,10 @@ import argparse
 import contextlib
 import http.client
 import json
-import os
 import re
 import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
@@ -31,6 +28,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from PIL import Image
 
+from benchmarks.app import served
 from busi_model.clinic.view import encode_png
 from busi_model.network import CLASS_NAMES
 from busi_model.phantom import draw_phantom
@@ -58,37 +56,6 @@ def pictures(predictor, count: int) -> list[Picture]:
         prediction = predictor(gray)
         made.append(Picture(encode_png(gray), prediction.mask, prediction.class_probabilities))
     return made
-
-
-@contextlib.contextmanager
-def served(weights):
-    """Run the app; gives its address and process id."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {"BUSI_WEIGHTS": str(weights), "BUSI_STORE": f"{folder}/store", "TMPDIR": folder}
-        environment = {**os.environ, **settings, "GRADIO_SERVER_PORT": str(port)}
-        environment.pop("BUSI_AUTH", None)
-        server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-        url = f"http://127.0.0.1:{port}"
-        try:
-            _wait_until_served(url, server)
-            yield url, server.pid
-        finally:
-            server.terminate()
-            server.wait(60)
-
-
-def _wait_until_served(url, server):
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return urllib.request.urlopen(url, timeout=5).close()
-        except OSError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("The app did not start; run `python app.py` to see why.") from None
-            time.sleep(0.1)
 
 
 def form(png: bytes) -> bytes:
@@ -250,8 +217,8 @@ def main() -> int:
     if min(arguments.clients) < 1 or arguments.requests // len(arguments.clients) < max(arguments.clients):
         parser.error("At least 1 client, and in each round a request for each client, are needed: raise --requests.")
     made = pictures(Predictor.load(arguments.weights, "cpu"), max(arguments.clients))
-    started = contextlib.nullcontext((arguments.url, None)) if arguments.url else served(arguments.weights)
-    with started as (url, pid):
+    started = contextlib.nullcontext((arguments.url, None, None)) if arguments.url else served(arguments.weights)
+    with started as (url, pid, _):
         found = measure(url.rstrip("/"), pid, made, arguments.clients, arguments.requests)
     folder = Path(arguments.out)
     folder.mkdir(parents=True, exist_ok=True)

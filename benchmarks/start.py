@@ -1,21 +1,14 @@
 """From `python app.py` to a page: where the time goes, what lies in memory, what a browser loads."""
 
 import json
-import os
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
-from contextlib import contextmanager
-from pathlib import Path
 
+from benchmarks.app import ROOT, served
 from benchmarks.measure import table
 
-ROOT = Path(__file__).parents[1]
-PATIENCE_S = 120
 # A process of its own: what was imported before costs nothing again. Prints [part, seconds, resident MiB] for each.
 PARTS = """
 import json, os, sys, time
@@ -47,40 +40,10 @@ def run(weights) -> list[dict]:
     done = subprocess.run([sys.executable, "-c", PARTS, weights], cwd=ROOT, capture_output=True, text=True, check=True)
     parts = json.loads(done.stdout.splitlines()[-1])
     tables = [table("Start and memory, part by part", ["part", "seconds", "resident after it, MiB"], parts)]
-    with _app() as (address, seconds):
+    with served(weights) as (address, _, seconds):
         rows = [["python app.py to the first answer, s", seconds]]
         rows += _page_load(address)
     return [*tables, table("The page", ["what", "value"], rows)]
-
-
-@contextmanager
-def _app():
-    """The app on a free port, with stores of its own: address, seconds until it answered."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        places = {"GRADIO_SERVER_PORT": str(port), "BUSI_STORE": f"{folder}/store", "TMPDIR": folder}
-        begin = time.perf_counter()
-        server = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env={**os.environ, **places}, stdout=subprocess.DEVNULL
-        )
-        address = f"http://127.0.0.1:{port}/"
-        try:
-            yield address, _wait(address, server, begin)
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _wait(address, server, begin) -> float:
-    while time.perf_counter() - begin < PATIENCE_S and server.poll() is None:
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return time.perf_counter() - begin
-        except OSError:
-            time.sleep(0.02)
-    raise SystemExit("benchmarks: app.py did not answer; start it by hand to see why.")
 
 
 def _page_load(address) -> list[list]:

@@ -1,5 +1,6 @@
 """How the tests start the app and use it as a browser's user does."""
 
+import http.client
 import io
 import os
 import re
@@ -80,6 +81,17 @@ def wait_until_served(url, server, log):
         except OSError:
             time.sleep(0.1)  # the port is not open yet
     pytest.fail(f"The app served no page within {PATIENCE_S} s:\n{log.read_text()}")
+
+
+def ask(address, path, method="GET", body=None, **headers):
+    """Status, headers and body; the path goes out as it is, without the tidying that most clients do."""
+    connection = http.client.HTTPConnection(address.removeprefix("http://").rstrip("/"), timeout=PATIENCE_S)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        connection.close()
 
 
 class Visitors:

@@ -1,6 +1,5 @@
 """The optional login: what BUSI_AUTH may say, who gets in, and that nothing of a user's gets into the log."""
 
-import http.client
 import json
 import sys
 from urllib.parse import quote, urlencode
@@ -12,7 +11,7 @@ from busi_model.page import strings
 from busi_model.page.login import VARIABLE, Accounts, LoginError
 from busi_model.reading.codes import Attempts
 from busi_model.reading.store import Store
-from tests.browser import PATIENCE_S, expect_result, phantom_file, served, upload
+from tests.browser import PATIENCE_S, ask, expect_result, phantom_file, served, upload
 
 SECRET = "blue, green: 7 Töne"  # a password may hold what separates pairs, in a file
 
@@ -101,16 +100,6 @@ def guarded(untrained, tmp_path_factory):
     }
     with served([sys.executable, "-m", "tests.staged_app"], environment, folder) as address:
         yield address, folder
-
-
-def ask(address, path, method="GET", body=None, **headers):
-    connection = http.client.HTTPConnection(address.removeprefix("http://").rstrip("/"), timeout=PATIENCE_S)
-    try:
-        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
-    finally:
-        connection.close()
 
 
 def log_in(address, user, password):

@@ -4,7 +4,6 @@ One server for most tests. It has a host's password, a store, and a web proxy th
 """
 
 import hashlib
-import http.client
 import json
 import logging
 import os
@@ -31,7 +30,7 @@ from busi_model import temporary
 from busi_model.clinic.view import encode_png
 from busi_model.page import server, strings
 from busi_model.phantom import draw_phantom
-from tests.browser import PATIENCE_S, ROOT, served
+from tests.browser import PATIENCE_S, ROOT, ask, served
 
 PNG = encode_png(draw_phantom("benign", 2, 90, 110)[0])
 META = {"_type": "gradio.FileData"}
@@ -98,24 +97,13 @@ def app(untrained, proxy, tmp_path_factory):
         yield address.rstrip("/"), folder
 
 
-def ask(app, path, method="GET", body=None, **headers):
-    """Status, headers and body; the path goes out as it is, without the tidying that most clients do."""
-    connection = http.client.HTTPConnection(app[0].removeprefix("http://"), timeout=PATIENCE_S)
-    try:
-        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-        answer = connection.getresponse()
-        return answer.status, answer.headers, answer.read()
-    finally:
-        connection.close()
-
-
 def upload(app, content=PNG, name=NAME, **headers):
     """Status, and the path that the server gives, or its words."""
     edge = "edge-of-a-part"
     head = f'--{edge}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
     body = head.encode() + content + f"\r\n--{edge}--\r\n".encode()
     kind = f"multipart/form-data; boundary={edge}"
-    status, _, said = ask(app, "/gradio_api/upload", "POST", body, Content_Type=kind, **headers)
+    status, _, said = ask(app[0], "/gradio_api/upload", "POST", body, Content_Type=kind, **headers)
     return status, json.loads(said)[0] if status == 200 else said.decode()
 
 
@@ -123,7 +111,7 @@ def event(app, fn_index, data):
     """What the page's own event answers, called as its JavaScript does: the last message, as text."""
     session = os.urandom(6).hex()
     body = json.dumps({"data": data, "fn_index": fn_index, "session_hash": session, "event_data": None})
-    status, _, said = ask(app, "/gradio_api/queue/join", "POST", body, Content_Type="application/json")
+    status, _, said = ask(app[0], "/gradio_api/queue/join", "POST", body, Content_Type="application/json")
     assert status == 200, said
     with urllib.request.urlopen(f"{app[0]}/gradio_api/queue/data?session_hash={session}", timeout=PATIENCE_S) as stream:
         for line in stream:
@@ -133,14 +121,14 @@ def event(app, fn_index, data):
 
 def api(app, payload):
     status, _, said = ask(
-        app, "/gradio_api/call/predict", "POST", json.dumps({"data": [payload]}), Content_Type="application/json"
+        app[0], "/gradio_api/call/predict", "POST", json.dumps({"data": [payload]}), Content_Type="application/json"
     )
     assert status == 200, said
-    return ask(app, f"/gradio_api/call/predict/{json.loads(said)['event_id']}")[2].decode()
+    return ask(app[0], f"/gradio_api/call/predict/{json.loads(said)['event_id']}")[2].decode()
 
 
 def config(app):
-    return json.loads(ask(app, "/config")[2])
+    return json.loads(ask(app[0], "/config")[2])
 
 
 def events_with(app, kind):
@@ -158,7 +146,7 @@ def events_with(app, kind):
 
 @pytest.mark.parametrize("path", ["/", "/config", "/theme.css", "/gradio_api/info", "/no/such/door"])
 def test_every_answer_has_the_headers(app, path):
-    _, headers, _ = ask(app, path)
+    _, headers, _ = ask(app[0], path)
     policy = headers["Content-Security-Policy"]
     assert "connect-src 'self'" in policy and "frame-ancestors 'self'" in policy and "object-src 'none'" in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -169,7 +157,7 @@ def test_every_answer_has_the_headers(app, path):
 def test_an_uploaded_page_can_do_nothing(app):
     status, path = upload(app, b"<script>alert(1)</script>", "scan.html")
     assert status == 200
-    status, headers, _ = ask(app, f"/gradio_api/file={quote(path)}")
+    status, headers, _ = ask(app[0], f"/gradio_api/file={quote(path)}")
     assert status == 200 and headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert headers["Content-Type"] == "application/octet-stream"
     assert headers["Content-Disposition"].startswith("attachment") and "no-store" in headers["Cache-Control"]
@@ -211,7 +199,7 @@ def test_a_space_may_be_shown_by_the_hub_and_by_no_one_else():
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_what_the_page_does_not_need_is_closed(app, proxy, path, method):
-    status, _, said = ask(app, path, method)
+    status, _, said = ask(app[0], path, method)
     assert (status, said.decode()) == (404, strings.NO_DOOR)
     assert proxy.n_connections == 0
 
@@ -280,7 +268,7 @@ def test_no_path_leads_out(app, start):
         up = "../" * 12 + target.lstrip("/")
         inside = f"{app[1]}/temporary/../{Path(target).name}"
         for way in (target, up, quote(up, safe=""), quote(quote(up, safe="")), up.replace("../", "..%2f"), inside):
-            status, _, said = ask(app, start + way.replace(" ", "%20"))
+            status, _, said = ask(app[0], start + way.replace(" ", "%20"))
             assert status in (400, 403, 404, 405), way
             assert b"root:" not in said and b"SQLite format" not in said and b"Predictor" not in said
 
@@ -292,12 +280,12 @@ def test_a_users_file_is_found_by_nobody_else(app):
     status, path = upload(app)
     assert status == 200
     place = Path(path)
-    assert ask(app, f"/gradio_api/file={quote(path)}")[2] == PNG  # who has the address has the file
+    assert ask(app[0], f"/gradio_api/file={quote(path)}")[2] == PNG  # who has the address has the file
     digest = place.parent.name
     assert len(digest) == 64 and digest != hashlib.sha256(PNG).hexdigest()  # salted: the content does not tell
     for folder in (place.parent, place.parent.parent):
-        assert ask(app, f"/gradio_api/file={quote(str(folder))}")[0] == 403
-    assert digest not in json.dumps(config(app)) and digest not in ask(app, "/")[2].decode()
+        assert ask(app[0], f"/gradio_api/file={quote(str(folder))}")[0] == 403
+    assert digest not in json.dumps(config(app)) and digest not in ask(app[0], "/")[2].decode()
     private = place.parent.parent
     assert private.parent == app[1] / "temporary"
     assert stat.S_IMODE(private.stat().st_mode) == 0o700  # nor by another user of the machine
@@ -327,7 +315,7 @@ def test_other_websites_are_told_apart(method, headers, foreign):
 
 
 def test_another_website_reads_and_sends_nothing(app):
-    status, _, said = ask(app, "/config", Origin="http://evil.example")
+    status, _, said = ask(app[0], "/config", Origin="http://evil.example")
     assert (status, said.decode()) == (403, strings.FOREIGN_SITE)
     assert upload(app, Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors")[0] == 403
 

@@ -1,8 +1,8 @@
 """Networks trained from one start become one: the mean of their weights.
 
-Fine-tuned from the same network they lie in one valley of the loss, and their mean generalises better than each, at the
-cost of one (Wortsman et al., "Model soups", ICML 2022). So the five networks of a cross-validation give the weights to
-ship: each has left out other images, their mean has learned from all of them.
+Fine-tuned from the same network they lie in one valley of the loss, and their mean can generalise better than each, at
+the cost of one (Wortsman et al., "Model soups", ICML 2022). So the mean of a cross-validation's networks has learned
+from all images, although each left some out. Its class logits come out smaller: docs/experiments.md has the figures.
 """
 
 import copy
