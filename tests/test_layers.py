@@ -23,6 +23,7 @@ SPINE = (
     "checkpoint",
     "predict",
     "phantom",
+    "spreadsheet",
 )
 MAY_IMPORT = {
     "frame": (),
@@ -34,13 +35,14 @@ MAY_IMPORT = {
     "network": (),
     "operating_point": (),
     "phantom": (),
+    "spreadsheet": (),
     "gate": (),
     "quality": (),
     "checkpoint": ("gate", "network", "operating_point", "preprocess"),
     "predict": ("checkpoint", "gate", "image", "network", "quality"),
     "clinic": SPINE,
     "training": SPINE,
-    "reading": (),
+    "reading": ("spreadsheet",),
     "page": (*SPINE, "clinic", "reading"),
     "batch": (*SPINE, "clinic"),
     "__main__": (*SPINE, "clinic", "training", "batch"),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from busi_model.batch.work import BatchError
 from busi_model.network import CLASS_NAMES
+from busi_model.spreadsheet import without_formula
 
 COLUMNS = [
     "file",
@@ -28,7 +29,6 @@ COLUMNS = [
     "column_mm",
 ]
 COLUMNS += ["warnings", "mask", "overlay", "reason"]
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may take for a command (OWASP, CSV injection)
 ROWS, TABLE, LESIONS, RUN = "predictions.jsonl", "predictions.csv", "measurements.csv", "run.json"
 
 
@@ -134,8 +134,8 @@ def _key(path):
 
 
 def _no_formulas(row):
-    """Text that begins a formula gets a ': a file's name is its sender's choice. The rows in JSON keep it as it is."""
-    return {k: f"'{v}" if isinstance(v, str) and v.startswith(FORMULA_STARTS) else v for k, v in row.items()}
+    """For the tables; the rows in JSON keep each name as it is."""
+    return {name: without_formula(cell) for name, cell in row.items()}
 
 
 class _Tables:

@@ -15,8 +15,7 @@ from busi_model.reading.errors import RecordError, StoreError
 from busi_model.reading.figures import summarise
 from busi_model.reading.results import learning_curve, readings, usability
 from busi_model.reading.store import Store
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may take for a command (OWASP, CSV injection)
+from busi_model.spreadsheet import without_formula
 
 
 def write_downloads(store: Store, session_id: str, folder) -> list[Path]:
@@ -37,7 +36,7 @@ def write_downloads(store: Store, session_id: str, folder) -> list[Path]:
 
 def write_csv(table: pd.DataFrame, path) -> None:
     """UTF-8 with a byte-order mark, so that a spreadsheet shows every alphabet; text that begins a formula gets a '."""
-    escaped = table.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell)
+    escaped = table.map(without_formula)
     # All text in quotes: a bare carriage return would else begin a new row, and with it a cell.
     escaped.to_csv(path, index=False, encoding="utf-8-sig", quoting=csv.QUOTE_NONNUMERIC)
 
