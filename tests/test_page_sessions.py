@@ -327,8 +327,11 @@ def test_a_reading_stays_while_its_picture_does():
 
 
 def test_feedback_that_cannot_be_saved_keeps_the_text(feedback_tab, store):
+    slow = "() => { const frame = requestAnimationFrame; requestAnimationFrame = f => setTimeout(() => frame(f), 500) }"
+    feedback_tab.evaluate(slow)  # a browser slower than the typing: what is typed at once must stay, too
     feedback_tab.locator("#feedback-more button").first.click()
     feedback_tab.locator("#feedback-comment textarea").fill("x" * 2001)
+    feedback_tab.wait_for_timeout(1000)
     feedback_tab.locator("#feedback-unsure").click()
     expect(feedback_tab.locator("#feedback-receipt")).to_contain_text("at most 2000 characters")
     expect(feedback_tab.locator("#feedback-comment textarea")).to_have_value("x" * 2001)

@@ -62,7 +62,9 @@ class Panel:
         verdicts = [(words, name) for name, words in strings.OUTLINE_VERDICTS.items()]
         with gr.Column(visible=False, elem_id="feedback") as self.panel:
             html(f"<h3>{strings.FEEDBACK_HEADING}</h3><p>{strings.FEEDBACK_TEXT}</p>", elem_classes="door-words")
-            with gr.Accordion(strings.FEEDBACK_MORE, open=False, elem_id="feedback-more"):
+            # Built open and closed by `start`: Gradio sets the fields of an accordion that was built closed anew some
+            # frames after its first opening, and what was typed in between is lost.
+            with gr.Accordion(strings.FEEDBACK_MORE, open=True, elem_id="feedback-more") as self.more:
                 self.own_class = gr.Radio(classes, label=strings.CLASS_LABEL, elem_id="feedback-class")
                 self.verdict = gr.Radio(verdicts, label=strings.OUTLINE_VERDICT, elem_id="feedback-verdict")
                 self.edit_button = gr.Button(strings.FEEDBACK_EDIT, size="md", elem_id="feedback-edit")
@@ -80,7 +82,8 @@ class Panel:
         self.fields = [self.own_class, self.verdict, self.no_lesion, self.comment, self.editor, self.keep_image]
 
     def connect(self, current) -> None:
-        everything = [self.panel, self.edit_button, self.buttons, self.receipt, self.again_button, *self.fields]
+        everything = [self.panel, self.more, self.edit_button, self.buttons, self.receipt, self.again_button]
+        everything += self.fields
         current.change(self.start, [current], everything, **HOW)
         self.edit_button.click(self.edit, [current], [self.editor, self.edit_button, self.receipt], **HOW)
         self.editor.input(None, None, [self.verdict], js="() => 'corrected'")
@@ -96,6 +99,7 @@ class Panel:
             **{field: gr.update(value=value) for field, value in blank.items()},
             self.editor: editor.hide(),
             self.panel: gr.Column(visible=current is not None),
+            self.more: gr.Accordion(open=False),
             self.edit_button: gr.Button(visible=True),
             self.buttons: gr.Row(visible=True),
             self.receipt: "",

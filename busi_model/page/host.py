@@ -46,8 +46,9 @@ class Panel:
             self.password = gr.Textbox(label=strings.HOST_PASSWORD, type="password", elem_id="host-password")
             self.open_button = gr.Button(strings.HOST_OPEN, variant="primary", elem_id="host-open")
         self.said = html("", elem_id="host-said")
+        # Built open and closed by `enter`: see feedback.py.
         with gr.Column(visible=False) as self.view:
-            with gr.Accordion(strings.HOST_NEW, open=False, elem_id="host-new"):
+            with gr.Accordion(strings.HOST_NEW, open=True, elem_id="host-new") as self.new:
                 self._lay_out_new()
             self.codes = gr.Textbox(
                 label=strings.HOST_CODES, lines=2, max_lines=12, visible=False, buttons=["copy"], elem_id="host-codes"
@@ -63,7 +64,7 @@ class Panel:
                 self.close_button = gr.Button(strings.HOST_CLOSE, size="md", elem_id="host-close")
             self.files = gr.File(label=strings.HOST_FILES, visible=False, interactive=False, elem_id="host-files")
             self.results = html("", elem_id="host-figures")
-            with gr.Accordion(strings.HOST_MORE, open=False, elem_id="host-more"):
+            with gr.Accordion(strings.HOST_MORE, open=True, elem_id="host-more") as self.more:
                 self._lay_out_more()
 
     def _lay_out_new(self):
@@ -100,7 +101,7 @@ class Panel:
             [self.open_button.click, self.password.submit],
             self.enter,
             [self.password],
-            [self.allowed, self.password, self.door, self.view, *shown],
+            [self.allowed, self.password, self.door, self.view, self.new, self.more, *shown],
             **HOW,
         )
         new = [self.name, self.images, self.images_folder, self.manifest, self.n_readers, self.seed]
@@ -121,7 +122,12 @@ class Panel:
     def enter(self, password: str, request: gr.Request) -> dict:
         try:
             self.gate.check(password, client=request.client.host)
-            opened = {self.allowed: True, self.door: gr.Column(visible=False), self.view: gr.Column(visible=True)}
+            opened = {
+                self.allowed: True,
+                self.door: gr.Column(visible=False),
+                self.view: gr.Column(visible=True),
+                **{accordion: gr.Accordion(open=False) for accordion in (self.new, self.more)},
+            }
             return {**opened, self.password: "", **self._state(None)}
         except ReadingError as error:
             return {self.said: problem_html(str(error))}
