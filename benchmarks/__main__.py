@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 import time
+import traceback
 from importlib import import_module
 from pathlib import Path
 
@@ -25,16 +26,22 @@ def main() -> int:
     arguments = parser.parse_args()
     folder = Path(arguments.out)
     folder.mkdir(parents=True, exist_ok=True)
-    machine, tables = describe_machine(), []
+    machine, tables, failed = describe_machine(), [], []
     for name in arguments.only or NAMES:
         begin = time.perf_counter()
-        tables += import_module(f"benchmarks.{name}").run(arguments.weights)
+        try:
+            tables += import_module(f"benchmarks.{name}").run(arguments.weights)
+        except Exception:  # the others' tables are worth having
+            traceback.print_exc()
+            failed.append(name)
         print(f"{name}: {time.perf_counter() - begin:.0f} s", file=sys.stderr)
         content = {"machine": machine, "tables": tables}
         (folder / "benchmarks.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         (folder / "benchmarks.md").write_text(markdown(machine, tables), encoding="utf-8")
     print(markdown(machine, tables))
-    return 0
+    if failed:
+        print(f"benchmarks: {', '.join(failed)} failed; the reasons stand above.", file=sys.stderr)
+    return bool(failed)
 
 
 if __name__ == "__main__":

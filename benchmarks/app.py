@@ -43,5 +43,5 @@ def _wait_until_served(url, server):
             return urllib.request.urlopen(url, timeout=5).close()
         except OSError:
             if server.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("The app did not start; run `python app.py` to see why.") from None
+                raise RuntimeError("The app did not start; run `python app.py` to see why.") from None
             time.sleep(0.02)

@@ -65,7 +65,7 @@ def archive(folder, out, n_images, weights, workers) -> tuple[float, float, floa
     process.wait()
     watcher.join()
     if process.returncode:
-        raise SystemExit(f"predict ended with {process.returncode}")
+        raise RuntimeError(f"predict ended with {process.returncode}")
     after = [moment for moment in seen if moment[1] >= min(100, n_images // 3)]
     (begin, first, memory), (end, last, _) = after[0], after[-1]
     return (last - first) / (end - begin), memory, max(moment[2] for moment in after)

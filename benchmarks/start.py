@@ -19,7 +19,7 @@ def part(name):
     global begin
     seen.append([name, time.perf_counter() - begin, resident()])
     begin = time.perf_counter()
-import busi_model, torch; part("import torch")
+import busi_model, torch, numpy; part("import torch")
 from busi_model.predict import Predictor; part("import busi_model.predict")
 predictor = Predictor.load(sys.argv[1], "cpu"); part("load the weights")
 from busi_model.phantom import draw_phantom
@@ -29,8 +29,9 @@ import gradio; part("import gradio")
 from busi_model import page; part("import the page")
 import tempfile
 page.build(predictor, sys.argv[1], tempfile.mkdtemp(), None, None); part("build the page")
-for seed in range(100):
-    predictor(draw_phantom("malignant", seed, 500, 600)[0])
+large = draw_phantom("malignant", 0, 500, 600)[0]; part("draw one of 600 x 500 px")
+for shift in range(100):
+    predictor(numpy.roll(large, shift, axis=1))
 part("100 pictures of 600 x 500 px")
 print(json.dumps(seen))
 """
@@ -51,7 +52,7 @@ def _page_load(address) -> list[list]:
 
     path, rows = shutil.which("chromium"), []
     if path is None:
-        raise SystemExit("benchmarks: no chromium was found to load the page; apt-get install chromium.")
+        raise RuntimeError("no chromium was found to load the page; apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         for visit in ("first", "second"):
