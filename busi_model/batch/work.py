@@ -17,6 +17,7 @@ from busi_model.network import CLASS_NAMES
 from busi_model.predict import Predictor
 
 FRAMES = ("middle", "all")
+PIXELS_AT_ONCE = 2**25  # of frames that are judged together; a larger one is judged alone
 MASKS, OVERLAYS = "masks", "overlays"  # folders
 MAX_STEM_BYTES = 200  # file systems take names of 255, and ours are longer than the picture's
 
@@ -56,11 +57,13 @@ class Worker:
         for path in paths:
             for row, frame in self._read(path):
                 rows.append(row)
-                if frame is not None:
-                    waiting.append((row, frame))
-                if len(waiting) == self.frames_at_once:
+                if frame is None:
+                    continue
+                n_pixels = frame.gray.size + sum(other.gray.size for _, other in waiting)
+                if len(waiting) == self.frames_at_once or n_pixels > PIXELS_AT_ONCE:
                     self._judge(waiting)
                     waiting = []
+                waiting.append((row, frame))
         self._judge(waiting)
         return rows
 

@@ -70,9 +70,9 @@ def _without_holes(region):
 
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
-    """Bool (H, W) -> the rows and columns that hold all that is True; empty where nothing is."""
+    """Bool (H, W) -> the rows and columns that hold all that is True; those of its first pixel where nothing is."""
     true = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
-    return tuple(slice(int(side[0]), int(side[-1]) + 1) if side.size else slice(0, 0) for side in true)
+    return tuple(slice(int(side[0]), int(side[-1]) + 1) if side.size else slice(0, 1) for side in true)
 
 
 def band_outlines_xy(band: np.ndarray) -> list[np.ndarray]:
