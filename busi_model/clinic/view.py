@@ -89,15 +89,28 @@ def _contours_xy(region):
     return [contour_rc[:, ::-1] - 1 for contour_rc in find_contours(padded, 0.5)]  # (row, column) -> (x, y)
 
 
-def draw_overlay(gray: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def draw_overlay(gray: np.ndarray, mask: np.ndarray, longest_px: int | None = None) -> np.ndarray:
     """Gray uint8 (H, W) and bool mask (H, W) -> uint8 (H, W, 3): a dark-rimmed line round each lesion.
 
     Pixels away from the line are the frame's own, inside the lesion too. Several lesions are numbered from
-    1 in the order of `outlines_xy`. Raises ValueError when the two sizes differ.
+    1 in the order of `outlines_xy`. longest_px: shrink the picture until its longer side is no longer than this. Raises
+    ValueError when the two sizes differ.
     """
+    overlay = _overlay(gray, mask)
+    if longest_px is not None:
+        overlay.thumbnail((longest_px, longest_px))
+    return np.asarray(overlay)
+
+
+def overlay_png(gray: np.ndarray, mask: np.ndarray) -> bytes:
+    """`encode_png` of `draw_overlay`, in a third of the memory."""
+    return _png(_overlay(gray, mask))
+
+
+def _overlay(gray, mask) -> Image.Image:
     if gray.shape != mask.shape:
         raise ValueError(f"The mask is {mask.shape} and its image {gray.shape}; give both in the same frame.")
-    overlay = np.repeat(gray[:, :, None], 3, axis=2)  # (H, W, 3)
+    overlay = Image.merge("RGB", [Image.fromarray(gray)] * 3)
     line_px = max(1.5, LINE_SHARE * max(gray.shape))
     rim_px = line_px + 2 * max(1.0, RIM_SHARE * max(gray.shape))
     outlines = outlines_xy(mask)
@@ -110,18 +123,18 @@ def draw_overlay(gray: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def _blend_line(overlay, outline, line_px, rim_px):
     """Draw one closed line into `overlay`, in place; only its bounding box is touched."""
-    height, width = overlay.shape[:2]
+    width, height = overlay.size
     margin_px = rim_px / 2 + 1
     left, top = np.maximum(np.floor(outline.min(axis=0) - margin_px), 0).astype(int)
     right, bottom = np.minimum(np.ceil(outline.max(axis=0) + margin_px) + 1, (width, height)).astype(int)
-    crop = overlay[top:bottom, left:right]
-    points_xy = outline - (left, top)
-    rims, lines = (_line_cover(crop.shape[:2], points_xy, width_px) for width_px in (rim_px, line_px))
-    for rows in strips(*crop.shape[:2]):
+    shape = (bottom - top, right - left)
+    rims, lines = (_line_cover(shape, outline - (left, top), width_px) for width_px in (rim_px, line_px))
+    for rows in strips(*shape):
+        place = (left, top + rows.start, right, top + rows.stop)
         rim = RIM_DARKNESS * _share(rims, rows)
         line = _share(lines, rows)
-        blended = crop[rows] * (1 - rim) * (1 - line) + np.array(LINE_RGB, np.float32) * line
-        crop[rows] = np.rint(blended).astype(np.uint8)
+        blended = np.asarray(overlay.crop(place)) * (1 - rim) * (1 - line) + np.array(LINE_RGB, np.float32) * line
+        overlay.paste(Image.fromarray(np.rint(blended).astype(np.uint8)), place)
 
 
 def _share(cover, rows):
@@ -141,20 +154,16 @@ def _line_cover(shape, points_xy, width_px) -> Image.Image:
 
 def _number(overlay, outlines):
     """Write 1, 2, ... beside the lesions, at their upper right and inside the frame, into `overlay`."""
-    height, width = overlay.shape[:2]
+    width, height = overlay.size
+    draw = ImageDraw.Draw(overlay)
     size_px = max(14, round(NUMBER_SHARE * max(height, width)))
     font = ImageFont.load_default(size_px)
     stroke_px = max(1, size_px // 10)
     for number, outline in enumerate(outlines, start=1):
         text = str(number)
-        x = min(outline[:, 0].max() + stroke_px, width - font.getlength(text) - 2 * stroke_px)
+        x = min(outline[:, 0].max() + stroke_px, width - draw.textlength(text, font) - 2 * stroke_px)
         y = min(max(outline[:, 1].min() - size_px, 0), height - 1.5 * size_px)
-        top, left = max(0, int(y) - size_px), max(0, int(x) - size_px)
-        crop = overlay[top : top + 4 * size_px, left : left + (2 + len(text)) * size_px]  # more than a number takes
-        picture = Image.fromarray(np.ascontiguousarray(crop))
-        place = (x - left, y - top)
-        ImageDraw.Draw(picture).text(place, text, LINE_RGB, font, stroke_width=stroke_px, stroke_fill=(0, 0, 0))
-        crop[:] = picture
+        draw.text((x, y), text, LINE_RGB, font, stroke_width=stroke_px, stroke_fill=(0, 0, 0))
 
 
 def draw_heat(heat: np.ndarray) -> np.ndarray:
@@ -177,6 +186,10 @@ def encode_png(array: np.ndarray) -> bytes:
     """uint8 (H, W), (H, W, 3) or (H, W, 4), or bool (H, W) as 0 and 255 -> PNG bytes without any metadata."""
     if array.dtype == bool:
         array = array.view(np.uint8) * 255
+    return _png(Image.fromarray(array))
+
+
+def _png(image) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG", compress_level=3)  # 6 takes twice the time for 3 % less
+    image.save(buffer, "PNG", compress_level=3)  # 6 takes twice the time for 3 % less
     return buffer.getvalue()
