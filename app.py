@@ -33,6 +33,7 @@ from busi_model.reading.outbox import Outbox
 from busi_model.reading.store import Store
 
 WEIGHTS = os.environ.get("BUSI_WEIGHTS") or str(Path(__file__).parent / "weights")
+MAX_SESSIONS = 1000  # visits that the page remembers, a quarter of a megabyte each; the longest unused goes first
 MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
 
 
@@ -53,6 +54,7 @@ def main() -> None:
         ssr_mode=False,
         run_history=False,  # Gradio would keep every image in the browser's storage
         max_file_size=MAX_FILE_SIZE,
+        state_session_capacity=MAX_SESSIONS,
         footer_links=[],
         **page.looks(),
         **walls,

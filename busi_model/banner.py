@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
-from busi_model.frame import Frame, Notice
+from busi_model.frame import Frame, Notice, strips
 
 TOLERANCE = 3  # gray levels round the margin's own; the ripples that JPEG leaves beside a letter are larger
 MIN_CONTRAST = 72  # gray levels between the margin and the brightest pixel of a sign; echoes alone in the dark had 65
@@ -60,7 +60,8 @@ def _margin_level(gray) -> np.uint8:
 
 def _signs(gray, level):
     """Bool (H, W): what stands in the margin, with its soft edges."""
-    difference = np.abs(gray.astype(np.int16) - level)  # (H, W)
+    difference = np.maximum(gray, level)  # (H, W)
+    difference -= np.minimum(gray, level)
     drawn = difference > TOLERANCE
     scan = _scan(drawn, difference >= MIN_CONTRAST)
     if not scan.any():
@@ -84,19 +85,31 @@ def _scan(drawn, bright):
     """Bool (H, W): everything that may be scan, in hulls, so that dark places inside count as well."""
     window = max(9, round(min(drawn.shape) * SOLID_WINDOW))
     faint = drawn & ~_widened(bright, REACH_PX)
-    faint_area = ndimage.minimum_filter(_share(faint, window) > FAINT_SHARE, window)  # without what it reached beyond
-    dense = (_share(drawn, window) > SOLID_SHARE) | faint_area
+    dense = ndimage.minimum_filter(_denser(faint, window, FAINT_SHARE), window)  # without what it reached beyond
+    dense |= _denser(drawn, window, SOLID_SHARE)
     labels, count = ndimage.label(dense)
-    large = np.flatnonzero(np.bincount(labels.ravel())[1:] >= MIN_SCAN_SHARE * drawn.size) + 1
+    area_px2 = sum(np.bincount(labels[rows].ravel(), minlength=count + 1) for rows in strips(*drawn.shape))
     scan = np.zeros(drawn.shape, bool)
-    for number in large:
+    for number in np.flatnonzero(area_px2[1:] >= MIN_SCAN_SHARE * drawn.size) + 1:
         scan |= convex_hull_image(labels == number)
-    pieces, _ = ndimage.label(drawn | scan, np.ones((3, 3)))
-    return scan | (np.isin(pieces, np.unique(pieces[scan])) & drawn)  # what hangs together with scan is scan
+    del labels
+    pieces, count = ndimage.label(drawn | scan, np.ones((3, 3)))
+    joined = np.zeros(count + 1, bool)  # what hangs together with scan is scan
+    for rows in strips(*drawn.shape):
+        joined[pieces[rows][scan[rows]]] = True
+    for rows in strips(*drawn.shape):
+        scan[rows] |= joined[pieces[rows]] & drawn[rows]
+    return scan
 
 
-def _share(mask, window):
-    return ndimage.uniform_filter(mask.astype(np.float32), window)
+def _denser(mask, window, share):
+    """Bool (H, W): where more than that share of the window round a pixel is True."""
+    denser = np.empty(mask.shape, bool)
+    for rows in strips(*mask.shape):
+        top = max(0, rows.start - window)
+        shares = ndimage.uniform_filter(mask[top : rows.stop + window].astype(np.float32), window)
+        denser[rows] = shares[rows.start - top : rows.stop - top] > share
+    return denser
 
 
 def _widened(mask, by_px):

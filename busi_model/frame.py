@@ -3,12 +3,14 @@
 `image.read_image` is the way in; `dicom` is one of its readers. Both speak in these words.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 MIN_SIDE_PX = 64
 MAX_PIXELS = 40_000_000
+_STRIP_PIXELS = 2**20
 MAX_FILE_BYTES = 256 * 2**20  # 40 megapixels of 32-bit gray, uncompressed, are 160 MB
 LIMIT = f"at most {MAX_PIXELS // 10**6} megapixels are read. Crop it or export one frame."
 DAMAGED = (
@@ -47,6 +49,13 @@ class Frame:
     spacing_mm: tuple[float, float] | None  # (row, column) mm per pixel; None: unknown, so no millimetres
     notices: tuple[Notice, ...]
     scan_regions: tuple[Box, ...] = ()  # where the file says that echoes are; empty: it does not say
+
+
+def strips(height: int, width: int) -> Iterator[slice]:
+    """The rows of a picture in parts of about a megapixel, to be worked on one after the other: whole numbers or floats
+    of a whole picture can take a third of a gigabyte."""
+    step = max(1, _STRIP_PIXELS // width)
+    return (slice(top, min(top + step, height)) for top in range(0, height, step))
 
 
 def check_size(width: int, height: int) -> None:

@@ -10,6 +10,7 @@ because a network can look at noise or a page of text and see nothing unusual.
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 N_COMPONENTS = 64
 N_STATISTICS = 12  # of `image_statistics`
@@ -42,18 +43,30 @@ def gate_inputs(features: np.ndarray, gray: np.ndarray) -> np.ndarray:
 def image_statistics(gray: np.ndarray) -> np.ndarray:
     """Gray uint8 (H, W) -> float (12,): gray-level quantiles, shares of black and white, steps between neighbours
     (log mean and log median, along and across), share of gray levels in use."""
-    levels = np.bincount(gray.ravel(), minlength=256)
-    steps = [np.abs(np.diff(gray.astype(np.int16), axis=axis)) for axis in (1, 0)]
+    levels = _counts(gray)
+    steps = _counts(_distances(gray[:, 1:], gray[:, :-1])), _counts(_distances(gray[1:], gray[:-1]))
     return np.array(
         [
             *(_quantiles(levels, QUANTILES) / 255.0),
             levels[:8].sum() / gray.size,
             levels[246:].sum() / gray.size,
-            *(np.log(s.mean() + 0.1) for s in steps),
-            *(np.log(_quantiles(np.bincount(s.ravel(), minlength=256), (0.5,))[0] + 0.5) for s in steps),
+            *(np.log(counts @ np.arange(256) / counts.sum() + 0.1) for counts in steps),
+            *(np.log(_quantiles(counts, (0.5,))[0] + 0.5) for counts in steps),
             (levels > 0).sum() / 256.0,
         ]
     )
+
+
+def _counts(levels):
+    """uint8, any shape -> how often each of the 256 levels occurs."""
+    return np.array(Image.fromarray(levels).histogram())
+
+
+def _distances(a, b):
+    """|a - b| of uint8, without the memory of a wider type."""
+    larger = np.maximum(a, b)
+    larger -= np.minimum(a, b)
+    return larger
 
 
 def _quantiles(counts, shares):

@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from busi_model.dicom.read import count_dicom_frames, is_dicom, read_dicom
 from busi_model.dicom.source import MAX_DICOM_BYTES
-from busi_model.frame import DAMAGED, MAX_FILE_BYTES, Box, Frame, ImageError, Notice, check_frame, check_size
+from busi_model.frame import DAMAGED, MAX_FILE_BYTES, Box, Frame, ImageError, Notice, check_frame, check_size, strips
 from busi_model.picture_file import MAX_FRAMES, WANTED, count_picture_frames, open_picture
 
 __all__ = ["Box", "Frame", "ImageError", "Notice", "count_frames", "read_image"]
@@ -30,7 +30,6 @@ COLOUR_LEVELS = 24  # a pixel is coloured when its channels differ by more
 COLOUR_SHARE = 0.001  # a picture is coloured from this share of its pixels on
 
 _HEAD_BYTES = 132  # where a DICOM file says that it is one
-_STRIP_PIXELS = 2**20  # worked on together: in double precision a whole picture could take a gigabyte
 
 
 def read_image(source, frame: int | None = None) -> Frame:
@@ -179,14 +178,12 @@ def _from_array(pixels: np.ndarray) -> Frame:
 
 def _developed(rows: Callable[[int, int], np.ndarray], height: int, width: int) -> Frame:
     """rows(top, bottom): those rows of a picture as (h, W), (h, W, 1), (h, W, 3) RGB or, uint8 only, (h, W, 4) RGBA."""
-    step = max(1, _STRIP_PIXELS // width)
-    strips = [(top, min(top + step, height)) for top in range(0, height, step)]
     gray = np.empty((height, width), np.uint8)
     deep = rows(0, 1).dtype not in (bool, np.uint8)
-    low, high = _range(rows(*strip) for strip in strips) if deep else (0.0, 255.0)
+    low, high = _range(rows(strip.start, strip.stop) for strip in strips(height, width)) if deep else (0.0, 255.0)
     n_coloured = 0
-    for top, bottom in strips:
-        pixels = rows(top, bottom)
+    for strip in strips(height, width):
+        pixels = rows(strip.start, strip.stop)
         if pixels.dtype == bool:
             pixels = pixels * np.uint8(255)
         elif deep:
@@ -197,7 +194,7 @@ def _developed(rows: Callable[[int, int], np.ndarray], height: int, width: int) 
             image = _on_black(Image.fromarray(np.ascontiguousarray(pixels)))
             n_coloured += _count_coloured(np.asarray(image))
             pixels = np.asarray(image.convert("L"))  # (h, W), Pillow's ITU-R 601 luma
-        gray[top:bottom] = pixels
+        gray[strip] = pixels
     notices = []
     if deep:
         notices.append(Notice("rescaled", f"Pixel values {low:.6g} to {high:.6g} were stretched to 0 to 255."))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from busi_model.frame import strips
+
 CLASS_NAMES = ("benign", "malignant", "normal")  # as in `network`, which needs torch; a test compares the two
 
 
@@ -115,14 +117,13 @@ class OperatingPoint:
         is sure of a normal image."""
         if normal_probability >= self.silent_from_normal:
             return np.zeros(mask_probability.shape, bool)
-        filled = _without_holes(mask_probability >= self.mask_threshold)
-        labels, count = ndimage.label(filled)
-        if count == 0:
-            return filled
-        area_px2 = np.bincount(labels.ravel())
-        keep = area_px2 >= self.min_lesion_share * filled.size
-        keep[0] = False
-        return keep[labels]
+        mask = mask_probability >= self.mask_threshold
+        rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
+        if rows.size:
+            outlined = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            _fill_holes(outlined)
+            _drop_specks(outlined, self.min_lesion_share * mask.size)
+        return mask
 
     def is_stranger(self, distance: float) -> bool:
         """Whether a picture at this distance of `Gate` is no breast ultrasound."""
@@ -149,7 +150,18 @@ class OperatingPoint:
         return None
 
 
-def _without_holes(mask):
-    """All but the background that reaches the border; ndimage.binary_fill_holes says the same ten times slower."""
-    background, _ = ndimage.label(~np.pad(mask, 1))
-    return (background != background[0, 0])[1:-1, 1:-1]
+def _fill_holes(mask):
+    """All but the background that reaches the border, in place; ndimage.binary_fill_holes says the same ten times
+    slower."""
+    background, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
+    np.not_equal(background[1:-1, 1:-1], background[0, 0], out=mask)
+
+
+def _drop_specks(mask, least_px2):
+    """Regions smaller than that, in place."""
+    labels, count = ndimage.label(mask)
+    area_px2 = sum(np.bincount(labels[rows].ravel(), minlength=count + 1) for rows in strips(*mask.shape))
+    keep = area_px2 >= least_px2
+    keep[0] = False
+    for rows in strips(*mask.shape):
+        mask[rows] = keep[labels[rows]]

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageStat
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from busi_model import checkpoint
@@ -155,7 +156,7 @@ class Predictor:
     def _warnings(self, frame, class_probabilities, mask, distance):
         found = []
         label = max(class_probabilities, key=class_probabilities.get)
-        if frame.gray.std() < BLANK_STANDARD_DEVIATION:
+        if ImageStat.Stat(Image.fromarray(frame.gray)).stddev[0] < BLANK_STANDARD_DEVIATION:
             found.append(
                 Notice("blank", "The image is almost uniform. The result means nothing; export the frame again.")
             )

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from busi_model.frame import strips
+
 
 @dataclass(frozen=True)
 class Letterbox:
@@ -81,4 +83,8 @@ class Preprocess:
         box = self.letterbox(height, width)
         inner = square[box.top : box.top + box.rows, box.left : box.left + box.columns]
         image = Image.fromarray(np.ascontiguousarray(inner, np.float32))
-        return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+        restored = np.empty((height, width), np.float32)
+        for rows in strips(height, width):  # np.asarray(image) would take its memory twice more
+            restored[rows] = image.crop((0, rows.start, width, rows.stop))
+        return restored

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pydicom
@@ -19,6 +20,7 @@ from playwright.sync_api import expect
 from busi_model.batch.rows import ROWS
 from busi_model.image import ImageError, count_frames, read_image
 from busi_model.page import strings
+from busi_model.phantom import draw_phantom
 from tests.browser import expect_result, phantom_file, upload
 from tests.conftest import ROOT
 from tests.odd_input import KINDS, LARGE, PLACES, SECRET
@@ -214,10 +216,10 @@ def test_the_page_shows_a_sentence_or_a_result(tab, folder, tmp_path):
 # Memory
 
 
-@pytest.fixture(scope="module")
-def spike():
-    """Reads a file in another process; gives what `tests.spike` says of it."""
-    command = [sys.executable, "-m", "tests.spike"]
+@contextmanager
+def spiking(*weights):
+    """A function that reads a file in another process, and gives what `tests.spike` says of it."""
+    command = [sys.executable, "-m", "tests.spike", *map(str, weights)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
         def ask(path):
@@ -229,6 +231,12 @@ def spike():
         process.stdin.close()
 
 
+@pytest.fixture(scope="module")
+def spike():
+    with spiking() as ask:
+        yield ask
+
+
 @pytest.mark.parametrize("kind", LARGE, ids=lambda kind: kind.name)
 def test_large_files_take_little_memory(kind, spike, tmp_path):
     path = kind.write(tmp_path)
@@ -237,3 +245,11 @@ def test_large_files_take_little_memory(kind, spike, tmp_path):
     assert kind.refused in found["refused"] and bool(kind.refused) == bool(found["refused"])
     assert tuple(found["notices"]) == kind.notices
     assert found["mib"] <= SPIKE_MIB
+
+
+def test_judging_a_large_picture_takes_little_memory(shipped, tmp_path):
+    gray = Image.fromarray(draw_phantom("malignant", 1)[0]).resize((8000, 5000), Image.Resampling.BILINEAR)
+    gray.convert("RGB").save(tmp_path / "large.jpg")
+    with spiking(shipped) as ask:
+        found = ask(tmp_path / "large.jpg")
+    assert found["lesions"] and found["mib"] <= SPIKE_MIB

@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import gradio as gr
+import httpx
 import pytest
 from gradio import processing_utils
 from starlette.datastructures import Headers
@@ -31,6 +32,7 @@ from busi_model.clinic.view import encode_png
 from busi_model.page import server, strings
 from busi_model.phantom import draw_phantom
 from tests.browser import PATIENCE_S, ROOT, ask, served
+from tests.panel import served_here
 
 PNG = encode_png(draw_phantom("benign", 2, 90, 110)[0])
 META = {"_type": "gradio.FileData"}
@@ -379,6 +381,26 @@ def test_only_our_own_words_reach_the_user():
         with pytest.raises(gr.Error) as refused:
             processing_utils.client_utils.synchronize_async(page.process_api, next(iter(page.fns)), [words])
         assert refused.value.message == strings.EVENT_FAILED and not refused.value.print_exception
+
+
+def test_a_call_without_a_session_leaves_none_behind(tmp_path):
+    def read() -> str:
+        return "all well"
+
+    with server.Page(analytics_enabled=False) as page:
+        asked = gr.State(0)
+        gr.api(read, api_name="read")
+        gr.Button().click(lambda n: (n + 1, n + 1), [asked], [asked, gr.Number()], api_name="count")
+    with served_here(page, tmp_path) as url:
+        call = f"{url}gradio_api/call"
+        for _ in range(3):
+            event_id = httpx.post(f"{call}/read", json={"data": []}).json()["event_id"]
+            assert "all well" in httpx.get(f"{call}/read/{event_id}").text
+        assert not page.state_holder.session_data
+        for expected in (1, 2):  # a session that is named lasts
+            event_id = httpx.post(f"{call}/count", json={"data": [], "session_hash": "visit"}).json()["event_id"]
+            assert f"[null, {expected}]" in httpx.get(f"{call}/count/{event_id}").text
+        assert list(page.state_holder.session_data) == ["visit"]
 
 
 # Disks and kills

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from busi_model.banner import BLANKED, without_banner
-from busi_model.clinic.view import draw_overlay, encode_png
+from busi_model.clinic.view import encode_png, overlay_png
 from busi_model.image import ImageError, count_frames, read_image
 from busi_model.network import CLASS_NAMES
 from busi_model.predict import Predictor
 
 FRAMES = ("middle", "all")
+PIXELS_AT_ONCE = 2**25  # of frames that are judged together; a larger one is judged alone
 MASKS, OVERLAYS = "masks", "overlays"  # folders
 MAX_STEM_BYTES = 200  # file systems take names of 255, and ours are longer than the picture's
 
@@ -56,11 +57,13 @@ class Worker:
         for path in paths:
             for row, frame in self._read(path):
                 rows.append(row)
-                if frame is not None:
-                    waiting.append((row, frame))
-                if len(waiting) == self.frames_at_once:
+                if frame is None:
+                    continue
+                n_pixels = frame.gray.size + sum(other.gray.size for _, other in waiting)
+                if len(waiting) == self.frames_at_once or n_pixels > PIXELS_AT_ONCE:
                     self._judge(waiting)
                     waiting = []
+                waiting.append((row, frame))
         self._judge(waiting)
         return rows
 
@@ -92,16 +95,16 @@ class Worker:
             row["lesions"] = lesion_values(prediction)
         stem = picture_stem(row["file"], row["frame"])
         if self.wanted.masks:
-            row["mask"] = self._write(MASKS, f"{stem}_mask.png", prediction.mask)
+            row["mask"] = self._write(MASKS, f"{stem}_mask.png", encode_png(prediction.mask))
         if self.wanted.overlays:
             frame = without_banner(prediction.frame)
             if BLANKED in frame.notices:
                 row["warnings"] = [*row["warnings"], asdict(BLANKED)]
-            row["overlay"] = self._write(OVERLAYS, f"{stem}_overlay.png", draw_overlay(frame.gray, prediction.mask))
+            row["overlay"] = self._write(OVERLAYS, f"{stem}_overlay.png", overlay_png(frame.gray, prediction.mask))
 
-    def _write(self, folder, name, array) -> str:
+    def _write(self, folder, name, content: bytes) -> str:
         path = Path(self.wanted.folder, folder, name)
-        path.write_bytes(encode_png(array))
+        path.write_bytes(content)
         return f"{folder}/{name}"
 
 

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
 
-from busi_model.clinic.view import outlines_xy, regions
+from busi_model.clinic.view import bounding_box, regions
 
 CHORDS = 255  # perpendicular chords that are tried along the longest axis
 SMOOTHING_POINTS = 2.0  # of the outline before its length is taken: a staircase is up to 8 % longer than the curve
@@ -61,23 +61,27 @@ def measure_lesions(mask: np.ndarray, margin: np.ndarray | None = None, spacing_
         raise ValueError(f"The margin band is {margin.shape} and its mask {mask.shape}; give both in the same frame.")
     if spacing_mm is not None and not (np.isfinite(spacing_mm).all() and min(spacing_mm) > 0):
         raise ValueError(f"The spacing is {spacing_mm}; two positive numbers of millimetres a pixel are expected.")
+    rows, columns = place = bounding_box(mask if margin is None else mask | margin)
+    mask, margin = mask[place], None if margin is None else margin[place]
     found = regions(mask)
     bands_px2 = _band_areas_px2(mask, margin, found)
     row_mm, column_mm = spacing_mm or (1.0, 1.0)
     scale_xy = np.array([column_mm, row_mm])
     lesions = []
-    for number, (region, outline) in enumerate(zip(found, outlines_xy(mask), strict=True), start=1):
+    for number, region in enumerate(found, start=1):
+        outline = region.outline_xy() + (columns.start, rows.start)
+        top = rows.start + region.top
         longest, perpendicular = axes_xy(outline, scale_xy)
-        top, left, bottom, right = region.bbox
-        area_px2 = float(region.area_filled)
+        height, width = region.filled.shape
+        area_px2 = float(region.filled.sum())
         perimeter = _perimeter(outline * scale_xy)
         band_px2 = bands_px2[number - 1]
         pixels = {
             "area_px2": area_px2,
             "longest_axis_px": _length(longest),
             "perpendicular_axis_px": _length(perpendicular),
-            "width_px": float(right - left),
-            "height_px": float(bottom - top),
+            "width_px": float(width),
+            "height_px": float(height),
             "top_px": float(top),
             "margin_px": band_px2 / (2 * _perimeter(outline)) if band_px2 else None,
         }
@@ -141,24 +145,29 @@ def _band_areas_px2(mask, margin, found) -> list[int]:
     if margin is None or not margin.any():
         return [0] * len(found)
     pieces, _ = ndimage.label(mask | margin)
-    owners = [int(pieces[tuple(region.coords[0])]) for region in found]
+    owners = [int(pieces[region.top, region.left + region.filled[0].argmax()]) for region in found]
     boxes = ndimage.find_objects(pieces)
     areas = []
-    for region, owner in zip(found, owners, strict=True):
+    for number, owner in enumerate(owners):
         box = boxes[owner - 1]
-        band = margin[box] & (pieces[box] == owner)
+        piece = pieces[box] == owner
+        band = margin[box] & piece
         if owners.count(owner) > 1:
-            band &= _nearest(found, owners, owner, box) == region.label
+            own = [region if its_owner == owner else None for region, its_owner in zip(found, owners, strict=True)]
+            band &= _nearest(own, mask[box] & piece, box) == number
         areas.append(int(band.sum()))
     return areas
 
 
-def _nearest(found, owners, owner, box):
-    """Label of the nearest lesion for each pixel of a box that holds several."""
-    labels = np.zeros([side.stop for side in box], int)
-    for region, its_owner in zip(found, owners, strict=True):
-        if its_owner == owner:
-            labels[tuple(region.coords.T)] = region.label
-    labels = labels[box]
-    rows, columns = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
-    return labels[rows, columns]
+def _nearest(regions, lesions, box):
+    """Index of the nearest region for each pixel of a box. regions: None for those that do not count, the largest
+    first. lesions: bool, the pixels of those that do."""
+    numbers = np.full(lesions.shape, -1, np.int32)
+    for number, region in enumerate(regions):
+        if region is not None:
+            top, left = region.top - box[0].start, region.left - box[1].start
+            height, width = region.filled.shape
+            numbers[top : top + height, left : left + width][region.filled] = number  # a hole's own lesion comes later
+    numbers[~lesions] = -1
+    rows, columns = ndimage.distance_transform_edt(numbers < 0, return_distances=False, return_indices=True)
+    return numbers[rows, columns]

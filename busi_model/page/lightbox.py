@@ -28,6 +28,7 @@ KEPT_S = 3600
 KEPT_BYTES = 2 * 2**30
 BYTES_PER_PIXEL = 7  # gray, mask, margin and the mask's probability
 THUMBNAIL_PX = 96
+HEAT_PX = 2048  # longer side, at most: the browser stretches the map over the frame, and its grid is coarse anyway
 
 
 @dataclass(eq=False)
@@ -139,7 +140,7 @@ class Lightbox:
         label = case.prediction.label
 
         def draw():
-            return encode_png(draw_heat(self._explainer(case.frame.gray, label)))
+            return encode_png(draw_heat(self._explainer(thumbnail(case.frame.gray, HEAT_PX), label)))
 
         path = self._written(case, f"busi-explanation-{label}.png", draw)
         case.explained = True

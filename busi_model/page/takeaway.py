@@ -1,11 +1,13 @@
 """What a reader takes away from a case: overlay, mask, data and a page to print. Made when asked for, not before."""
 
 from busi_model.clinic.report import Report, as_json, as_pdf, as_text
-from busi_model.clinic.view import draw_overlay, encode_png
+from busi_model.clinic.view import draw_overlay, encode_png, overlay_png
 from busi_model.operating_point import OperatingPoint, Threshold
 from busi_model.page import result, strings
 from busi_model.page.lightbox import Case
 from busi_model.page.measurements import margin_words, spacing_words, table
+
+PRINTED_PX = 2400  # longer side: 350 pixels an inch between the margins
 
 
 class Takeaway:
@@ -21,8 +23,10 @@ class Takeaway:
             return encode_png(prediction.mask)
         if kind == "data":
             return as_json(prediction, case.lesions, self.model, self._reading(case, threshold)).encode()
-        overlay = draw_overlay(prediction.frame.gray, prediction.mask)
-        return encode_png(overlay) if kind == "overlay" else as_pdf(self.report(case, threshold), overlay)
+        if kind == "overlay":
+            return overlay_png(prediction.frame.gray, prediction.mask)
+        printed = draw_overlay(prediction.frame.gray, prediction.mask, longest_px=PRINTED_PX)
+        return as_pdf(self.report(case, threshold), printed)
 
     def text(self, case: Case, threshold: Threshold | None) -> str:
         return as_text(self.report(case, threshold))
