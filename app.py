@@ -2,8 +2,9 @@
 
 Enters: weights/, or another folder or Hub repository "owner/name" named by BUSI_WEIGHTS. Leaves: a page
 that only this machine can open, unless it runs on a Hugging Face Space or GRADIO_SERVER_NAME says
-otherwise; the port comes from GRADIO_SERVER_PORT. BUSI_AUTH asks users for a password. Nothing is sent elsewhere; what
-users open is deleted after about an hour and at the end.
+otherwise; the port comes from GRADIO_SERVER_PORT. BUSI_AUTH asks users for a password, BUSI_HUB_USERS
+on a Space for their Hub account. Nothing is sent elsewhere; what users open is deleted after about an
+hour and at the end.
 """
 
 import contextlib

@@ -6,8 +6,9 @@ One module a panel; every word is in `strings`, the looks are in `theme`.
 from pathlib import Path
 
 import gradio as gr
+from starlette.middleware import Middleware
 
-from busi_model.page import about, api, host, server, session, single, strings, waiting
+from busi_model.page import about, api, host, hub_login, server, session, single, strings, waiting
 from busi_model.page.login import Accounts, LoginError
 from busi_model.page.server import log_discreetly
 from busi_model.page.theme import CSS, calm_theme
@@ -28,7 +29,10 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
     how = {"analytics_enabled": False, "delete_cache": (600, 3600), "fill_width": True}
     with server.Page(title=strings.TITLE, **how) as page:
         gr.HTML(f'<p role="note">{strings.RESEARCH_USE}</p>', elem_id="notice")
-        gr.HTML(f"<h1>{strings.HEADING} <small>{strings.SUBHEADING}</small></h1>", elem_id="heading")
+        page.expects_oauth = hub_login.HubUsers.from_environment() is not None
+        way_out = f'<a href="{hub_login.SIGN_OUT}">{strings.HUB_SIGN_OUT}</a>' if page.expects_oauth else ""
+        heading = f"{way_out}<h1>{strings.HEADING} <small>{strings.SUBHEADING}</small></h1>"
+        gr.HTML(heading, elem_id="heading")
         with gr.Tab(strings.TAB_READ):
             single.build(predictor, private_folder, store, outbox)
         if store:
@@ -55,6 +59,7 @@ def looks() -> dict:
 
 def walls(on_space: bool) -> dict:
     """Arguments for `launch`: who is let in, and to what. on_space: on a Hugging Face Space. Raises LoginError."""
-    accounts = Accounts.from_environment()
+    accounts, users = Accounts.from_environment(), hub_login.HubUsers.from_environment()
     login = {"auth": accounts, "auth_message": strings.LOGIN_TEXT} if accounts else {}
-    return {**server.launch_arguments(on_space), **login}
+    wall = [Middleware(hub_login.Wall, users=users)] if users else []
+    return {**server.launch_arguments(on_space, bool(accounts or users), wall), **login}

@@ -19,7 +19,7 @@ FORM = f"{VARIABLE} must be user:password,user2:password2, or @FILE with one use
 
 
 class LoginError(ValueError):
-    """BUSI_AUTH cannot be used: what was found, what was expected, what to do. Holds no password."""
+    """A login cannot be used as it is set: what was found, what was expected, what to do. Holds no password."""
 
 
 class Accounts:

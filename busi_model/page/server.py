@@ -8,6 +8,7 @@ given in place of a file. `Page` and `Discreet` keep what users bring (file name
 import logging
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,21 +27,26 @@ LOG = logging.getLogger(__name__)
 API = "/gradio_api/"
 # A name that ends in "/" or "=" goes on with anything, another one with nothing.
 DOORS = ["/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/assets/", "/static/"]
-DOORS += ["/pwa_icon", "/pwa_icon/", "/login", "/logout"]
+DOORS += ["/pwa_icon", "/pwa_icon/", "/login", "/login/huggingface", "/login/callback", "/logout"]
 DOORS += [f"{API}{name}" for name in ("info", "upload", "upload_progress", "file=", "call/", "run/", "api/", "queue/")]
 DOORS += [f"{API}{name}" for name in ("heartbeat/", "startup-events", "cancel", "reset", "app_id", "login_check")]
 FILES, UPLOAD = f"{API}file=", f"{API}upload"
 HUB = "https://huggingface.co https://*.huggingface.co"
 
 
-def launch_arguments(on_space: bool) -> dict:
-    """Arguments for `launch` that put the walls up. on_space: a Hugging Face Space shows the page in its own frame."""
+def launch_arguments(on_space: bool, has_login: bool = False, inner: Sequence[Middleware] = ()) -> dict:
+    """Arguments for `launch` that put the walls up.
+
+    on_space: a Hugging Face Space shows the page in its own frame. has_login: users log in. inner: further walls.
+    """
     refuse_addresses()
-    return {"app_kwargs": {"middleware": [Middleware(Guard, on_space=on_space)]}}
+    return {"app_kwargs": {"middleware": [Middleware(Guard, on_space=on_space, has_login=has_login), *inner]}}
 
 
 class Page(gr.Blocks):
     """A page whose failures are a sentence for the user, and for the log a place in the program."""
+
+    expects_oauth = False  # whether Gradio adds its sign-in with the Hub; it would look for a LoginButton
 
     async def preprocess_data(self, *arguments, **named):
         try:
@@ -78,8 +84,9 @@ def is_ours(error: Exception) -> bool:
 class Guard:
     """ASGI middleware, just outside Gradio's own routes."""
 
-    def __init__(self, app, on_space: bool = False):
+    def __init__(self, app, on_space: bool = False, has_login: bool = False):
         self.app, self.on_space = app, on_space
+        self.lets_others_ask = on_space and not has_login  # a login's cookie comes with what other sites' pages ask
         self._n_uploads, self._left_behind = 0, False
 
     async def __call__(self, scope, receive, send):
@@ -98,7 +105,7 @@ class Guard:
         answer = self.app
         if not is_door(scope["path"]):
             answer = PlainTextResponse(strings.NO_DOOR, 404)
-        elif not self.on_space and is_foreign(scope["method"], Headers(scope=scope)):
+        elif not self.lets_others_ask and is_foreign(scope["method"], Headers(scope=scope)):
             answer = PlainTextResponse(strings.FOREIGN_SITE, 403)
         self._n_uploads += scope["path"] == UPLOAD
         try:

@@ -15,6 +15,13 @@ BUSY = "The server is busy, {before} are waiting before you. Try again in a minu
 NO_DOOR = "This page has no such address."
 FOREIGN_SITE = "Another website asked for this. Open the page at its own address."
 LOGIN_TEXT = "Research use only. After ten wrong passwords in five minutes a name has to wait."
+HUB_TEXT = "This page is open to users of the Hugging Face Hub whom its owner lets in. Sign in to go on."
+HUB_SIGN_IN = "Sign in with Hugging Face (opens a new tab)"
+HUB_GO_ON = "I have signed in: go on"
+HUB_SIGN_OUT = "Sign out"
+HUB_NOBODY = "Nobody is signed in, or the sign-in has run out. Load the page again and sign in."
+HUB_STRANGER = "You are signed in as {user}, and this page's owner has not let {user} in. Ask the owner, or sign out."
+HUB_FAILED = "The Hugging Face Hub did not sign you in. Try again; if it stays so, tell this page's owner."
 
 # Opening images
 UPLOAD_LABEL = "Images: drop, click or paste"

@@ -48,6 +48,7 @@ footer { display: none !important; }
   color: #422006; background: #fde68a;
 }
 #heading h1 { margin: 0; font-size: 1.6rem; font-weight: 700; line-height: 1.2; }
+#heading a { float: right; }
 #heading h1 small {
   margin-left: .6em; font-size: 1.05rem; font-weight: 400; color: var(--body-text-color-subdued);
 }
