@@ -71,6 +71,9 @@ def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path
     weights = shutil.copytree(untrained, tmp_path / "weights")
     write_report(table, tmp_path / "own", "Own", predictor.checkpoint.weights_sha256, {}, resamples=20)
     write_report(table, tmp_path / "other", "Other", "f" * 64, {"epochs": 3}, resamples=20)
+    older = json.loads((tmp_path / "other" / "metrics.json").read_text())
+    del older["figures"]["brier"]  # written before the program had this figure
+    (tmp_path / "other" / "metrics.json").write_text(json.dumps(older))
     (tmp_path / "strangers").mkdir()
     gate = measure_gate(predictor)
     (tmp_path / "strangers" / "gate.json").write_text(json.dumps(gate))
@@ -78,6 +81,7 @@ def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path
     text = (weights / "README.md").read_text()
     assert text.startswith("---\nlicense: apache-2.0")
     own, other = text[text.index("### Own") :].split("### Other")
+    assert "| Brier score" in own and "| Brier score" not in other
     assert "These very weights" in own and "Other weights, of another recipe" in other
     assert f"{gate['refused']} of {gate['n']} were turned away" in text
     assert gate["kinds"]["blank"]["refused"] == gate["kinds"]["blank"]["n"] > 5  # needs no gate

@@ -133,7 +133,7 @@ def write_report(
     return content
 
 
-FIGURE_ROWS = (
+FIGURE_ROWS = (  # words, name in `metrics.case_figures`, and which n it has: a key of `counts` in `figure_table`
     ("Lesion Dice, mean", "dice_mean", "lesions"),
     ("Lesion Dice, median", "dice_median", "lesions"),
     ("Lesion IoU, mean", "iou_mean", "lesions"),
@@ -170,8 +170,8 @@ def figure_table(content: dict) -> str:
     counts["hd95"] = lesions - content["n_hd95_undefined"]
     lines = ["| figure | value | 95 % interval | n |", "|---|---|---|---|"]
     for words, name, kind in FIGURE_ROWS:
-        figure = content["figures"][name]
-        if figure["value"] is None or np.isnan(figure["value"]):
+        figure = content["figures"].get(name)  # an evaluation may be older than the figure
+        if figure is None or figure["value"] is None or np.isnan(figure["value"]):
             continue
         digits = 1 if name.endswith("_px") else 3
         value, low, high = (f"{figure[k]:.{digits}f}" for k in ("value", "low", "high"))

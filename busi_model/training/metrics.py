@@ -27,11 +27,12 @@ def mask_figures(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     HD95 is the 95th percentile of the symmetric surface distance, in pixels of the frame.
     """
     pair = [torch.from_numpy(np.ascontiguousarray(m))[None, None] for m in (found, truth)]
-    dice = float(compute_dice(*pair, ignore_empty=True))
-    iou = float(compute_iou(*pair, ignore_empty=True))
-    if not (found.any() and truth.any()):
-        return {"dice": dice, "iou": iou, "hd95_px": float("nan")}
-    return {"dice": dice, "iou": iou, "hd95_px": float(compute_hausdorff_distance(*pair, percentile=95))}
+    both = found.any() and truth.any()
+    return {
+        "dice": float(compute_dice(*pair, ignore_empty=True)),
+        "iou": float(compute_iou(*pair, ignore_empty=True)),
+        "hd95_px": float(compute_hausdorff_distance(*pair, percentile=95)) if both else float("nan"),
+    }
 
 
 def size_name(lesion_share: float) -> str:
