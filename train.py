@@ -194,7 +194,8 @@ def hold_out(arguments, config, cases, fold: int, folder: Path):
     point = calibrate.with_rates(point, pd.concat(tables, ignore_index=True))
     run.store_operating_point(folder, point)
     digest = checkpoint.load(folder / "weights").weights_sha256
-    run.report(tables, marked, folder, "held out", digest, recipe(config, arguments))
+    flattered = "these very images, which flatters the figures of the class (--cross-validate does not)"
+    run.report(tables, marked, folder, "held out", digest, recipe(config, arguments), flattered)
 
 
 def cross_validate(arguments, config, cases, folder: Path):
@@ -218,7 +219,7 @@ def cross_validate(arguments, config, cases, folder: Path):
     everything = [p for those in predictions for p in those]
     point = calibrate.fit_operating_point(everything, f"{len(pooled)} scored out-of-fold images ({counts})")
     run.write_operating_point(calibrate.with_rates(point, pooled), folder)
-    run.report(tables, marked, folder, "out of fold", "five networks", recipe(config, arguments))
+    run.report(tables, marked, folder, "out of fold", "five networks", recipe(config, arguments), "the other folds")
 
 
 def average(arguments, cases, folder: Path):
