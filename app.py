@@ -49,7 +49,8 @@ def main() -> None:
         raise SystemExit(f"app.py: {error}") from None
     predictor(draw_phantom("normal", seed=0)[0])  # the first pass through a network is the slow one
     store, outbox = open_store()
-    page.build(predictor, WEIGHTS, PRIVATE_FOLDER, store, outbox).launch(
+    built = page.build(predictor, WEIGHTS, PRIVATE_FOLDER, store, outbox)
+    _, address, _ = built.launch(
         server_name=os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1"),
         share=False,
         ssr_mode=False,
@@ -57,9 +58,13 @@ def main() -> None:
         max_file_size=MAX_FILE_SIZE,
         state_session_capacity=MAX_SESSIONS,
         footer_links=[],
+        quiet=True,  # it would advise a public link
+        prevent_thread_lock=True,
         **page.looks(),
         **walls,
     )
+    print(f"The page is at {address} (stop it with Ctrl-C).", flush=True)
+    built.block_thread()
 
 
 def open_store() -> tuple[Store | None, Outbox | None]:

@@ -1,11 +1,12 @@
 """Train BUSI's network: flags -> split -> fit -> calibrate -> save -> report.
 
-    python train.py --data BUSI --manifest busi_manifest.csv --folds 0 --out runs/fold0      # folds 1-4, validated on 0
-    python train.py --data BUSI --manifest busi_manifest.csv --cross-validate --out runs/cv  # all five, out-of-fold
-    python train.py --data BUSI --manifest busi_manifest.csv --extra BUS-BRA --average runs/cv \
-        --out runs/release                                         # the mean of the five networks, as one
-    torchrun --nproc_per_node=4 train.py ...      # four GPUs (or CPU processes) share each batch; the same result
-    python train.py ... --extra BUS-BRA --extra corrected-cases     # and what clinicians corrected, for training only
+    python train.py --data BUSI --manifest BUSI/busi_manifest.csv --out runs/fold0  # folds 1-4, held out: 0
+    python train.py --data BUSI --manifest BUSI/busi_manifest.csv --cross-validate --out runs/cv  # all five
+    python train.py --data BUSI --manifest BUSI/busi_manifest.csv --extra BUS-BRA --average runs/cv --out runs/release
+                                                # the mean of the five networks, as one
+    torchrun --nproc_per_node=4 train.py ...    # four GPUs (or CPU processes) share each batch; the same result
+    python train.py ... --extra BUS-BRA --extra corrected-cases   # and what clinicians corrected, for training only
+    python train.py ... --epochs 2 --size 128 --out runs/try      # does a change run at all? Minutes, on a CPU
 
 The same command resumes a run that was stopped. RUN/weights is ready for `Predictor.load`; RUN/evaluation says how
 the weights do on images that they never saw; history.csv and curves.png show the epochs.
@@ -14,8 +15,10 @@ the weights do on images that they never saw; history.csv and curves.png show th
 import argparse
 import contextlib
 import dataclasses
+import inspect
 import os
 import platform
+import re
 import signal
 import sys
 from pathlib import Path
@@ -38,6 +41,8 @@ from busi_model.training.images import load_images
 from busi_model.training.plots import plot_history
 
 EXTRA_CALIBRATION = "fold6"  # of BUS-BRA: never trained on, so that calibration hears of a second hospital
+
+SETTING = re.compile(r"^    (\w+): \w+ = .*?  # (.+)$", re.MULTILINE)  # of TrainConfig: its comment explains the flag
 
 
 def parse_arguments(arguments=None):
@@ -64,8 +69,11 @@ def parse_arguments(arguments=None):
     parser.add_argument("--operating-point", help="run folder whose temperatures to take (with --folds all)")
     parser.add_argument("--out", required=True, help="run folder, made if absent, resumed if present")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    words = dict(SETTING.findall(inspect.getsource(TrainConfig)))
     for field in dataclasses.fields(TrainConfig):
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)
+        flag = f"--{field.name.replace('_', '-')}"
+        text = f"{words.get(field.name, '')} (default: {field.default})".replace("%", "%%")
+        parser.add_argument(flag, type=field.type, default=field.default, metavar=field.type.__name__, help=text)
     return parser.parse_args(arguments)
 
 
@@ -186,7 +194,8 @@ def hold_out(arguments, config, cases, fold: int, folder: Path):
     point = calibrate.with_rates(point, pd.concat(tables, ignore_index=True))
     run.store_operating_point(folder, point)
     digest = checkpoint.load(folder / "weights").weights_sha256
-    run.report(tables, marked, folder, "held out", digest, recipe(config, arguments))
+    flattered = "these very images, which flatters the figures of the class (--cross-validate does not)"
+    run.report(tables, marked, folder, "held out", digest, recipe(config, arguments), flattered)
 
 
 def cross_validate(arguments, config, cases, folder: Path):
@@ -210,7 +219,7 @@ def cross_validate(arguments, config, cases, folder: Path):
     everything = [p for those in predictions for p in those]
     point = calibrate.fit_operating_point(everything, f"{len(pooled)} scored out-of-fold images ({counts})")
     run.write_operating_point(calibrate.with_rates(point, pooled), folder)
-    run.report(tables, marked, folder, "out of fold", "five networks", recipe(config, arguments))
+    run.report(tables, marked, folder, "out of fold", "five networks", recipe(config, arguments), "the other folds")
 
 
 def average(arguments, cases, folder: Path):

@@ -39,8 +39,10 @@ def evaluate(arguments) -> int:
         return 1
     title = arguments.title or f"{cases[0].source}, {arguments.split}"
     loaded = predictor.checkpoint
-    write_report(table, arguments.out, title, loaded.weights_sha256, loaded.training.get("recipe", {}))
+    recipe, calibrated_on = loaded.training.get("recipe", {}), predictor.operating_point.fitted_on
+    write_report(table, arguments.out, title, loaded.weights_sha256, recipe, calibrated_on)
     print((Path(arguments.out) / "report.md").read_text(encoding="utf-8"))
+    print(f"{arguments.out} holds this report, plots and one row a case.")
     return 0
 
 

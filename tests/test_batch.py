@@ -169,6 +169,17 @@ def test_without_a_folder_rows_are_printed(archive, untrained, capsys):
     assert "scan 3.png: " in printed and "px outlined" in printed
 
 
+def test_no_class_is_printed_for_a_picture_that_is_refused(untrained, tmp_path, capsys):
+    Image.new("L", (120, 90), 40).save(tmp_path / "blank.png")
+    assert predict("--weights", untrained, tmp_path) == 0
+    printed = capsys.readouterr().out
+    assert "blank.png: refused\n  blank: The image is almost uniform." in printed
+    assert not any(f": {name}" in printed for name in CLASSES)
+    for _ in "once", "again":
+        assert predict("--weights", untrained, tmp_path, "--out", tmp_path / "out") == 0
+        assert "1 rows, 0 of them failed and 1 refused (blank, or no breast ultrasound)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

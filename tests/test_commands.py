@@ -30,6 +30,7 @@ def test_train_evaluates_calibrates_and_saves(phantoms, tmp_path):
     run = tmp_path / "run"
     assert "class weights" in done.stdout and "G multiply-adds" in done.stdout
     assert "% of the last epoch" in done.stdout and "BUSI fold 0, held out" in done.stdout
+    assert "calibrated on these very images" in done.stdout and "Warning" not in done.stderr
     for name in ("split.csv", "history.csv", "curves.png", "operating_point.json", "evaluation/report.md"):
         assert (run / name).is_file(), name
     predictor = Predictor.load(run / "weights", device="cpu")

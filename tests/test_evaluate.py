@@ -41,13 +41,14 @@ def test_rows_are_what_the_predictor_says(table, predictor, cases):
 
 
 def test_report_holds_figures_intervals_and_counts(table, tmp_path):
-    content = write_report(table, tmp_path, "Phantoms", "0" * 64, {}, resamples=20)
+    content = write_report(table, tmp_path, "Phantoms", "0" * 64, {}, "fold 1", resamples=20)
     stored = json.loads((tmp_path / "metrics.json").read_text())
     assert stored["n_images"] == 24 and stored["n_by_class"] == {"benign": 8, "malignant": 8, "normal": 8}
     assert stored["figures"]["accuracy"]["value"] == content["figures"]["accuracy"]["value"]
     assert np.sum(stored["confusion_matrix"]) == 24
     report = (tmp_path / "report.md").read_text()
     assert "Lesion Dice, mean" in report and "95 % interval" in report and "24 images" in report
+    assert "calibrated on fold 1." in report
     assert len(pd.read_csv(tmp_path / "per_case.csv")) == 24
     for name in ("confusion.png", "roc.png", "reliability.png", "dice.png", "risk_coverage.png"):
         assert (tmp_path / name).stat().st_size > 3000
@@ -69,8 +70,11 @@ def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path
     import shutil
 
     weights = shutil.copytree(untrained, tmp_path / "weights")
-    write_report(table, tmp_path / "own", "Own", predictor.checkpoint.weights_sha256, {}, resamples=20)
-    write_report(table, tmp_path / "other", "Other", "f" * 64, {"epochs": 3}, resamples=20)
+    write_report(table, tmp_path / "own", "Own", predictor.checkpoint.weights_sha256, {}, "fold 1", resamples=20)
+    write_report(table, tmp_path / "other", "Other", "f" * 64, {"epochs": 3}, "fold 1", resamples=20)
+    older = json.loads((tmp_path / "other" / "metrics.json").read_text())
+    del older["figures"]["brier"]  # written before the program had this figure
+    (tmp_path / "other" / "metrics.json").write_text(json.dumps(older))
     (tmp_path / "strangers").mkdir()
     gate = measure_gate(predictor)
     (tmp_path / "strangers" / "gate.json").write_text(json.dumps(gate))
@@ -78,6 +82,7 @@ def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path
     text = (weights / "README.md").read_text()
     assert text.startswith("---\nlicense: apache-2.0")
     own, other = text[text.index("### Own") :].split("### Other")
+    assert "| Brier score" in own and "| Brier score" not in other
     assert "These very weights" in own and "Other weights, of another recipe" in other
     assert f"{gate['refused']} of {gate['n']} were turned away" in text
     assert gate["kinds"]["blank"]["refused"] == gate["kinds"]["blank"]["n"] > 5  # needs no gate

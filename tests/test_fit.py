@@ -1,9 +1,11 @@
 import csv
+import dataclasses
 import resource
 
 import pytest
 import torch
 
+import train
 from busi_model.preprocess import Preprocess
 from busi_model.training.cases import find_cases
 from busi_model.training.fit import RunError, TrainConfig, Trainer, validate
@@ -149,6 +151,16 @@ def test_an_epoch_shows_each_image_once_and_as_many_of_the_second_source(images,
         seen += order[1::2]
     for start in range(0, len(seen) - 3, 3):  # no repeat until all three were seen
         assert sorted(seen[start : start + 3]) == [n, n + 1, n + 2]
+
+
+def test_each_setting_is_explained_with_its_default(capsys):
+    with pytest.raises(SystemExit):
+        train.parse_arguments(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--lr float AdamW peak, after 15 % warm-up (default: 0.001)" in shown
+    for field in dataclasses.fields(TrainConfig):
+        flag = f"--{field.name.replace('_', '-')} {field.type.__name__}"
+        assert f"(default: {field.default})" in shown and f"{flag} (default" not in shown
 
 
 def test_impossible_settings_are_refused():

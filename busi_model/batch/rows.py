@@ -38,7 +38,7 @@ class Results:
     def __init__(self, folder, run: dict):
         """run: what the rows depend on, plain values. Raises BatchError where the folder holds another run's rows."""
         self.folder = Path(folder)
-        self.n_rows = self.n_failed = 0
+        self.n_rows = self.n_failed = self.n_refused = 0
         self._done = set()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -80,6 +80,7 @@ class Results:
         self._done.add(_key(row["file"]))
         self.n_rows += 1
         self.n_failed += row["status"] == "failed"
+        self.n_refused += row["status"] == "refused"
 
     def _keep_or_compare(self, run):
         path = self.folder / RUN

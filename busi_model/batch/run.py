@@ -70,8 +70,7 @@ def _print(portions) -> int:
             if row["status"] == "failed":
                 print(_failure(row), file=sys.stderr)
                 continue
-            probabilities = ", ".join(f"{name} {row[name]:.3f}" for name in CLASS_NAMES)
-            print(f"{_place(row)}: {row['label']} ({probabilities}); {row['outlined_px2']} px outlined")
+            print(f"{_place(row)}: {_verdict(row)}")
             for warning in row["warnings"]:
                 print(f"  {warning['code']}: {warning['text']}")
     return 1 if n_failed else 0
@@ -86,8 +85,16 @@ def _write(results, judged, paths, n_files) -> int:
                 if row["status"] == "failed":
                     bar.write(_failure(row), file=sys.stderr)
             bar.update(len({row["file"] for row in rows}))
-    print(f"{results.n_rows} rows, {results.n_failed} of them failed, in {results.folder}")
+    refused = f" and {results.n_refused} refused (blank, or no breast ultrasound)" if results.n_refused else ""
+    print(f"{results.n_rows} rows, {results.n_failed} of them failed{refused}, in {results.folder}")
     return 1 if results.n_failed else 0
+
+
+def _verdict(row):
+    if row["status"] == "refused":  # its figures mean nothing; the warnings say why
+        return "refused"
+    probabilities = ", ".join(f"{name} {row[name]:.3f}" for name in CLASS_NAMES)
+    return f"{row['label']} ({probabilities}); {row['outlined_px2']} px outlined"
 
 
 def _place(row):

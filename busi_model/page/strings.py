@@ -85,19 +85,19 @@ OUTLINED = {0: "No region is outlined.", 1: "One region is outlined."}
 OUTLINED_SEVERAL = "{count} regions are outlined, numbered from the largest."
 WARNINGS_HEADING = "Before you rely on this"
 WARNINGS_COUNT = "Warnings: {count}."
-WARNINGS = {  # code: what it is, what to do
-    "blank": ("Blank picture", "Export the frame again and check that it shows tissue."),
-    "not_ultrasound": ("Probably not a breast ultrasound image", "Open a B-mode still image of the breast."),
+WARNINGS = {  # code: what it is, and what to do beyond what the warning itself says
+    "blank": ("Blank picture", "Check that it shows tissue."),
+    "not_ultrasound": ("Probably not a breast ultrasound image", "A gray still image of the breast is expected."),
     "colour": ("Colour in the picture", "Use the frame without Doppler or elastography; the network learnt from gray."),
-    "marks": ("Calipers or text in the picture", "Use the clean frame if it was saved: marks can sway the result."),
-    "split_screen": ("Two pictures in one", "Crop to one of the pictures and open it again."),
-    "heads_disagree": ("Outline and class contradict each other", "Rely on neither; decide from the image."),
-    "low_confidence": ("Close classes", "Treat the class as open, whatever stands first."),
+    "marks": ("Calipers or text in the picture", "A frame stored before measuring is best."),
+    "split_screen": ("Two pictures in one", "Crop the file to one of them to do so."),
+    "heads_disagree": ("Outline and class contradict each other", "Rely on neither."),
+    "low_confidence": ("Close classes", "Which one stands first says little."),
     "uncertain": ("More than one class is possible", "Treat the class as open, whatever stands first."),
     "on_cpu": ("The graphics card was full", "Nothing: the result is as good. Close other programs for more speed."),
     "first_frame": ("Several frames in the file", "To read another frame, export it on its own."),
     "middle_frame": ("A film: its middle frame was read", "To read another frame, export it on its own."),
-    "burned_in": ("Text in the picture, by the file's own word", "Check that no name is shown before you share it."),
+    "burned_in": ("Text in the picture, by the file's own word", "Crop a name away first."),
     "other_modality": ("Not an ultrasound, by the file's own word", "Open a B-mode still image of the breast."),
     "windowed": ("Brightness set by the file", "Compare it with the original before you trust it."),
     "regions_disagree": ("The file's scan regions fit another picture", "Mark a known length to get millimetres."),

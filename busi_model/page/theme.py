@@ -57,6 +57,7 @@ footer { display: none !important; }
 #upload .upload-container .wrap { min-height: 0; padding-top: 26px; font-size: 0; }
 #upload .upload-container .icon-wrap { width: 24px; margin: 0; }
 #upload .upload-container { border: 2px dashed var(--body-text-color-subdued); border-radius: 8px; }
+#upload label[data-testid="block-label"] { border: 0; background: none; }
 
 /* Hidden by Gradio for the eye only: a screen reader would read out "queue: 1/1". */
 .html-container > [data-testid="status-tracker"] { display: none; }

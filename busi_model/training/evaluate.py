@@ -97,12 +97,14 @@ def write_report(
     title: str,
     weights_sha256: str,
     recipe: dict,
+    calibrated_on: str,
     resamples: int = 1000,
     marked: pd.DataFrame | None = None,
 ) -> dict:
     """Write per_case.csv, metrics.json, report.md and plots into a folder; returns what metrics.json holds.
 
     weights_sha256 and recipe say whose figures these are; the model card compares them with the weights it describes.
+    calibrated_on: the images that the operating point was fitted on, in words.
     marked: the table of the same cases with marks painted on them.
     """
     folder = Path(folder)
@@ -118,6 +120,7 @@ def write_report(
         "n_hd95_undefined": int(table.loc[table["class_name"] != "normal", "hd95_px"].isna().sum()),
         "weights_sha256": weights_sha256,
         "recipe": recipe,
+        "calibrated_on": calibrated_on,
         "resamples": resamples,
         "figures": metrics.with_intervals(table, resamples),
         "confusion_matrix": metrics.confusion(table).tolist(),
@@ -133,7 +136,7 @@ def write_report(
     return content
 
 
-FIGURE_ROWS = (
+FIGURE_ROWS = (  # words, name in `metrics.case_figures`, and which n it has: a key of `counts` in `figure_table`
     ("Lesion Dice, mean", "dice_mean", "lesions"),
     ("Lesion Dice, median", "dice_median", "lesions"),
     ("Lesion IoU, mean", "iou_mean", "lesions"),
@@ -170,8 +173,8 @@ def figure_table(content: dict) -> str:
     counts["hd95"] = lesions - content["n_hd95_undefined"]
     lines = ["| figure | value | 95 % interval | n |", "|---|---|---|---|"]
     for words, name, kind in FIGURE_ROWS:
-        figure = content["figures"][name]
-        if figure["value"] is None or np.isnan(figure["value"]):
+        figure = content["figures"].get(name)  # an evaluation may be older than the figure
+        if figure is None or figure["value"] is None or np.isnan(figure["value"]):
             continue
         digits = 1 if name.endswith("_px") else 3
         value, low, high = (f"{figure[k]:.{digits}f}" for k in ("value", "low", "high"))
@@ -213,7 +216,7 @@ def report_markdown(content: dict) -> str:
             f"{content['resamples']} resamples of whole groups. Dice and IoU are means over images that hold a lesion, "
             "in the image's own pixels; HD95 leaves out "
             f"{content['n_hd95_undefined']} lesions where nothing was outlined. "
-            f"Weights sha256 {content['weights_sha256'][:16]}.",
+            f"Weights sha256 {content['weights_sha256'][:16]}, calibrated on {content['calibrated_on']}.",
             "",
             figure_table(content),
             "",

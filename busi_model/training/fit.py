@@ -35,7 +35,7 @@ class TrainConfig:
 
     epochs: int = 24  # passes over BUSI; the last one is kept
     size: int = 256  # side of the network's square in pixels, a multiple of 32
-    start_size: float = 0.625  # share of size in the first half of the epochs; see `size_in`
+    start_size: float = 0.625  # share of size in the first half of the epochs; half-way to size in the third quarter
     encoder: str = "lite0"  # lite0, lite1 or lite2
     batch: int = 8  # images a step, of all processes together
     extra_share: float = 1.0  # images of the second hospital for each of the first; 1: neither drowns the other

@@ -29,9 +29,8 @@ def load_images(cases: list[Case], preprocess: Preprocess, name: str) -> ImageSe
     """Read every case once. Raises CaseError for the first that cannot be used."""
     images = torch.zeros(len(cases), preprocess.size, preprocess.size, dtype=torch.uint8)
     masks = torch.zeros_like(images)
-    for i, case in enumerate(
-        tqdm(cases, desc=f"reading {name}", unit="image", leave=False, disable=not distributed.is_first())
-    ):
+    silent = not (cases and distributed.is_first())
+    for i, case in enumerate(tqdm(cases, desc=f"reading {name}", unit="image", leave=False, disable=silent)):
         frame, mask = case.read()
         images[i] = torch.from_numpy(preprocess.square(frame.gray))
         masks[i] = torch.from_numpy(preprocess.square_mask(mask))

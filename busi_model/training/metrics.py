@@ -5,6 +5,8 @@ both classes. Intervals are percentiles of a bootstrap over groups, so that twin
 together (Efron & Tibshirani 1993; for clustered images see Metrics Reloaded, Nat Methods 2024).
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import torch
@@ -12,6 +14,8 @@ from monai.metrics import compute_dice, compute_hausdorff_distance, compute_iou
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score, roc_curve
 
 from busi_model.network import CLASS_NAMES
+
+warnings.filterwarnings("ignore", "monai.metrics.utils", FutureWarning)  # MONAI 1.6 warns of its own argument
 
 MISSED_BELOW = 0.1  # Dice under which a lesion counts as not found at all
 SIZE_EDGES = (0.03, 0.10)  # share of the image: small below 3 %, large from 10 %; about a third of BUSI each
@@ -27,11 +31,12 @@ def mask_figures(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     HD95 is the 95th percentile of the symmetric surface distance, in pixels of the frame.
     """
     pair = [torch.from_numpy(np.ascontiguousarray(m))[None, None] for m in (found, truth)]
-    dice = float(compute_dice(*pair, ignore_empty=True))
-    iou = float(compute_iou(*pair, ignore_empty=True))
-    if not (found.any() and truth.any()):
-        return {"dice": dice, "iou": iou, "hd95_px": float("nan")}
-    return {"dice": dice, "iou": iou, "hd95_px": float(compute_hausdorff_distance(*pair, percentile=95))}
+    both = found.any() and truth.any()
+    return {
+        "dice": float(compute_dice(*pair, ignore_empty=True)),
+        "iou": float(compute_iou(*pair, ignore_empty=True)),
+        "hd95_px": float(compute_hausdorff_distance(*pair, percentile=95)) if both else float("nan"),
+    }
 
 
 def size_name(lesion_share: float) -> str:

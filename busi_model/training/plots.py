@@ -79,6 +79,7 @@ def plot_history(history: list[dict], path) -> None:
             for name in (c for c in table if c.startswith(prefix)):
                 axis.plot(table["epoch"], table[name], label=name.removeprefix(prefix))
             axis.set_xlabel("epoch")
+            axis.xaxis.get_major_locator().set_params(integer=True)
             axis.set_title("training losses" if prefix == "train_" else "validation, averaged weights")
             if axis.lines:
                 axis.legend()

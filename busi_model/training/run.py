@@ -44,15 +44,16 @@ def evaluate_with(folder: Path, point: OperatingPoint, held_out: list[list[Case]
     ]
 
 
-def report(tables, marked, folder: Path, what: str, weights: str, recipe: dict):
+def report(tables, marked, folder: Path, what: str, weights: str, recipe: dict, calibrated_on: str):
     """Write and print one report a hospital: RUN/evaluation for the first, RUN/evaluation-SOURCE for others."""
     for number, (table, with_marks) in enumerate(zip(tables, marked, strict=True)):
         source = table["source"].iloc[0]
         folds = table["fold"].unique()
         which = f" fold {folds[0]}" if len(folds) == 1 else f", {len(folds)} folds"
         place = folder / ("evaluation" if number == 0 else f"evaluation-{source}")
-        write_report(table, place, f"{source}{which}, {what}", weights, recipe, marked=with_marks)
+        write_report(table, place, f"{source}{which}, {what}", weights, recipe, calibrated_on, marked=with_marks)
         print((place / "report.md").read_text(encoding="utf-8"))
+        print(f"{place} holds this report, plots and one row a case.")
 
 
 def write_operating_point(point: OperatingPoint, folder):
@@ -96,7 +97,8 @@ def recalibrate(weights: Path, hospitals: list[list[Case]], trained_on: list[lis
     point = calibrate.with_rates(point, pd.concat(tables, ignore_index=True))
     _store(weights, loaded, point, gate)
     write_operating_point(point, folder)
-    report(tables, marked, folder, "held out", loaded.weights_sha256, loaded.training.get("recipe", {}))
+    recipe = loaded.training.get("recipe", {})
+    report(tables, marked, folder, "held out", loaded.weights_sha256, recipe, "the other fifths of these images")
 
 
 def _store(weights, loaded, point, gate):
