@@ -170,10 +170,9 @@ def recipe(config, arguments) -> dict:
     """What two runs must share for the figures of one to speak for the other."""
     second_hospital = any((Path(name) / "bus_data.csv").is_file() for name in arguments.extra)
     started = "ImageNet encoder"
-    if arguments.start and Path(arguments.start, "fold0").is_dir():
-        started = checkpoint.load(fold_weights(arguments.start, 0)).training["recipe"]
-    elif arguments.start:
-        started = checkpoint.load(arguments.start).weights_sha256
+    if arguments.start:  # one network went before, or one for each fold
+        before = checkpoint.load(fold_weights(arguments.start, 0))
+        started = before.training.get("recipe") or before.weights_sha256
     return {**dataclasses.asdict(config), "second_hospital": second_hospital, "start": started}
 
 
