@@ -15,6 +15,9 @@ from pathlib import Path
 
 from busi_model import temporary
 
+PORT = os.environ.get("GRADIO_SERVER_PORT")
+if PORT and not (PORT.isdecimal() and 0 < int(PORT) < 2**16):  # Gradio reads it when it is imported
+    raise SystemExit(f"app.py: GRADIO_SERVER_PORT is {PORT!r}; a number from 1 to 65535 is expected.")
 CLOSING = contextlib.ExitStack()  # what must be done at the end, however it comes
 try:
     PRIVATE_FOLDER = str(CLOSING.enter_context(temporary.private_folder()))
@@ -50,19 +53,26 @@ def main() -> None:
     predictor(draw_phantom("normal", seed=0)[0])  # the first pass through a network is the slow one
     store, outbox = open_store()
     built = page.build(predictor, WEIGHTS, PRIVATE_FOLDER, store, outbox)
-    _, address, _ = built.launch(
-        server_name=os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1"),
-        share=False,
-        ssr_mode=False,
-        run_history=False,  # Gradio would keep every image in the browser's storage
-        max_file_size=MAX_FILE_SIZE,
-        state_session_capacity=MAX_SESSIONS,
-        footer_links=[],
-        quiet=True,  # it would advise a public link
-        prevent_thread_lock=True,
-        **page.looks(),
-        **walls,
-    )
+    server_name = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1")
+    try:
+        _, address, _ = built.launch(
+            server_name=server_name,
+            share=False,
+            ssr_mode=False,
+            run_history=False,  # Gradio would keep every image in the browser's storage
+            max_file_size=MAX_FILE_SIZE,
+            state_session_capacity=MAX_SESSIONS,
+            footer_links=[],
+            quiet=True,  # it would advise a public link
+            prevent_thread_lock=True,
+            **page.looks(),
+            **walls,
+        )
+    except OSError:  # Gradio found no port to listen at
+        raise SystemExit(
+            f"app.py: Neither port {PORT or 7860} nor the 99 after it is free at {server_name}, or that is not this "
+            "machine's address. Name others with GRADIO_SERVER_PORT and GRADIO_SERVER_NAME."
+        ) from None
     print(f"The page is at {address} (stop it with Ctrl-C).", flush=True)
     built.block_thread()
 

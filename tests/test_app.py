@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 import pypdf
+import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -237,15 +238,21 @@ def test_about_shows_what_was_measured(tab, predictor):
     assert predictor.checkpoint.weights_sha256 in tab.locator("#about").evaluate("node => node.textContent")
 
 
-def test_missing_weights_end_the_program_with_a_sentence(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("BUSI_WEIGHTS", "", "The weights folder has no config.json"),
+        ("GRADIO_SERVER_PORT", "http", "GRADIO_SERVER_PORT is 'http'; a number from 1 to 65535"),
+        ("GRADIO_SERVER_NAME", "203.0.113.1", "Neither port 7860 nor the 99 after it is free at 203.0.113.1"),
+    ],
+)
+def test_a_wrong_setting_ends_the_program_with_a_sentence(tmp_path, name, value, words):
+    environment = {key: own for key, own in os.environ.items() if key != "GRADIO_SERVER_PORT"}
+    environment |= {"BUSI_STORE": str(tmp_path / "store"), "TMPDIR": str(tmp_path), name: value or str(tmp_path)}
     ended = subprocess.run(
-        [sys.executable, "app.py"],
-        cwd=ROOT,
-        env={**os.environ, "BUSI_WEIGHTS": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
+        [sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S
     )
     assert ended.returncode == 1
-    assert ended.stderr.strip().splitlines()[-1].startswith("app.py: The weights folder has no config.json")
+    assert ended.stderr.strip().splitlines()[-1].startswith(f"app.py: {words}")
     assert "Traceback" not in ended.stderr
+    assert list(tmp_path.glob("busi-*")) == []
