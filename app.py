@@ -8,6 +8,7 @@ hour and at the end.
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -44,6 +45,7 @@ MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
 def main() -> None:
     on_space = "SPACE_ID" in os.environ  # there a proxy stands in front
     page.log_discreetly()
+    share_memory()
     temporary.sweep()
     try:
         walls = page.walls(on_space)
@@ -75,6 +77,12 @@ def main() -> None:
         ) from None
     print(f"The page is at {address} (stop it with Ctrl-C).", flush=True)
     built.block_thread()
+
+
+def share_memory() -> None:
+    """glibc would give each thread that answers a pool of its own, which stays as large as what it once held."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(-8, 2)  # M_ARENA_MAX
 
 
 def open_store() -> tuple[Store | None, Outbox | None]:
