@@ -2,8 +2,9 @@
 
     python train.py --data BUSI --manifest BUSI/busi_manifest.csv --out runs/fold0  # folds 1-4, held out: 0
     python train.py --data BUSI --manifest BUSI/busi_manifest.csv --cross-validate --out runs/cv  # all five
-    python train.py --data BUSI --manifest BUSI/busi_manifest.csv --extra BUS-BRA --average runs/cv --out runs/release
-                                                # the mean of the five networks, as one
+    python train.py --data BUSI --manifest BUSI/busi_manifest.csv --folds all --operating-point runs/cv --out runs/all
+                                                # the weights to ship: all images, calibrated by the five folds
+    python train.py ... --average runs/cv       # or the mean of the five networks, as one
     torchrun --nproc_per_node=4 train.py ...    # four GPUs (or CPU processes) share each batch; the same result
     python train.py ... --extra BUS-BRA --extra corrected-cases   # and what clinicians corrected, for training only
     python train.py ... --epochs 2 --size 128 --out runs/try      # does a change run at all? Minutes, on a CPU
