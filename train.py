@@ -4,7 +4,6 @@
     python train.py --data BUSI --manifest BUSI/busi_manifest.csv --cross-validate --out runs/cv  # all five
     python train.py --data BUSI --manifest BUSI/busi_manifest.csv --folds all --operating-point runs/cv --out runs/all
                                                 # the weights to ship: all images, calibrated by the five folds
-    python train.py ... --average runs/cv       # or the mean of the five networks, as one
     torchrun --nproc_per_node=4 train.py ...    # four GPUs (or CPU processes) share each batch; the same result
     python train.py ... --extra BUS-BRA --extra corrected-cases   # and what clinicians corrected, for training only
     python train.py ... --epochs 2 --size 128 --out runs/try      # does a change run at all? Minutes, on a CPU
@@ -34,7 +33,6 @@ from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
 from busi_model.training import calibrate, distributed, run
-from busi_model.training.average import mean_network
 from busi_model.training.cases import CLINICIAN, N_FOLDS, Case, CaseError, find_cases, without_twins, write_manifest
 from busi_model.training.evaluate import choose_split
 from busi_model.training.fit import RunError, TrainConfig, Trainer
@@ -61,9 +59,6 @@ def parse_arguments(arguments=None):
         "--start",
         help="weights folder to start from instead of an ImageNet encoder; or the run folder of a cross-validation: "
         "each fold goes on from its own network",
-    )
-    parser.add_argument(
-        "--average", help="run folder of a cross-validation: train nothing, save the mean of its five networks"
     )
     parser.add_argument("--folds", default="0", help="fold to hold out, 0-4, or 'all' to train on everything")
     parser.add_argument("--cross-validate", action="store_true", help="hold out each fold in turn")
@@ -222,25 +217,6 @@ def cross_validate(arguments, config, cases, folder: Path):
     run.report(tables, marked, folder, "out of fold", "five networks", recipe(config, arguments), "the other folds")
 
 
-def average(arguments, cases, folder: Path):
-    """Save the mean of a cross-validation's networks, which together saw every image, with its operating point."""
-    run_folder = Path(arguments.average)
-    point = run.read_operating_point(run_folder)
-    loaded = [checkpoint.load(run_folder / f"fold{fold}" / "weights") for fold in range(N_FOLDS)]
-    network = mean_network([one.network for one in loaded])
-    chosen, corrected, extra, _ = choose_cases(arguments, cases, None)
-    fingerprint = loaded[0].training | {
-        "held_out_fold": None,
-        "averaged": f"{N_FOLDS} networks of the recipe, each trained without one fold",
-        "n_training_images": {"BUSI": len(chosen), "BUS-BRA": len(extra), CLINICIAN: len(corrected)},
-    }
-    weights, preprocess = folder / "weights", loaded[0].preprocess
-    checkpoint.save(weights, network, preprocess, point, fingerprint, {}, None)
-    gate = calibrate.fit_training_gate(Predictor.load(weights), [c for c in (chosen + corrected, extra) if c])
-    checkpoint.save(weights, network, preprocess, point, fingerprint, {}, gate)
-    print(f"{weights} holds the mean of {N_FOLDS} networks.")
-
-
 def main(arguments=None) -> int:
     arguments = parse_arguments(arguments)
     with distributed.joined(arguments.device):
@@ -259,9 +235,7 @@ def start(arguments) -> int:
         if not arguments.manifest and cases[0].source == "BUSI" and distributed.is_first():
             write_manifest(cases, folder / "split.csv")
             print(f"No manifest: near-duplicates were kept together; the split is in {folder / 'split.csv'}.")
-        if arguments.average:
-            average(arguments, cases, folder)
-        elif arguments.cross_validate:
+        if arguments.cross_validate:
             cross_validate(arguments, config, cases, folder)
         elif arguments.folds == "all":
             train(arguments, config, cases, None, folder)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import torch
 
@@ -62,20 +61,13 @@ def test_release_takes_a_runs_temperatures(phantoms, tmp_path):
 
 def test_cross_validation_pools_all_folds(phantoms, tmp_path):
     arguments = ["--epochs", "1", "--size", "64", "--batch", "4", "--device", "cpu"]
-    cv, release = tmp_path / "cv", tmp_path / "release"
+    cv = tmp_path / "cv"
     done = _train("--data", phantoms, "--cross-validate", "--out", cv, *arguments)
     assert done.returncode == 0, done.stderr
     content = json.loads((cv / "evaluation" / "metrics.json").read_text())
     assert content["n_images"] == 24
     assert "24 scored out-of-fold" in json.loads((cv / "operating_point.json").read_text())["fitted_on"]
-    # its networks become one
-    done = _train("--data", phantoms, "--average", cv, "--out", release)
-    assert done.returncode == 0, done.stderr
-    loaded = checkpoint.load(release / "weights")
-    folds = [checkpoint.load(cv / f"fold{k}" / "weights").network.mask_head.bias.item() for k in range(5)]
-    assert loaded.network.mask_head.bias.item() == pytest.approx(np.mean(folds), abs=1e-3)  # kept in half precision
-    assert loaded.gate and "24 scored out-of-fold" in loaded.operating_point.fitted_on
-    # and each fold can go on from its own
+    # each fold can go on from its own network
     done = _train("--data", phantoms, "--start", cv, "--folds", "2", "--out", tmp_path / "on", *arguments)
     assert done.returncode == 0, done.stderr
     assert checkpoint.load(tmp_path / "on" / "weights").training["recipe"]["start"]["start"] == "ImageNet encoder"
@@ -135,7 +127,7 @@ def test_a_folder_that_cannot_be_written_gets_a_sentence(phantoms, tmp_path):
         (["--data", "DATA", "--out", "OUT", "--folds", "7"], "--folds is '7'"),
         (["--data", "DATA", "--out", "OUT", "--encoder", "vit"], "lite0"),
         (["--data", "DATA", "--out", "OUT", "--size", "100"], "multiple of 32"),
-        (["--data", "DATA", "--out", "OUT", "--average", "DATA"], "held out a fold"),
+        (["--data", "DATA", "--out", "OUT", "--folds", "all", "--operating-point", "DATA"], "held out a fold"),
     ],
 )
 def test_wrong_training_arguments_get_a_sentence(phantoms, tmp_path, arguments, words):
