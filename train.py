@@ -79,6 +79,7 @@ def train(arguments, config, cases, fold: int | None, folder: Path) -> list[list
     Returns the scored cases that it never saw, one list a hospital. The second hospital's go round: each of
     the five folds has every fifth, so that together they show each image once.
     """
+    point = run.read_operating_point(arguments.operating_point) if fold is None else OperatingPoint()
     chosen, corrected, extra, held_out = choose_cases(arguments, cases, fold)
     preprocess = Trainer.preprocess_for(config)
     trainer = Trainer(
@@ -109,7 +110,6 @@ def train(arguments, config, cases, fold: int | None, folder: Path) -> list[list
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-    point = run.read_operating_point(arguments.operating_point) if fold is None else OperatingPoint()
     validation = load_images(held_out[0] if fold is not None else [], preprocess, "held-out images")
     try:
         trainer.fit(validation)

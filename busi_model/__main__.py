@@ -21,9 +21,8 @@ def predict(arguments) -> int:
     from busi_model.batch.run import predict
 
     wanted = {name: getattr(arguments, name) for name in ("masks", "overlays", "measurements", "frames")}
-    return predict(
-        arguments.places, arguments.weights, arguments.device, arguments.out, arguments.workers, arguments.ray, **wanted
-    )
+    how = {name: getattr(arguments, name) for name in ("workers", "ray", "retry")}
+    return predict(arguments.places, arguments.weights, arguments.device, arguments.out, **how, **wanted)
 
 
 def evaluate(arguments) -> int:
@@ -145,6 +144,7 @@ def parse_arguments(arguments=None):
     one.add_argument("--overlays", action="store_true", help="write each picture with its outline, the banner blanked")
     one.add_argument("--measurements", action="store_true", help="write measurements.csv, a row for each lesion")
     one.add_argument("--frames", choices=("middle", "all"), default="middle", help="of a cine loop")
+    one.add_argument("--retry", action="store_true", help="judge again the files that failed before")
     one.add_argument("--workers", type=int, help="processes on a CPU (default: one a core), threads on a GPU")
     one.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, local or its address")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")

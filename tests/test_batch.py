@@ -351,6 +351,29 @@ def test_failures_of_before_count_in_the_exit_code(archive, untrained, tmp_path)
     assert len(rows_of(tmp_path)[0]) == 1
 
 
+def test_what_failed_is_judged_again_on_request(archive, untrained, tmp_path):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    pictures.mkdir()
+    good = (archive / "benign" / "scan 3.png").read_bytes()
+    for name, content in (("a.png", good), ("b.png", good[:100]), ("c.png", good), ("d.png", b"nothing")):
+        (pictures / name).write_bytes(content)
+    assert predict("--weights", untrained, "--out", out, pictures) == 1
+    (pictures / "b.png").write_bytes(good)
+    assert predict("--weights", untrained, "--out", out, pictures) == 1
+    assert [row["status"] for row in rows_of(out)[0]] == ["ok", "failed", "ok", "failed"]
+    assert predict("--weights", untrained, "--out", out, "--retry", pictures) == 1  # d.png is still bad
+    rows, _ = rows_of(out)
+    assert {(Path(row["file"]).name, row["status"]) for row in rows} == {
+        ("a.png", "ok"),
+        ("b.png", "ok"),
+        ("c.png", "ok"),
+        ("d.png", "failed"),
+    }
+    assert len(rows) == 4
+    (pictures / "d.png").write_bytes(good)
+    assert predict("--weights", untrained, "--out", out, "--retry", pictures) == 0
+
+
 def test_a_file_named_twice_is_one_row(archive, untrained, tmp_path):
     name = archive / "benign" / "scan 3.png"
     assert predict("--weights", untrained, "--out", tmp_path, name, archive / "benign", name) == 0

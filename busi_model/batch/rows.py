@@ -1,8 +1,9 @@
 """A folder of results that survives being interrupted at any moment.
 
 `predictions.jsonl` is what counts: rows are added to its end and flushed. `predictions.csv` and `measurements.csv` say
-the same for spreadsheets. Opening the folder again repairs what a kill left: a torn last line, a file whose frames are
-not all there, a CSV that lags behind. Which files are done is kept as 8 bytes each.
+the same for spreadsheets. Opening the folder again repairs what a kill left (a torn last line, a file whose frames are
+not all there, a CSV that lags behind) and on request drops the rows of files that failed, for another try. Which files
+are done is kept as 8 bytes each.
 """
 
 import contextlib
@@ -35,15 +36,16 @@ ROWS, TABLE, LESIONS, RUN = "predictions.jsonl", "predictions.csv", "measurement
 class Results:
     """Append rows, once each. Use it in a `with` statement."""
 
-    def __init__(self, folder, run: dict):
-        """run: what the rows depend on, plain values. Raises BatchError where the folder holds another run's rows."""
+    def __init__(self, folder, run: dict, retry: bool = False):
+        """run: what the rows depend on, plain values. retry: forget the files that failed. Raises BatchError where the
+        folder holds another run's rows."""
         self.folder = Path(folder)
         self.n_rows = self.n_failed = self.n_refused = 0
         self._done = set()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._keep_or_compare(run)
-            self._repair()
+            self._repair(retry)
             self.n_files = len(self._done)  # judged before
             with contextlib.ExitStack() as opened:
                 path = self.folder / ROWS
@@ -101,11 +103,12 @@ class Results:
             temporary.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
             os.replace(temporary, path)
 
-    def _repair(self):
-        """Cut off what is torn or incomplete and write the tables anew from the rows, a row at a time."""
+    def _repair(self, retry):
+        """Cut off what is torn or incomplete, write the tables anew from the rows, a row at a time."""
         path = self.folder / ROWS
         path.touch()
         keep = 0  # bytes: up to the last file whose rows are all there
+        failed = set()
         with open(path, "rb") as file:
             while line := file.readline():
                 row = _parse(line)
@@ -113,12 +116,26 @@ class Results:
                     break
                 if row["frame"] is None or row["frame"] == row["frames"]:
                     keep = file.tell()
+                if retry and row["status"] == "failed":
+                    failed.add(_key(row["file"]))
         os.truncate(path, keep)
+        if failed:
+            _drop(path, failed)
         with open(path, "rb") as file, _Tables(self.folder, "w") as tables:
             for line in file:
                 row = _parse(line)
                 tables.add(row)
                 self._count(row)
+
+
+def _drop(path, keys):
+    """Write the rows anew without those of these files; whenever it is interrupted, the rows are the old or the new."""
+    temporary = path.with_suffix(".writing")
+    with open(path, "rb") as old, open(temporary, "wb") as new:
+        new.writelines(line for line in old if _key(_parse(line)["file"]) not in keys)
+        new.flush()
+        os.fsync(new.fileno())
+    os.replace(temporary, path)
 
 
 def _parse(line: bytes):

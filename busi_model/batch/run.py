@@ -18,12 +18,12 @@ from busi_model.network import CLASS_NAMES
 from busi_model.predict import Predictor
 
 
-def predict(places, weights, device="auto", folder=None, workers=None, ray=None, **wanted) -> int:
+def predict(places, weights, device="auto", folder=None, workers=None, ray=None, retry=False, **wanted) -> int:
     """places: files, folders, patterns. folder: for results; None prints them. ray: address of a cluster, or None.
-    wanted: fields of `Wanted`. Returns the exit code."""
+    retry: judge again what failed before. wanted: fields of `Wanted`. Returns the exit code."""
     wanted = Wanted(folder, **wanted)
     try:
-        return _predict(places, weights, device, workers, ray, wanted)
+        return _predict(places, weights, device, workers, ray, retry, wanted)
     except (BatchError, CheckpointError) as error:
         print(f"predict: {error}", file=sys.stderr)
         return 2
@@ -36,7 +36,7 @@ def predict(places, weights, device="auto", folder=None, workers=None, ray=None,
         return 130
 
 
-def _predict(places, weights, device, workers, ray, wanted):
+def _predict(places, weights, device, workers, ray, retry, wanted):
     folder = wanted.folder
     if folder is None and (wanted.masks or wanted.overlays or wanted.measurements):
         raise BatchError("Masks, overlays and measurements need a folder to go to; give one with --out.")
@@ -58,7 +58,7 @@ def _predict(places, weights, device, workers, ray, wanted):
         return _print(judged(find_images(places)))
     run = {"weights_sha256": predictor.checkpoint.weights_sha256, "frames": wanted.frames}
     run |= {"masks": wanted.masks, "overlays": wanted.overlays, "measurements": wanted.measurements}
-    with Results(folder, run) as results:
+    with Results(folder, run, retry) as results:
         return _write(results, judged, find_images(places, folder), n_files)
 
 
