@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from busi_model.frame import strips
 
+CORE_SHARE = 0.0023  # of the network's square (150 pixels of 256 x 256): the core of an outline
 CLASS_NAMES = ("benign", "malignant", "normal")  # as in `network`, which needs torch; a test compares the two
 
 
@@ -54,7 +55,7 @@ class OperatingPoint:
     mask_temperature: float = 1.0  # divides mask logits
     mask_threshold: float = 0.5  # calibrated mask probability from which a pixel is lesion
     min_lesion_share: float = 0.001  # smaller spots than this share of the image are dropped as specks
-    silent_from_normal: float = 1.0  # from this probability of "normal" on nothing is outlined
+    least_evidence: float = 0.0  # of a lesion (`evidence`), below which nothing is outlined
     gate_distance: float | None = None  # `Gate`'s, from which a picture is no breast ultrasound; None: unknown
     low_confidence: float = 0.6  # below this probability of the likeliest class a warning is given
     thresholds: tuple[Threshold, ...] = ()  # empty: not measured
@@ -88,6 +89,7 @@ class OperatingPoint:
             return Rate(**{key: math.nan if item is None else item for key, item in value.items()})  # JSON has no NaN
 
         content = dict(content)
+        content.pop("silent_from_normal", None)  # of older weights: the class alone decided
         content["class_bias"] = tuple(content.get("class_bias", cls.class_bias))
         for name in ("conformal_coverage", "margin_coverage"):
             content[name] = rate(content.get(name))
@@ -112,10 +114,18 @@ class OperatingPoint:
         clipped = np.clip(mask_logits / self.mask_temperature, -30.0, 30.0)  # exp(30) is far from overflow
         return (1.0 / (1.0 + np.exp(-clipped))).astype(np.float32)
 
-    def mask(self, mask_probability: np.ndarray, normal_probability: float = 0.0) -> np.ndarray:
-        """Probability (H, W) -> bool (H, W): above threshold, holes filled, specks dropped; empty when the class head
-        is sure of a normal image."""
-        if normal_probability >= self.silent_from_normal:
+    def evidence(self, square_probability: np.ndarray, normal_probability: float) -> float:
+        """Mask probability (S, S) in the network's square, probability of "normal" -> how sure either head is that
+        there is a lesion: the mean of the surest pixels, or the probability that the image is not normal. Where the
+        class alone decides, too many outlines fall silent in a hospital that it has not seen (docs/experiments.md)."""
+        surest = max(1, round(CORE_SHARE * square_probability.size))
+        core = np.partition(square_probability, -surest, axis=None)[-surest:].mean()
+        return max(float(core), 1.0 - normal_probability)
+
+    def mask(self, mask_probability: np.ndarray, evidence: float = 1.0) -> np.ndarray:
+        """Probability (H, W) -> bool (H, W): above threshold, holes filled, specks dropped; empty with too little
+        evidence of a lesion."""
+        if evidence < self.least_evidence:
             return np.zeros(mask_probability.shape, bool)
         mask = mask_probability >= self.mask_threshold
         rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]

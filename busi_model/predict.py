@@ -115,8 +115,10 @@ class Predictor:
         distance = self.distance(features, frame.gray)
         point = self.operating_point
         probabilities = point.class_probabilities(class_logits)
-        mask_probability = self.preprocess.restore(point.mask_probability(mask_logits), *frame.gray.shape)
-        mask = point.mask(mask_probability, float(probabilities[CLASS_NAMES.index("normal")]))
+        square_probability = point.mask_probability(mask_logits)
+        mask_probability = self.preprocess.restore(square_probability, *frame.gray.shape)
+        normal_probability = float(probabilities[CLASS_NAMES.index("normal")])
+        mask = point.mask(mask_probability, point.evidence(square_probability, normal_probability))
         class_probabilities = {name: float(p) for name, p in zip(CLASS_NAMES, probabilities, strict=True)}
         return Prediction(
             frame,

@@ -43,9 +43,23 @@ def test_image_and_mask_move_together():
     assert inside.sum(dim=(1, 2)).float().std() > 20  # they did move
 
 
+def test_a_narrower_view_is_a_band_with_the_lesion_in_it():
+    images, masks = _pictures(64)
+    images[:, :, 60:] = 90  # beside the lesion, at the border
+    found, mask = Augmenter(64, AugmentConfig(**STILL | {"narrow_probability": 1.0}))(images, masks, _generator(1))
+    seen = found[:, 0] > 20
+    columns, rows = seen.any(dim=1).sum(dim=1), seen.any(dim=2).sum(dim=1)
+    assert (seen.sum(dim=(1, 2)) == columns * rows).all()  # a rectangle
+    shortest = torch.minimum(columns, rows)
+    assert (torch.maximum(columns, rows) >= 60).all() and (shortest >= 30).all() and shortest.min() < 40
+    assert (mask.sum(dim=(1, 2, 3)) > 200).all()  # of 400 pixels; closer makes them more
+    assert (mask[:, 0][~seen] == 0).all()
+    assert 0.5 < (columns < rows).float().mean() < 0.85
+
+
 def test_intensities_leave_the_mask_alone_and_stay_in_range():
     images, masks = _pictures(16)
-    no_geometry = {"rotation_deg": 0.0, "zoom": 0.0, "aspect": 0.0, "shift": 0.0}
+    no_geometry = {"rotation_deg": 0.0, "zoom": 0.0, "aspect": 0.0, "shift": 0.0, "narrow_probability": 0.0}
     found, mask = Augmenter(64, AugmentConfig(**no_geometry))(images, masks, _generator(2))
     assert found.min() >= 0 and found.max() <= 255
     assert ((mask < 1e-4) | (mask > 1 - 1e-4)).all()  # no grays: nothing was resampled, blurred or scaled

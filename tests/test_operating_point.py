@@ -51,6 +51,22 @@ def test_mask_keeps_what_reaches_the_threshold():
     assert not OperatingPoint(mask_threshold=0.31).mask(probability).any()
 
 
+def test_evidence_is_the_surer_head_by_hand():
+    square = np.full((100, 100), 0.1, np.float32)
+    square[20, 20:31] = 0.9  # 11 of the 23 pixels that 0.23 % are
+    point = OperatingPoint(least_evidence=0.51)
+    assert point.evidence(square, 0.8) == pytest.approx((11 * 0.9 + 12 * 0.1) / 23)
+    assert point.evidence(square, 0.3) == pytest.approx(0.7)
+    assert not point.mask(square, point.evidence(square, 0.8)).any()
+    assert point.mask(square, point.evidence(square, 0.3)).any()
+    square[30, 20:50] = 0.9
+    assert point.evidence(square, 0.8) == pytest.approx(0.9)
+
+
+def test_weights_made_when_the_class_alone_decided_can_be_read():
+    assert OperatingPoint.from_dict({"silent_from_normal": 0.8, "temperature": 1.5}).least_evidence == 0.0
+
+
 @pytest.mark.parametrize("wrong", [{"temperature": 0}, {"mask_temperature": -1}, {"mask_threshold": 1.0}])
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ValueError, match="expected|above 0"):

@@ -213,10 +213,11 @@ def test_classes_that_cannot_be_ruled_out_are_named(tmp_path):
     ]
 
 
-def test_a_sure_normal_silences_the_outline(tmp_path):
-    gray = draw_phantom("normal", 1, 64, 64)[0]
-    assert _predictor_that_says(tmp_path / "a", [0.0, 0.0, 3.0], 5.0, silent_from_normal=0.95)(gray).mask.any()
-    prediction = _predictor_that_says(tmp_path / "b", [0.0, 0.0, 3.0], 5.0, silent_from_normal=0.8)(gray)
+def test_nothing_is_outlined_where_neither_head_finds_a_lesion(tmp_path):
+    gray, unsure = draw_phantom("normal", 1, 64, 64)[0], np.log(3)  # 0.75 everywhere
+    assert _predictor_that_says(tmp_path / "a", [0.0, 0.0, 3.0], unsure, least_evidence=0.7)(gray).mask.any()
+    assert _predictor_that_says(tmp_path / "b", [3.0, 0.0, 0.0], unsure, least_evidence=0.8)(gray).mask.any()
+    prediction = _predictor_that_says(tmp_path / "c", [0.0, 0.0, 3.0], unsure, least_evidence=0.8)(gray)
     assert not prediction.mask.any() and prediction.warnings == ()
 
 

@@ -1,4 +1,4 @@
-"""A batch of letterboxed images and masks is varied as ultrasound varies: probe, gain, depth, machine, marks.
+"""A batch of letterboxed images and masks is varied as ultrasound varies: probe, view, gain, depth, machine, marks.
 
 Image and mask move together in one resampling; intensities change in the image alone. Everything works on batched
 tensors, on CPU or GPU, and draws from the generator that it is given. Burned-in calipers, text and pictograms are
@@ -32,6 +32,7 @@ class AugmentConfig:
     speckle: float = 0.15  # standard deviation of the multiplicative noise, at most
     shading: float = 0.35  # log gain from top to bottom and from left to right, at most
     blur_probability: float = 0.25
+    narrow_probability: float = 0.5  # of a narrower field of view
     marks_probability: float = 0.35
 
 
@@ -78,10 +79,11 @@ class Augmenter:
         n, s = len(images), size or self.size
         draws = generator if isinstance(generator, Draws) else Draws(generator, n, slice(n))
         both = torch.stack([images, masks], dim=1).float() / 255.0  # (N, 2, S, S)
-        grid = F.affine_grid(self._transforms(draws).to(both.device), [n, 2, s, s], align_corners=False)
-        both = F.grid_sample(both, grid, padding_mode="zeros", align_corners=False)
+        transforms, seen = self._narrow(self._transforms(draws).to(both.device), both[:, 1], draws, s)
+        grid = F.affine_grid(transforms, [n, 2, s, s], align_corners=False)
+        both = F.grid_sample(both, grid, padding_mode="zeros", align_corners=False) * seen
         image, mask = both[:, :1], both[:, 1:]
-        image = self._intensity(image, draws)
+        image = self._intensity(image, draws) * seen
         image = self._draw_marks(image, draws)
         return image.clamp(0.0, 1.0) * 255.0, mask
 
@@ -96,6 +98,35 @@ class Augmenter:
         x = torch.stack([cos * zoom * aspect * mirror, -sin * zoom / aspect, 2 * draws.around_zero(c.shift)])
         y = torch.stack([sin * zoom * aspect * mirror, cos * zoom / aspect, 2 * draws.around_zero(c.shift)])
         return torch.stack([x, y]).permute(2, 0, 1)
+
+    def _narrow(self, transforms, masks, draws, s):
+        """Show some images as a machine with a narrower field of view would: a band of 50 to 95 % of the columns or
+        rows, up to a third closer, with the lesion's centre well inside. Otherwise upright pictures are all of the
+        second hospital, and the network learns that from their shape.
+
+        transforms (N, 2, 3), masks (N, S, S) -> transforms and what is seen of the square, 0 or 1, (N, 1, s, s).
+        """
+        n, device = len(masks), masks.device
+        used = draws.share() < self.config.narrow_probability
+        across = (draws.share() < 2 / 3).long()  # 1: columns are cut off, 0: rows
+        share = torch.where(used, 0.5 + 0.45 * draws.share(), 2.0).to(device)
+        closer = torch.where(used, torch.exp(-0.3 * draws.share()), 1.0).to(device)
+        axis = (1 - across).to(device)
+        turn, shift = transforms[:, :, :2] * closer.view(n, 1, 1), transforms[:, :, 2]
+
+        along = torch.linspace(-1, 1, 2 * masks.shape[-1] + 1, device=device)[1::2]  # pixel centres
+        mass = masks.sum(dim=(1, 2)).clamp(min=1e-6)
+        centre = torch.stack([(masks.sum(dim=1) @ along) / mass, (masks.sum(dim=2) @ along) / mass], dim=1)
+        placed = torch.linalg.solve(turn, centre - shift)  # where the lesion's centre comes to lie
+        place = placed.gather(1, axis.view(n, 1)).squeeze(1)
+        excess = place - torch.minimum(place.abs(), 0.7 * share) * place.sign()
+        excess = excess * (used.to(device) & masks.flatten(1).any(dim=1))
+        shift = shift + turn[torch.arange(n, device=device), :, axis] * excess.view(n, 1)
+
+        out = torch.linspace(-1, 1, 2 * s + 1, device=device)[1::2]
+        band = (out.abs() <= share.view(n, 1)).float()  # (N, s)
+        band = torch.where(axis.view(n, 1, 1) == 0, band.view(n, 1, s), band.view(n, s, 1)).expand(n, s, s)
+        return torch.cat([turn, shift.unsqueeze(2)], dim=2), band.unsqueeze(1)
 
     def _intensity(self, image, draws):
         c, n, s, device = self.config, len(image), image.shape[-1], image.device

@@ -33,9 +33,9 @@ PIXELS_PER_CASE = 500  # enough for one number, and no large lesion outweighs th
 COVERAGE = 0.9  # of the conformal class sets
 SENSITIVITY = 0.95  # of the threshold called "sensitive"
 CONTOUR_SHARE = 0.8  # of the reference contour that the margin band shall hold
-FALSE_ALARMS = 0.01  # of breast images that the gate may turn away
+FALSE_ALARMS = 0.01  # of each hospital's breast images that the gate may turn away
 GATE_IMAGES = 400  # of each hospital: enough for 64 components
-DICE_PRICE = 0.002  # mean lesion Dice that may be paid for silence in normal images
+DICE_PRICE = 0.005  # mean lesion Dice that may be paid for silence in normal images
 MALIGNANT = CLASS_NAMES.index("malignant")
 
 
@@ -140,8 +140,8 @@ def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoi
     half_band = _half_band(sources, point)
     return dataclasses.replace(
         point,
-        gate_distance=_gate_distance(np.concatenate([s.distances for s in sources]), weights),
-        silent_from_normal=_silent_from(sources, point),
+        gate_distance=_gate_distance(sources),
+        least_evidence=_least_evidence(sources, point),
         conformal_probability=_conformal_probability(probabilities, labels, weights),
         margin_inside=float(expit(half_band)),
         margin_outside=float(expit(-half_band)),
@@ -217,29 +217,30 @@ def _half_band(sources, point):
     return float(_weighted_quantile(np.concatenate(distances), np.concatenate(weights), CONTOUR_SHARE))
 
 
-def _silent_from(sources, point):
-    """The lowest probability of "normal" that may silence the outline: it costs no hospital more than DICE_PRICE."""
-    lowest = 0.0
+def _least_evidence(sources, point):
+    """The most evidence that may be asked of an outline: it costs no hospital more than DICE_PRICE."""
+    highest = 1.0
     for source in sources:
         normal = point.class_probabilities(source.class_logits)[:, CLASS_NAMES.index("normal")]
-        dice = np.array(
-            [
-                metrics.mask_figures(point.mask(point.mask_probability(logits.astype(np.float32))), mask)["dice"]
-                for logits, mask in zip(source.mask_logits, source.masks, strict=True)
-            ]
-        )
-        lesion = ~np.isnan(dice)
-        order = np.argsort(-normal[lesion])
-        price = np.cumsum(dice[lesion][order]) / max(1, lesion.sum())  # lost when all up to here fall silent
+        squares = [point.mask_probability(logits.astype(np.float32)) for logits in source.mask_logits]
+        evidence = np.array([point.evidence(*one) for one in zip(squares, normal, strict=True)])
+        dice = [
+            metrics.mask_figures(point.mask(square), mask)["dice"]
+            for square, mask in zip(squares, source.masks, strict=True)
+        ]
+        dice = np.nan_to_num(dice)  # a normal image has nothing to lose
+        n_lesions = max(1, source.masks.any(axis=(1, 2)).sum())
+        order = np.argsort(evidence)
+        price = np.cumsum(dice[order]) / n_lesions  # lost when all up to here fall silent
         affordable = int((price <= DICE_PRICE).sum())
-        ranked = np.append(normal[lesion][order], 0.0)
-        lowest = max(lowest, ranked[affordable])
-    return float(np.nextafter(lowest, 1.0)) if lowest > 0 else 1.0
+        highest = min(highest, np.append(evidence[order], 1.0)[affordable])
+    return float(highest)
 
 
-def _gate_distance(distances, weights):
-    """The distance beyond which FALSE_ALARMS of the breast images lie; None without a gate."""
-    return None if np.isnan(distances).any() else float(_weighted_quantile(distances, weights, 1 - FALSE_ALARMS))
+def _gate_distance(sources):
+    """The distance that no hospital has more than FALSE_ALARMS of its images beyond; None without a gate."""
+    farthest = np.max([np.quantile(source.distances, 1 - FALSE_ALARMS) for source in sources])
+    return None if np.isnan(farthest) else float(farthest)
 
 
 def _weighted_quantile(values, weights, share):

@@ -122,8 +122,8 @@ def _whose(evaluation, loaded):
 
 
 def _operating_point(point):
-    silent = f"nothing is outlined where normal is at least {point.silent_from_normal:.3f}; "
-    silent = silent if point.silent_from_normal < 1 else ""
+    silent = f"nothing is outlined where neither head is surer of a lesion than {point.least_evidence:.3f}; "
+    silent = silent if point.least_evidence > 0 else ""
     lines = [
         "## Operating point",
         "",
