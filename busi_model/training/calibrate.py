@@ -35,7 +35,7 @@ SENSITIVITY = 0.95  # of the threshold called "sensitive"
 CONTOUR_SHARE = 0.8  # of the reference contour that the margin band shall hold
 FALSE_ALARMS = 0.01  # of each hospital's breast images that the gate may turn away
 GATE_IMAGES = 400  # of each hospital: enough for 64 components
-DICE_PRICE = 0.005  # mean lesion Dice that may be paid for silence in normal images
+DICE_PRICE = 0.002  # mean lesion Dice that may be paid for silence in normal images
 MALIGNANT = CLASS_NAMES.index("malignant")
 
 
