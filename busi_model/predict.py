@@ -117,9 +117,8 @@ class Predictor:
         probabilities = point.class_probabilities(class_logits)
         square_probability = point.mask_probability(mask_logits)
         mask_probability = self.preprocess.restore(square_probability, *frame.gray.shape)
-        normal_probability = float(probabilities[CLASS_NAMES.index("normal")])
-        mask = point.mask(mask_probability, point.evidence(square_probability, normal_probability))
         class_probabilities = {name: float(p) for name, p in zip(CLASS_NAMES, probabilities, strict=True)}
+        mask = point.mask(mask_probability, point.evidence(square_probability, class_probabilities["normal"]))
         return Prediction(
             frame,
             class_probabilities,

@@ -104,7 +104,7 @@ class Results:
             os.replace(temporary, path)
 
     def _repair(self, retry):
-        """Cut off what is torn or incomplete, write the tables anew from the rows, a row at a time."""
+        """Cut off what is torn or incomplete, drop what shall be tried again, and write the tables anew, row by row."""
         path = self.folder / ROWS
         path.touch()
         keep = 0  # bytes: up to the last file whose rows are all there

@@ -108,10 +108,9 @@ class Augmenter:
         """
         n, device = len(masks), masks.device
         used = draws.share() < self.config.narrow_probability
-        across = (draws.share() < 2 / 3).long()  # 1: columns are cut off, 0: rows
+        axis = (draws.share() >= 2 / 3).long().to(device)  # 0: columns are cut off, 1: rows
         share = torch.where(used, 0.5 + 0.45 * draws.share(), 2.0).to(device)
         closer = torch.where(used, torch.exp(-0.3 * draws.share()), 1.0).to(device)
-        axis = (1 - across).to(device)
         turn, shift = transforms[:, :, :2] * closer.view(n, 1, 1), transforms[:, :, 2]
 
         along = torch.linspace(-1, 1, 2 * masks.shape[-1] + 1, device=device)[1::2]  # pixel centres

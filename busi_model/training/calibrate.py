@@ -222,18 +222,17 @@ def _least_evidence(sources, point):
     highest = 1.0
     for source in sources:
         normal = point.class_probabilities(source.class_logits)[:, CLASS_NAMES.index("normal")]
-        squares = [point.mask_probability(logits.astype(np.float32)) for logits in source.mask_logits]
-        evidence = np.array([point.evidence(*one) for one in zip(squares, normal, strict=True)])
-        dice = [
-            metrics.mask_figures(point.mask(square), mask)["dice"]
-            for square, mask in zip(squares, source.masks, strict=True)
-        ]
+        evidence, dice = [], []
+        for logits, mask, p in zip(source.mask_logits, source.masks, normal, strict=True):
+            square = point.mask_probability(logits.astype(np.float32))
+            evidence.append(point.evidence(square, p))
+            dice.append(metrics.mask_figures(point.mask(square), mask)["dice"])
         dice = np.nan_to_num(dice)  # a normal image has nothing to lose
         n_lesions = max(1, source.masks.any(axis=(1, 2)).sum())
         order = np.argsort(evidence)
         price = np.cumsum(dice[order]) / n_lesions  # lost when all up to here fall silent
         affordable = int((price <= DICE_PRICE).sum())
-        highest = min(highest, np.append(evidence[order], 1.0)[affordable])
+        highest = min(highest, np.append(np.sort(evidence), 1.0)[affordable])
     return float(highest)
 
 
