@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +39,7 @@ FORMAT = 1  # raised when older code can no longer read what newer code writes
 MAX_SIZE = 1024  # px, of the network's square; what is larger takes memory without bounds
 _Width = Annotated[int, Field(ge=1, le=2048)]
 CONFIG_NAME, WEIGHTS_NAME, GATE_NAME = "config.json", "model.safetensors", "gate.safetensors"
+SEEN_NAME = "seen.txt"
 
 
 class CheckpointError(RuntimeError):
@@ -55,11 +57,27 @@ class Checkpoint:
     figures: dict = field(default_factory=dict)  # what `evaluate` measured, by data set
     weights_sha256: str = ""  # of model.safetensors as loaded
     gate: Gate | None = None  # what training pictures look like to this network; None: not measured
+    seen: frozenset[str] = frozenset()  # `fingerprint` of each image that the weights were trained on; empty: unknown
+    fitted_on_images: frozenset[str] = frozenset()  # likewise of those that `busi calibrate` fitted the point on
 
 
-def save(folder, network, preprocess, operating_point, training: dict, figures: dict, gate: Gate | None = None) -> None:
+def fingerprint(gray: np.ndarray) -> str:
+    """Gray uint8 (H, W) -> 16 hexadecimal digits that tell these pixels from all others, whatever file held them."""
+    return hashlib.sha256(str(gray.shape).encode() + np.ascontiguousarray(gray).tobytes()).hexdigest()[:16]
+
+
+def save(
+    folder,
+    network,
+    preprocess,
+    operating_point,
+    training: dict,
+    figures: dict,
+    gate: Gate | None = None,
+    seen: frozenset[str] = frozenset(),
+) -> None:
     """Write config.json, model.safetensors (kernels and matrices as fp16, norms and biases as fp32) and, when there is
-    a gate, gate.safetensors."""
+    a gate, gate.safetensors; seen.txt says what the weights were trained on."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
@@ -73,6 +91,10 @@ def save(folder, network, preprocess, operating_point, training: dict, figures: 
         (folder / GATE_NAME).unlink(missing_ok=True)  # of an earlier network
     else:
         _write_whole(folder / GATE_NAME, serialise({k: torch.from_numpy(v) for k, v in vars(gate).items()}))
+    if seen:
+        _write_whole(folder / SEEN_NAME, "".join(f"{digest}\n" for digest in sorted(seen)).encode())
+    else:
+        (folder / SEEN_NAME).unlink(missing_ok=True)
     config = {
         "format": FORMAT,
         **network.arguments,
@@ -83,6 +105,33 @@ def save(folder, network, preprocess, operating_point, training: dict, figures: 
         "figures": figures,
     }
     write_json(config, folder / CONFIG_NAME)
+
+
+def replace(folder, **changes) -> None:
+    """Save a weights folder again with other content of `Checkpoint`, its operating point or gate, say."""
+    loaded = dataclasses.replace(load(folder), **changes)
+    names = ("network", "preprocess", "operating_point", "training", "figures", "gate", "seen")
+    save(folder, *(getattr(loaded, name) for name in names))
+
+
+def with_operating_point(loaded: Checkpoint, path) -> Checkpoint:
+    """The same weights with the operating point of a file that `busi calibrate` wrote. Raises CheckpointError."""
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
+        point = _typed(OperatingPoint.from_dict(content["operating_point"]))
+        digest = content["weights_sha256"]
+        fitted_on = frozenset(content.get("fitted_on_images", ()))
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path.name} is no operating point that `busi calibrate` wrote. Name the file that its --out named."
+        ) from error
+    if digest != loaded.weights_sha256:
+        raise CheckpointError(
+            f"{path.name} was fitted for other weights ({digest[:12]}, not {loaded.weights_sha256[:12]}). Calibrate "
+            "these weights with `busi calibrate`, or take the weights that it was fitted for."
+        )
+    return dataclasses.replace(loaded, operating_point=point, fitted_on_images=fitted_on)
 
 
 def _write_whole(path, content: bytes):
@@ -138,6 +187,7 @@ def load(source, revision: str | None = None) -> Checkpoint:
         figures,
         digest,
         _read_gate(folder / GATE_NAME, n_inputs=network.encoder.channels[-1] + N_STATISTICS),
+        _read_seen(folder / SEEN_NAME),
     )
 
 
@@ -172,7 +222,7 @@ def _download(repository, revision):
     asked = f"{repository!r}" if revision is None else f"{repository!r} at revision {revision!r}"
     names = [CONFIG_NAME, WEIGHTS_NAME]
     try:
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=[*names, GATE_NAME]))
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=[*names, GATE_NAME, SEEN_NAME]))
     except HFValidationError:
         problem = (
             f"{repository!r} is neither a folder here nor a repository name. Give a folder with {CONFIG_NAME} and "
@@ -254,6 +304,20 @@ def _read_gate(path, n_inputs):
             "was made, or delete it to go without."
         ) from error
     return gate
+
+
+def _read_seen(path) -> frozenset[str]:
+    if not path.is_file():
+        return frozenset()
+    try:
+        lines = path.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{SEEN_NAME} is damaged. Copy it again from where it was made.") from error
+    if wrong := [line for line in lines if not re.fullmatch("[0-9a-f]{16}", line)]:
+        raise CheckpointError(
+            f"{SEEN_NAME} holds {wrong[0][:20]!r}; lines of 16 hexadecimal digits are expected. Copy it again."
+        )
+    return frozenset(lines)
 
 
 def _read_weights(path, network):

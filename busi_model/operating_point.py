@@ -52,6 +52,7 @@ class OperatingPoint:
 
     temperature: float = 1.0  # divides class logits; 1 = as trained
     class_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)  # added after that: training weighs rare classes up
+    class_mix: tuple[float, float, float] | None = None  # shares of the classes that the probabilities assume
     mask_temperature: float = 1.0  # divides mask logits
     mask_threshold: float = 0.5  # calibrated mask probability from which a pixel is lesion
     min_lesion_share: float = 0.001  # smaller spots than this share of the image are dropped as specks
@@ -91,6 +92,8 @@ class OperatingPoint:
         content = dict(content)
         content.pop("silent_from_normal", None)  # of older weights: the class alone decided
         content["class_bias"] = tuple(content.get("class_bias", cls.class_bias))
+        if content.get("class_mix") is not None:
+            content["class_mix"] = tuple(content["class_mix"])
         for name in ("conformal_coverage", "margin_coverage"):
             content[name] = rate(content.get(name))
         content["thresholds"] = tuple(
@@ -144,13 +147,20 @@ class OperatingPoint:
         a lesion could reasonably lie."""
         return (mask_probability >= self.margin_outside) & (mask_probability < self.margin_inside)
 
-    def class_set(self, class_probabilities: dict[str, float]) -> tuple[str, ...]:
+    def threshold(self, name: str) -> Threshold | None:
+        """The threshold of that name; None where none was fitted."""
+        return next((t for t in self.thresholds if t.name == name), None)
+
+    def class_set(self, class_probabilities: dict[str, float], threshold: str = "balanced") -> tuple[str, ...]:
         """The classes that cannot be ruled out, likeliest first: the likeliest and all that reach
-        `conformal_probability` (split conformal prediction with the score 1 - p: Sadinle et al., JASA 2019)."""
+        `conformal_probability` (split conformal prediction with the score 1 - p: Sadinle et al., JASA 2019), and
+        malignant from the malignant threshold in use on: what is called suspicious is not ruled out."""
         ranked = sorted(class_probabilities, key=class_probabilities.get, reverse=True)
-        return tuple(
-            name for i, name in enumerate(ranked) if i == 0 or class_probabilities[name] >= self.conformal_probability
-        )
+        in_use = self.threshold(threshold)
+        least = dict.fromkeys(ranked, self.conformal_probability)
+        if in_use:
+            least["malignant"] = min(least["malignant"], in_use.malignant_probability)
+        return tuple(name for i, name in enumerate(ranked) if i == 0 or class_probabilities[name] >= least[name])
 
     def observed(self, class_name: str, probability: float) -> ReliabilityBin | None:
         """What became of images that were given such a probability of this class; None where that was not measured."""

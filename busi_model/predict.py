@@ -81,9 +81,13 @@ class Predictor:
             self._map = pool.map
 
     @classmethod
-    def load(cls, weights, device: str = "auto", revision: str | None = None) -> "Predictor":
-        """weights: folder or Hugging Face repository "owner/name". Raises CheckpointError."""
-        return cls(checkpoint.load(weights, revision), device)
+    def load(cls, weights, device: str = "auto", revision: str | None = None, operating_point=None) -> "Predictor":
+        """weights: folder or Hugging Face repository "owner/name". operating_point: a file that `busi calibrate` wrote
+        for these weights, instead of their own. Raises CheckpointError."""
+        loaded = checkpoint.load(weights, revision)
+        if operating_point:
+            loaded = checkpoint.with_operating_point(loaded, operating_point)
+        return cls(loaded, device)
 
     def __call__(self, image) -> Prediction:
         """image: path, PIL.Image, uint8 array (H, W) or (H, W, 3), or a Frame. Raises ImageError."""

@@ -7,13 +7,13 @@ from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
 from busi_model.training import calibrate
 from busi_model.training.calibrate import HeldOut
-from busi_model.training.cases import find_cases
 from busi_model.training.evaluate import evaluate_cases
+from busi_model.training.layouts import find_cases
 
 SIDE = 32
 
 
-def _held_out(source="BUSI", n=300, scale=1.0, seed=0):
+def _held_out(hospital="BUSI", n=300, scale=1.0, seed=0):
     """Logits that mean what they say when divided by `scale`, and square lesions with a soft edge."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (n, 3))
@@ -25,7 +25,7 @@ def _held_out(source="BUSI", n=300, scale=1.0, seed=0):
     inside = np.where((np.arange(SIDE) > 7.5) & (np.arange(SIDE) < 23.5), distance, -distance)
     soft = np.minimum(inside[:, None], inside[None, :])
     mask_logits = np.where((labels != 2)[:, None, None], soft, -8.0) + rng.normal(0, 0.3, (n, SIDE, SIDE))
-    return HeldOut(source, labels, scale * logits, mask_logits.astype(np.float16), masks, rng.chisquare(50, n) / 50)
+    return HeldOut(hospital, labels, scale * logits, mask_logits.astype(np.float16), masks, rng.chisquare(50, n) / 50)
 
 
 def test_fit_temperature_finds_the_scale_that_was_put_in():
@@ -46,7 +46,7 @@ def test_each_hospital_counts_alike_whatever_it_sent():
     """A hospital that sends everything five times over does not get a greater say."""
     one, other = _held_out("A", 200, 1.0), _held_out("B", 200, 4.0, seed=1)
     arrays = {f.name: getattr(other, f.name) for f in dataclasses.fields(HeldOut)}
-    often = HeldOut(**{k: v if k == "source" else np.concatenate([v] * 5) for k, v in arrays.items()})
+    often = HeldOut(**{k: v if k == "hospital" else np.concatenate([v] * 5) for k, v in arrays.items()})
     found, again = (calibrate.fit_operating_point([one, b], "both") for b in (other, often))
     assert found.temperature == pytest.approx(again.temperature, rel=1e-3)
     assert found.mask_temperature == pytest.approx(again.mask_temperature, rel=0.05)  # other pixels are drawn
