@@ -56,7 +56,7 @@ def test_release_takes_a_runs_temperatures(phantoms, tmp_path):
     assert done.returncode == 0, done.stderr
     predictor = Predictor.load(tmp_path / "run" / "weights", device="cpu")
     assert predictor.operating_point.temperature == 1.7
-    assert predictor.checkpoint.gate
+    assert predictor.checkpoint.ood
     assert predictor.checkpoint.training["n_training_images"] == {"BUSI": 24, "BUS-BRA": 0, "clinician": 0}
 
 

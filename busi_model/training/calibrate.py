@@ -18,8 +18,8 @@ from scipy.special import expit, log_softmax
 from sklearn.metrics import roc_curve
 from tqdm import tqdm
 
-from busi_model.gate import Gate, fit_gate, gate_inputs
 from busi_model.network import CLASS_NAMES
+from busi_model.ood import N_TEXTURE, OodDetector, fit_distance, ood_inputs
 from busi_model.operating_point import OperatingPoint, ReliabilityBin, Threshold
 from busi_model.predict import Predictor
 from busi_model.training import metrics
@@ -48,7 +48,7 @@ class HeldOut:
     class_logits: np.ndarray  # (N, 3)
     mask_logits: np.ndarray  # float16 (N, S, S)
     masks: np.ndarray  # bool (N, S, S)
-    distances: np.ndarray  # (N,), `Gate`'s; NaN without a gate
+    distances: np.ndarray  # (N,), `OodDetector`'s; NaN without one
 
     def where(self, chosen: np.ndarray) -> "HeldOut":
         """The images for which `chosen`, bool (N,), is true."""
@@ -64,20 +64,20 @@ def predict_held_out(predictor: Predictor, cases: list[Case]) -> HeldOut:
         class_logits.append(class_logit)
         mask_logits.append(mask_logit.astype(np.float16))
         masks.append(predictor.preprocess.square_mask(truth) > 127)
-        distances.append(predictor.distance(features, frame.gray))
+        distances.append(predictor.ood(features, frame.gray)[1])
     labels = np.array([CLASS_NAMES.index(case.class_name) for case in cases])
     return HeldOut(cases[0].source, labels, *map(np.stack, (class_logits, mask_logits, masks, distances)))
 
 
-def fit_training_gate(predictor: Predictor, hospitals: list[list[Case]], seed: int = 0) -> Gate:
+def fit_training_gate(predictor: Predictor, hospitals: list[list[Case]], seed: int = 0) -> OodDetector:
     """What the pictures that a network was trained on look like to it, each hospital counting alike."""
     inputs = []
     for cases in hospitals:
         chosen = np.random.default_rng(seed).permutation(len(cases))[:GATE_IMAGES]
         for i in tqdm(chosen, desc="gate", unit="image", leave=False):
             frame, _ = cases[i].read()
-            inputs.append(gate_inputs(predictor.logits([frame.gray])[2][0], frame.gray))
-    return fit_gate(np.stack(inputs))
+            inputs.append(ood_inputs(predictor.logits([frame.gray])[2][0], frame.gray))
+    return fit_distance(np.stack(inputs)[:, :-N_TEXTURE])
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -140,7 +140,7 @@ def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoi
     half_band = _half_band(sources, point)
     return dataclasses.replace(
         point,
-        gate_distance=_gate_distance(sources),
+        ood_distance=_gate_distance(sources),
         least_evidence=_least_evidence(sources, point),
         conformal_probability=_conformal_probability(probabilities, labels, weights),
         margin_inside=float(expit(half_band)),

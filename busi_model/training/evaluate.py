@@ -76,7 +76,8 @@ def evaluate_cases(
                     for t in predictor.operating_point.thresholds
                 },
                 "class_set": " ".join(prediction.class_set),
-                "gate_distance": prediction.distance,
+                "ood_score": prediction.ood_score,
+                "ood_distance": prediction.ood_distance,
                 "contour_in_margin": _contour_share(truth, prediction.margin),
                 **metrics.mask_figures(prediction.mask, truth),
                 "warnings": " ".join(w.code for w in prediction.warnings),

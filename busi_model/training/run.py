@@ -30,7 +30,7 @@ def predict(folder: Path, held_out: list[list[Case]], device) -> list[calibrate.
 def store_operating_point(folder: Path, point: OperatingPoint):
     """Put a run's operating point beside its weights and into them."""
     loaded = checkpoint.load(folder / "weights")
-    _store(folder / "weights", loaded, point, loaded.gate)
+    _store(folder / "weights", loaded, point, loaded.ood)
     write_operating_point(point, folder)
 
 
