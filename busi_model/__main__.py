@@ -3,7 +3,7 @@
 python -m busi_model predict PATH... --out DIR       a row for each picture in files, folders, patterns; DICOM as well
 python -m busi_model evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
 python -m busi_model calibrate --data DIR --out FILE           an operating point that holds at your own hospital
-python -m busi_model strangers --weights DIR --out DIR          does the gate turn away what is no breast ultrasound?
+python -m busi_model strangers --weights DIR --out DIR          is what is no breast ultrasound refused?
 python -m busi_model card --weights DIR --evaluation DIR...   writes the model card from evaluations
 python -m busi_model export --onnx FILE | --hub owner/name | --space owner/name
 python -m busi_model arrange ARCHIVE_OR_FOLDER --out DIR      a download of BUSI, checked, ready for training
@@ -76,11 +76,11 @@ def calibrate(arguments) -> int:
 
 
 def strangers(arguments) -> int:
-    from busi_model.training.strangers import measure_gate
+    from busi_model.training.out_of_distribution import measure_strangers
 
-    content = measure_gate(Predictor.load(arguments.weights, arguments.device))
+    content = measure_strangers(Predictor.load(arguments.weights, arguments.device))
     Path(arguments.out).mkdir(parents=True, exist_ok=True)
-    write_json(content, Path(arguments.out) / "gate.json")
+    write_json(content, Path(arguments.out) / "strangers.json")
     print(f"{content['refused']} of {content['n']} pictures that are no breast ultrasound were turned away.")
     return 0
 
@@ -174,8 +174,8 @@ def parse_arguments(arguments=None):
     one.add_argument("--out", required=True, metavar="FILE", help="file to write, for BUSI_OPERATING_POINT")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
-    one = command(strangers, "How many photographs, other modalities, text pages and noise the gate turns away.")
-    one.add_argument("--out", required=True, help="folder for gate.json, which `card` reads")
+    one = command(strangers, "How many photographs, other modalities, text pages and noise are refused.")
+    one.add_argument("--out", required=True, help="folder for strangers.json, which `card` reads")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
     one = command(card, "Write evaluations into config.json and the model card README.md of a weights folder.")

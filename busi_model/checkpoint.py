@@ -30,15 +30,16 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
-from busi_model.gate import N_STATISTICS, Gate
 from busi_model.network import CLASS_NAMES, MultiTaskUNet
+from busi_model.ood import N_STATISTICS, N_TEXTURE, OodDetector
 from busi_model.operating_point import OperatingPoint
 from busi_model.preprocess import Preprocess
 
 FORMAT = 1  # raised when older code can no longer read what newer code writes
 MAX_SIZE = 1024  # px, of the network's square; what is larger takes memory without bounds
 _Width = Annotated[int, Field(ge=1, le=2048)]
-CONFIG_NAME, WEIGHTS_NAME, GATE_NAME = "config.json", "model.safetensors", "gate.safetensors"
+CONFIG_NAME, WEIGHTS_NAME, OOD_NAME = "config.json", "model.safetensors", "ood.safetensors"
+OLD_OOD_NAME = "gate.safetensors"  # of weights whose detector knows the distance only
 SEEN_NAME = "seen.txt"
 
 
@@ -56,7 +57,7 @@ class Checkpoint:
     training: dict = field(default_factory=dict)  # recipe, data, versions: the fingerprint of the run
     figures: dict = field(default_factory=dict)  # what `evaluate` measured, by data set
     weights_sha256: str = ""  # of model.safetensors as loaded
-    gate: Gate | None = None  # what training pictures look like to this network; None: not measured
+    ood: OodDetector | None = None  # tells breast ultrasound from other pictures; None: not fitted
     seen: frozenset[str] = frozenset()  # `fingerprint` of each image that the weights were trained on; empty: unknown
     fitted_on_images: frozenset[str] = frozenset()  # likewise of those that `busi calibrate` fitted the point on
 
@@ -73,11 +74,11 @@ def save(
     operating_point,
     training: dict,
     figures: dict,
-    gate: Gate | None = None,
+    ood: OodDetector | None = None,
     seen: frozenset[str] = frozenset(),
 ) -> None:
     """Write config.json, model.safetensors (kernels and matrices as fp16, norms and biases as fp32) and, when there is
-    a gate, gate.safetensors; seen.txt says what the weights were trained on."""
+    a detector of other pictures, ood.safetensors; seen.txt says what the weights were trained on."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
@@ -87,14 +88,15 @@ def save(
         half = tensor.ndim > 1  # a norm's running variance can leave fp16's range
         tensors[name] = tensor.detach().to("cpu", torch.float16 if half else torch.float32).contiguous()
     _write_whole(folder / WEIGHTS_NAME, serialise(tensors, metadata={"format": "pt"}))
-    if gate is None:
-        (folder / GATE_NAME).unlink(missing_ok=True)  # of an earlier network
-    else:
-        _write_whole(folder / GATE_NAME, serialise({k: torch.from_numpy(v) for k, v in vars(gate).items()}))
     if seen:
         _write_whole(folder / SEEN_NAME, "".join(f"{digest}\n" for digest in sorted(seen)).encode())
     else:
         (folder / SEEN_NAME).unlink(missing_ok=True)
+    for name in (OOD_NAME, OLD_OOD_NAME):
+        (folder / name).unlink(missing_ok=True)  # of an earlier network
+    if ood is not None:
+        arrays = {k: torch.from_numpy(v) for k, v in vars(ood).items() if v is not None}
+        _write_whole(folder / OOD_NAME, serialise(arrays))
     config = {
         "format": FORMAT,
         **network.arguments,
@@ -108,9 +110,9 @@ def save(
 
 
 def replace(folder, **changes) -> None:
-    """Save a weights folder again with other content of `Checkpoint`, its operating point or gate, say."""
+    """Save a weights folder again with other content of `Checkpoint`, its operating point, say."""
     loaded = dataclasses.replace(load(folder), **changes)
-    names = ("network", "preprocess", "operating_point", "training", "figures", "gate", "seen")
+    names = ("network", "preprocess", "operating_point", "training", "figures", "ood", "seen")
     save(folder, *(getattr(loaded, name) for name in names))
 
 
@@ -186,7 +188,7 @@ def load(source, revision: str | None = None) -> Checkpoint:
         training,
         figures,
         digest,
-        _read_gate(folder / GATE_NAME, n_inputs=network.encoder.channels[-1] + N_STATISTICS),
+        _read_ood(folder, n_inputs=network.encoder.channels[-1] + N_STATISTICS),
         _read_seen(folder / SEEN_NAME),
     )
 
@@ -222,7 +224,8 @@ def _download(repository, revision):
     asked = f"{repository!r}" if revision is None else f"{repository!r} at revision {revision!r}"
     names = [CONFIG_NAME, WEIGHTS_NAME]
     try:
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=[*names, GATE_NAME, SEEN_NAME]))
+        wanted = [*names, OOD_NAME, OLD_OOD_NAME, SEEN_NAME]
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
     except HFValidationError:
         problem = (
             f"{repository!r} is neither a folder here nor a repository name. Give a folder with {CONFIG_NAME} and "
@@ -286,24 +289,31 @@ def _finite(number: str) -> float:
     return float(number)
 
 
-def _read_gate(path, n_inputs):
-    if not path.is_file():
+def _read_ood(folder, n_inputs):
+    """n_inputs: of the distance; the score takes the texture too."""
+    path = next((folder / name for name in (OOD_NAME, OLD_OOD_NAME) if (folder / name).is_file()), None)
+    if path is None:
         return None
     try:
         with safe_open(path, framework="np") as file:
-            gate = Gate(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
-        k = len(gate.components)
+            ood = OodDetector(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
+        k, scored = len(ood.components), (n_inputs + N_TEXTURE,)
         shapes = {"mean": (n_inputs,), "scale": (n_inputs,), "components": (k, n_inputs), "variances": (k + 1,)}
-        for name, array in vars(gate).items():
-            positive = name not in ("scale", "variances") or (array > 0).all()
+        with_score = {"score_mean": scored, "score_scale": scored, "score_weights": scored, "score_bias": (1,)}
+        if ood.score_weights is not None:
+            shapes |= with_score
+        for name, array in vars(ood).items():
+            if array is None and name not in shapes:
+                continue
+            positive = name not in ("scale", "variances", "score_scale") or (array > 0).all()
             if array.dtype != np.float32 or array.shape != shapes[name] or not (np.isfinite(array).all() and positive):
                 raise ValueError(name)
-    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise CheckpointError(
-            f"{GATE_NAME} ({path.stat().st_size} bytes) is not a gate written by train.py. Copy it again from where it "
-            "was made, or delete it to go without."
+            f"{path.name} ({path.stat().st_size} bytes) was not written by train.py for these weights. Copy it again "
+            "from where it was made, or delete it to go without."
         ) from error
-    return gate
+    return ood
 
 
 def _read_seen(path) -> frozenset[str]:

@@ -57,7 +57,8 @@ class OperatingPoint:
     mask_threshold: float = 0.5  # calibrated mask probability from which a pixel is lesion
     min_lesion_share: float = 0.001  # smaller spots than this share of the image are dropped as specks
     least_evidence: float = 0.0  # of a lesion (`evidence`), below which nothing is outlined
-    gate_distance: float | None = None  # `Gate`'s, from which a picture is no breast ultrasound; None: unknown
+    ood_score: float | None = None  # `OodDetector`'s, from which a picture is no breast ultrasound; None: unknown
+    ood_distance: float | None = None  # likewise; either is enough
     low_confidence: float = 0.6  # below this probability of the likeliest class a warning is given
     thresholds: tuple[Threshold, ...] = ()  # empty: not measured
     conformal_probability: float = 1.0  # classes from this probability on are in the class set; 1 = only the likeliest
@@ -91,6 +92,8 @@ class OperatingPoint:
 
         content = dict(content)
         content.pop("silent_from_normal", None)  # of older weights: the class alone decided
+        if "gate_distance" in content:  # of older weights
+            content["ood_distance"] = content.pop("gate_distance")
         content["class_bias"] = tuple(content.get("class_bias", cls.class_bias))
         if content.get("class_mix") is not None:
             content["class_mix"] = tuple(content["class_mix"])
@@ -138,9 +141,10 @@ class OperatingPoint:
             _drop_specks(outlined, self.min_lesion_share * mask.size)
         return mask
 
-    def is_stranger(self, distance: float) -> bool:
-        """Whether a picture at this distance of `Gate` is no breast ultrasound."""
-        return self.gate_distance is not None and distance >= self.gate_distance
+    def is_out_of_distribution(self, score: float, distance: float) -> bool:
+        """Whether a picture with this score and distance of `OodDetector` is no breast ultrasound. NaN: not known."""
+        limits = (score, self.ood_score), (distance, self.ood_distance)
+        return any(limit is not None and value >= limit for value, limit in limits)
 
     def margin(self, mask_probability: np.ndarray) -> np.ndarray:
         """Probability (H, W) -> bool (H, W): the band between surely outside and surely inside, where the contour of

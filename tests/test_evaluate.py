@@ -10,8 +10,9 @@ from busi_model.training.card import write_card
 from busi_model.training.cases import CaseError
 from busi_model.training.evaluate import choose_split, evaluate_cases, write_report, write_summary
 from busi_model.training.layouts import find_cases, find_hospital
+from busi_model.training.out_of_distribution import measure_strangers
 from busi_model.training.plots import plot_history
-from busi_model.training.strangers import measure_gate
+from busi_model.training.strangers import strangers
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_summary_counts_each_hospital_alike(table, tmp_path):
     assert "| B | 16 |" in (tmp_path / "summary.md").read_text()
 
 
-def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path):
+def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path, monkeypatch):
     import shutil
 
     weights = shutil.copytree(untrained, tmp_path / "weights")
@@ -104,16 +105,18 @@ def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path
     del older["figures"]["brier"]  # written before the program had this figure
     (tmp_path / "other" / "metrics.json").write_text(json.dumps(older))
     (tmp_path / "strangers").mkdir()
-    gate = measure_gate(predictor)
-    (tmp_path / "strangers" / "gate.json").write_text(json.dumps(gate))
+    some = [s for number, s in enumerate(strangers()) if s.kind == "blank" or number % 30 == 0]
+    monkeypatch.setattr("busi_model.training.out_of_distribution.strangers", lambda seed: some)
+    measured = measure_strangers(predictor)
+    (tmp_path / "strangers" / "strangers.json").write_text(json.dumps(measured))
     write_card(weights, [tmp_path / "own", tmp_path / "other", tmp_path / "strangers"])
     text = (weights / "README.md").read_text()
     assert text.startswith("---\nlicense: apache-2.0")
     own, other = text[text.index("### Own") :].split("### Other")
     assert "| Brier score" in own and "| Brier score" not in other
     assert "These very weights" in own and "Other weights, of another recipe" in other
-    assert f"{gate['refused']} of {gate['n']} were turned away" in text
-    assert gate["kinds"]["blank"]["refused"] == gate["kinds"]["blank"]["n"] > 5  # needs no gate
+    assert f"{measured['refused']} of {measured['n']} were refused" in text
+    assert measured["kinds"]["blank"]["refused"] == measured["kinds"]["blank"]["n"] > 5  # needs no detector
     accuracy = f"{np.mean(table['class_name'] == table['predicted']):.3f}"
     assert f"| Accuracy | {accuracy} |" in own
     figures = Predictor.load(weights, device="cpu").checkpoint.figures

@@ -18,7 +18,6 @@ from scipy.special import expit, log_softmax
 from sklearn.metrics import roc_curve
 from tqdm import tqdm
 
-from busi_model.gate import Gate, fit_gate, gate_inputs
 from busi_model.network import CLASS_NAMES
 from busi_model.operating_point import OperatingPoint, ReliabilityBin, Threshold
 from busi_model.predict import Predictor
@@ -33,8 +32,6 @@ PIXELS_PER_CASE = 500  # enough for one number, and no large lesion outweighs th
 COVERAGE = 0.9  # of the conformal class sets
 SENSITIVITY = 0.95  # of the threshold called "sensitive"
 CONTOUR_SHARE = 0.8  # of the reference contour that the margin band shall hold
-FALSE_ALARMS = 0.01  # of each hospital's breast images that the gate may turn away
-GATE_IMAGES = 400  # of each hospital: enough for 64 components
 DICE_PRICE = 0.002  # mean lesion Dice of the hospitals that may be paid for silence in normal images
 MALIGNANT = CLASS_NAMES.index("malignant")
 
@@ -48,7 +45,6 @@ class HeldOut:
     class_logits: np.ndarray  # (N, 3)
     mask_logits: np.ndarray  # float16 (N, S, S)
     masks: np.ndarray  # bool (N, S, S)
-    distances: np.ndarray  # (N,), `Gate`'s; NaN without a gate
 
     def where(self, chosen: np.ndarray) -> "HeldOut":
         """The images for which `chosen`, bool (N,), is true."""
@@ -57,27 +53,15 @@ class HeldOut:
 
 def predict_held_out(predictor: Predictor, cases: list[Case]) -> HeldOut:
     """Scored cases of one hospital -> what the predictor's network says of them."""
-    class_logits, mask_logits, masks, distances = [], [], [], []
+    class_logits, mask_logits, masks = [], [], []
     for case in tqdm(cases, desc="held-out images", unit="image", leave=False):
         frame, truth = case.read()
-        class_logit, mask_logit, features = (a[0] for a in predictor.logits([frame.gray]))
+        class_logit, mask_logit, _ = (a[0] for a in predictor.logits([frame.gray]))
         class_logits.append(class_logit)
         mask_logits.append(mask_logit.astype(np.float16))
         masks.append(predictor.preprocess.square_mask(truth) > 127)
-        distances.append(predictor.distance(features, frame.gray))
     labels = np.array([CLASS_NAMES.index(case.class_name) for case in cases])
-    return HeldOut(cases[0].hospital, labels, *map(np.stack, (class_logits, mask_logits, masks, distances)))
-
-
-def fit_training_gate(predictor: Predictor, hospitals: list[list[Case]], seed: int = 0) -> Gate:
-    """What the pictures that a network was trained on look like to it, each hospital counting alike."""
-    inputs = []
-    for cases in hospitals:
-        chosen = np.random.default_rng(seed).permutation(len(cases))[:GATE_IMAGES]
-        for i in tqdm(chosen, desc="gate", unit="image", leave=False):
-            frame, _ = cases[i].read()
-            inputs.append(gate_inputs(predictor.logits([frame.gray])[2][0], frame.gray))
-    return fit_gate(np.stack(inputs))
+    return HeldOut(cases[0].hospital, labels, *map(np.stack, (class_logits, mask_logits, masks)))
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -140,7 +124,6 @@ def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoi
     probabilities = point.class_probabilities(logits)
     return dataclasses.replace(
         point,
-        gate_distance=_gate_distance(hospitals),
         least_evidence=least_evidence(hospitals, point),
         conformal_probability=conformal_probability(probabilities, labels, weights),
         thresholds=thresholds(probabilities, labels, weights),
@@ -247,12 +230,6 @@ def least_evidence(hospitals, point):
     order = np.argsort(evidence)
     affordable = int((np.cumsum(np.array(price)[order]) <= DICE_PRICE).sum())  # lost when all up to here fall silent
     return float(np.append(np.array(evidence)[order], 1.0)[affordable])
-
-
-def _gate_distance(hospitals):
-    """The distance that no hospital has more than FALSE_ALARMS of its images beyond; None without a gate."""
-    farthest = np.max([np.quantile(hospital.distances, 1 - FALSE_ALARMS) for hospital in hospitals])
-    return None if np.isnan(farthest) else float(farthest)
 
 
 def _weighted_quantile(values, weights, share):

@@ -84,7 +84,8 @@ def evaluate_cases(
                     for t in predictor.operating_point.thresholds
                 },
                 "class_set": " ".join(prediction.class_set),
-                "gate_distance": prediction.distance,
+                "ood_score": prediction.ood_score,
+                "ood_distance": prediction.ood_distance,
                 "contour_in_margin": _contour_share(truth, prediction.margin),
                 **metrics.mask_figures(prediction.mask, truth),
                 "warnings": " ".join(w.code for w in prediction.warnings),
@@ -215,7 +216,6 @@ SUMMARY_TRUST = (
     ("specificity, sensitive", "Specificity, sensitive"),
     ("sensitivity, balanced", "Sensitivity, balanced"),
     ("specificity, balanced", "Specificity, balanced"),
-    ("refused", "Turned away as no breast ultrasound"),
 )
 
 

@@ -20,7 +20,7 @@ from busi_model import checkpoint
 from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
-from busi_model.training import calibrate, distributed
+from busi_model.training import calibrate, distributed, out_of_distribution
 from busi_model.training.augment import paint_marks
 from busi_model.training.cases import CLINICIAN, N_FOLDS, Case, Hospital
 from busi_model.training.evaluate import evaluate_cases, write_report, write_summary
@@ -178,9 +178,11 @@ def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) ->
             tables.append(evaluate_cases(predictor, cases))
             few = np.random.default_rng(0).permutation(len(cases))[:MARKED_CASES]
             marked.append(evaluate_cases(predictor, [cases[i] for i in sorted(few)], paint=paint_marks))
+    limits = _measure_ood(settings, parts, folders, folder)
     pooled = pd.concat(tables, ignore_index=True)
     everything = [h for those in predictions for h in those]
     point = calibrate.with_rates(calibrate.fit_operating_point(everything, _words(everything, what)), pooled)
+    point = dataclasses.replace(point, **limits)
     write_operating_point(point, folder)
     if len(parts) == 1:
         store_operating_point(folders[0], point)
@@ -206,6 +208,27 @@ def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) ->
     print(f"{folder / 'evaluation'} holds these reports, plots and one row a case.")
 
 
+def _measure_ood(settings, parts, folders, folder):
+    """Where each part is one hospital: the limits of what is refused, fitted and measured on hospitals left out."""
+    alone = [len(part.held_out) == 1 and part.name == part.held_out[0][0].hospital for part in parts]
+    if len(parts) < 2 or not all(alone):
+        return {}
+    left_out = []
+    for place, part in zip(folders, parts, strict=True):
+        predictor = Predictor.load(place / "weights", settings.device)
+        others = _by_hospital(part.training)
+        left_out.append(out_of_distribution.left_out_inputs(predictor, part.name, part.held_out[0], others))
+    report = out_of_distribution.measure_ood(left_out)
+    checkpoint.write_json(report, folder / "ood.json")
+    return {name: report[name] for name in ("ood_score", "ood_distance")}
+
+
+def _by_hospital(cases):
+    """Name -> cases; clinicians' corrected ones are of hospitals that are unknown, and left out."""
+    names = dict.fromkeys(case.hospital for case in cases if case.hospital != CLINICIAN)
+    return {name: [case for case in cases if case.hospital == name] for name in names}
+
+
 def _predict(folder, part, device):
     predictor = Predictor.load(folder / "weights", device)
     return [calibrate.predict_held_out(predictor, cases) for cases in part.held_out]
@@ -223,6 +246,15 @@ def release(settings: Settings, hospitals: list[Hospital], folder: Path, operati
     """The weights to ship: trained on everything that is not reserved, with the operating point of a study."""
     [part] = everything(hospitals)
     fit_part(settings, part, folder, read_operating_point(operating_point))
+    if not distributed.is_first():
+        return
+    predictor = Predictor.load(folder / "weights", settings.device)
+    own = {
+        name: out_of_distribution.case_inputs(predictor, cases, out_of_distribution.IMAGES)
+        for name, cases in _by_hospital(part.training).items()
+    }
+    detector = out_of_distribution.fit_ood(own, out_of_distribution.stranger_inputs(predictor))
+    checkpoint.replace(folder / "weights", ood=detector)
 
 
 def store_operating_point(folder: Path, point: OperatingPoint) -> None:
