@@ -4,7 +4,7 @@ python -m busi_model predict PATH... --out DIR       a row for each picture in f
 python -m busi_model evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
 python -m busi_model calibrate --data DIR --out FILE           an operating point that holds at your own hospital
 python -m busi_model strangers --weights DIR --out DIR          is what is no breast ultrasound refused?
-python -m busi_model card --weights DIR --evaluation DIR...   writes the model card from evaluations
+python -m busi_model card --weights DIR --abroad DIR --home DIR    writes the model card from studies
 python -m busi_model export --onnx FILE | --hub owner/name | --space owner/name
 python -m busi_model arrange ARCHIVE_OR_FOLDER --out DIR      a download of BUSI, checked, ready for training
 """
@@ -101,8 +101,13 @@ def strangers(arguments) -> int:
 
 def card(arguments) -> int:
     from busi_model.training.card import write_card
+    from busi_model.training.fit import RunError
 
-    write_card(arguments.weights, arguments.evaluation)
+    try:
+        write_card(arguments.weights, arguments.abroad, arguments.home, arguments.evaluation)
+    except RunError as error:
+        print(f"card: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -197,10 +202,10 @@ def parse_arguments(arguments=None):
     one.add_argument("--side", type=int, default=256, help="longer side of the packed pictures, in pixels")
     one.add_argument("--out", required=True, metavar="FILE", help="ZIP file to write; it holds patients' pictures")
 
-    one = command(card, "Write evaluations into config.json and the model card README.md of a weights folder.")
-    one.add_argument(
-        "--evaluation", nargs="+", required=True, help="folders that `evaluate`, `strangers` or train.py wrote"
-    )
+    one = command(card, "Write the figures of studies into config.json and README.md of a weights folder.")
+    one.add_argument("--abroad", help="folder of the study that left each hospital out")
+    one.add_argument("--home", help="folder of the study that left each fold out")
+    one.add_argument("--evaluation", nargs="+", default=[], help="folders that `evaluate` wrote")
 
     one = command(export, "Write the weights as ONNX, push them to the Hugging Face Hub, or push the page as a Space.")
     one.add_argument("--onnx", metavar="FILE", help="file to write")

@@ -1,18 +1,17 @@
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from busi_model.__main__ import main
 from busi_model.predict import Predictor
-from busi_model.training.card import write_card
 from busi_model.training.cases import CaseError
 from busi_model.training.evaluate import choose_split, evaluate_cases, write_report, write_summary
 from busi_model.training.layouts import find_cases, find_hospital
-from busi_model.training.out_of_distribution import measure_strangers
 from busi_model.training.plots import plot_history
-from busi_model.training.strangers import strangers
 
 
 @pytest.fixture(scope="module")
@@ -95,32 +94,37 @@ def test_summary_counts_each_hospital_alike(table, tmp_path):
     assert "| B | 16 |" in (tmp_path / "summary.md").read_text()
 
 
-def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path, monkeypatch):
-    import shutil
-
+def test_card_leads_with_abroad_and_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path):
     weights = shutil.copytree(untrained, tmp_path / "weights")
-    write_report(table, tmp_path / "own", "Own", predictor.checkpoint.weights_sha256, {}, "fold 1", resamples=20)
-    write_report(table, tmp_path / "other", "Other", "f" * 64, {"epochs": 3}, "fold 1", resamples=20)
-    older = json.loads((tmp_path / "other" / "metrics.json").read_text())
+    place = tmp_path / "abroad" / "evaluation"
+    contents = [
+        write_report(table, place / name, f"{name}, left out", "2 networks", {}, "the others", resamples=20)
+        for name in ("A", "B")
+    ]
+    write_summary(contents, place, "left out")
+    older = json.loads((place / "B" / "metrics.json").read_text())
     del older["figures"]["brier"]  # written before the program had this figure
-    (tmp_path / "other" / "metrics.json").write_text(json.dumps(older))
-    (tmp_path / "strangers").mkdir()
-    some = [s for number, s in enumerate(strangers()) if s.kind == "blank" or number % 30 == 0]
-    monkeypatch.setattr("busi_model.training.out_of_distribution.strangers", lambda seed: some)
-    measured = measure_strangers(predictor)
-    (tmp_path / "strangers" / "strangers.json").write_text(json.dumps(measured))
-    write_card(weights, [tmp_path / "own", tmp_path / "other", tmp_path / "strangers"])
+    (place / "B" / "metrics.json").write_text(json.dumps(older))
+    write_report(table, tmp_path / "own", "Own", predictor.checkpoint.weights_sha256, {}, "fold 1", resamples=20)
+    arguments = ["--weights", weights, "--abroad", tmp_path / "abroad", "--evaluation", tmp_path / "own"]
+    assert main(["card", *map(str, arguments)]) == 0
     text = (weights / "README.md").read_text()
     assert text.startswith("---\nlicense: apache-2.0")
-    own, other = text[text.index("### Own") :].split("### Other")
-    assert "| Brier score" in own and "| Brier score" not in other
-    assert "These very weights" in own and "Other weights, of another recipe" in other
-    assert f"{measured['refused']} of {measured['n']} were refused" in text
-    assert measured["kinds"]["blank"]["refused"] == measured["kinds"]["blank"]["n"] > 5  # needs no detector
+    assert text.index("## Abroad") < text.index("## Operating point") < text.index("## Limits")
+    assert "| mean |" in text and "CC BY-NC in the LICENSE" in text
+    a, b, own = (text.split(f"### {title}")[1] for title in ("A, left out", "B, left out", "Own"))
+    assert "Not these weights: 2 networks" in a and "These very weights" in own
+    assert "| Brier score" in a.split("###")[0] and "| Brier score" not in b.split("###")[0]
     accuracy = f"{np.mean(table['class_name'] == table['predicted']):.3f}"
     assert f"| Accuracy | {accuracy} |" in own
     figures = Predictor.load(weights, device="cpu").checkpoint.figures
-    assert figures["Own"]["figures"]["accuracy"]["value"] == pytest.approx(float(accuracy), abs=5e-4)
+    assert figures["A, left out"]["figures"]["accuracy"]["value"] == pytest.approx(float(accuracy), abs=5e-4)
+
+
+def test_card_without_a_study_gets_a_sentence(untrained, tmp_path, capsys):
+    weights = shutil.copytree(untrained, tmp_path / "weights")
+    assert main(["card", "--weights", str(weights), "--abroad", str(tmp_path)]) == 1
+    assert "holds no summary.json" in capsys.readouterr().err
 
 
 def test_curves_are_drawn_with_and_without_validation(tmp_path):

@@ -1,10 +1,15 @@
-"""Evaluations on disk become the model card beside the weights, in Hugging Face's form; no figure is typed by hand."""
+"""Studies on disk become the model card beside the weights, in Hugging Face's form; no figure is typed by hand.
+
+Abroad comes first: what the recipe is worth in a hospital that its network never saw is what a new user may expect.
+"""
 
 import json
 from pathlib import Path
 
 from busi_model import checkpoint
 from busi_model.training.evaluate import figure_table, trust_sections
+from busi_model.training.fit import RunError
+from busi_model.training.out_of_distribution import ood_section
 
 HEADER = """---
 license: apache-2.0
@@ -21,8 +26,23 @@ probability out. **For research and teaching. Not a medical device: no diagnosis
 from busi_model.predict import Predictor
 
 prediction = Predictor.load("weights")("scan.png")
-prediction.class_probabilities, prediction.mask
+if not prediction.refused:
+    prediction.class_probabilities, prediction.mask
 ```
+"""
+
+ABROAD = """## Abroad: in a hospital that the network never saw
+
+What to expect at your own hospital. Each hospital was left out in turn: a network was trained on the others, calibrated
+on predictions for the others, and judged here. Where the weights that the recipe goes on from had seen the hospital,
+its network began from ImageNet instead, which costs it something. These weights themselves were trained on all of the
+hospitals below, so no figure of theirs on these hospitals would say anything. Intervals: 95 %, bootstrap of patients or
+groups of near-duplicates; they do not say how much one more hospital may differ. The mean counts each hospital alike.
+"""
+
+HOME = """## At home: other patients of hospitals that the network knows
+
+Five folds; each network was calibrated on the other folds.
 """
 
 USE = """## Intended and unintended use
@@ -33,22 +53,31 @@ screening; not for other organs, Doppler or elastography, which the training dat
 
 LIMITS = """## Limits
 
-- Trained on one hospital in Egypt (BUSI) and one in Brazil (BUS-BRA), each with few machines. Other hospitals' images
-  differ; published BUSI models fall far there.
-- Labels follow the data sets: BUSI's were outlined and classed by its authors, and 23 of its 780 published images lie
-  in groups where one picture carries two labels. Two outlines of the same BUSI picture agree with a mean Dice of 0.83
-  (median 0.92).
+- Four hospitals (Egypt, Brazil, Spain, Poland), each with few machines. Where the images look different, expect less
+  than the worst row above. `busi calibrate` fits the promises to your own hospital from 20 labelled images on.
+- Labels follow the data sets. Two outlines of the same BUSI picture agree with a mean Dice of 0.83 (median 0.92), and
+  23 of its 780 published images lie in groups where one picture carries two labels (left out). BUS-BRA's outlines are
+  tighter than BUSI's.
 - Lesions that are faint, isoechoic or unusually small or large are the likeliest to be missed. `heads_disagree` and a
-  class set of several classes catch part of these cases, not all: the tables above say how many.
-- Normal images are few and come from BUSI alone, so the class "normal" may partly mean "looks like BUSI's normal
-  images".
+  class set of several classes catch part of these cases, not all: the tables say how many.
+- Normal images come from two hospitals only (Egypt and Spain). Folds, ribs, shadows and fat lobules in them are
+  outlined at the rate above. BUS-UCLM has a pictogram box on every image and most of the normals.
+- A probability is right on average over the mix of classes that it was fitted on (above); where cancers are rarer, it
+  is too high.
 - No patient age, history or previous image enters the result.
 
-## Data
+## Data and licences
 
-BUSI: Al-Dhabyani et al., Data in Brief 28 (2020) 104863. BUS-BRA: Gómez-Flores et al., Medical Physics 2024.
-Splits keep near-duplicate pictures, the same lesion and the same patient on one side. The encoder starts from
-ImageNet weights (EfficientNet-Lite, Apache-2.0).
+| data | from | licence, as its authors state it |
+|---|---|---|
+| BUSI | Al-Dhabyani et al., Data in Brief 28 (2020) 104863 | none in the paper; the Kaggle mirror says CC0 |
+| BUS-BRA | Gómez-Flores et al., Medical Physics 2024 | free use with citation |
+| BUS-UCLM | Vallez et al., Scientific Data 2025 | contradictory: CC BY 4.0 in the README, CC BY-NC in the LICENSE |
+| BrEaST | Pawłowska et al., Scientific Data 2024 | CC BY 4.0 |
+
+Splits keep near-duplicate pictures, the same lesion and the same patient on one side; patients and folds that are
+reserved for a final test took part in nothing. The encoder starts from ImageNet weights (EfficientNet-Lite,
+Apache-2.0).
 """
 
 # CLAIM 2024 (Tejani et al., Radiology: AI 6(4), 2024): what a reader asks, and where the answer stands.
@@ -57,56 +86,69 @@ CLAIM = """## CLAIM 2024, in short
 | asked | answer |
 |---|---|
 | study design, goal | retrospective, public data; outline and class of one B-mode image |
-| data sources, eligibility | BUSI and BUS-BRA as published, less BUSI's images with contradictory labels (see Data) |
+| data sources, eligibility | four data sets as published, less BUSI's images with contradictory labels (see Data) |
 | de-identification | done by the publishers; this project uses pixels only |
 | reference standard | the data sets' own outlines and classes; BUS-BRA's are proven by biopsy |
-| partitions | by group of near-duplicates and patients; five folds of BUSI, published folds of BUS-BRA |
+| partitions | by hospital (abroad) and by group of near-duplicates and patients (home, five folds) |
 | model, software, initialisation | see Training; code in the repository |
-| training procedure, selection of the final model | `train.py`; the last epoch, never the best one |
+| training procedure, selection of the final model | `busi train`; the last epoch, never the best one |
 | metrics and their uncertainty | tables above; bootstrap of whole groups, 1,000 resamples |
 | robustness, shortcuts | painted marks and subgroups above |
-| external validation | BUS-BRA figures above say whether the hospital was trained on |
+| external validation | each hospital left out in turn, above |
 | failures | by name, above |
 | limits, intended use | above |
 | registration, funding, ethics approval | none: public data, no intervention |
 """
 
 
-def write_card(weights_folder, evaluation_folders) -> None:
-    """Store each evaluation in config.json as `figures` and write README.md. Raises CheckpointError.
+def write_card(weights_folder, abroad, home=None, evaluation_folders=()) -> None:
+    """Store the figures in config.json and write README.md. Raises CheckpointError or RunError.
 
-    evaluation_folders: as `evaluate` (metrics.json) or `strangers` (strangers.json) wrote them.
+    abroad, home: folders of `busi train --leave-one-out` and `--cross-validate`; evaluation_folders: of `evaluate`.
     """
     folder = Path(weights_folder)
     loaded = checkpoint.load(folder)
-    evaluations, refusals = [], []
-    for place in map(Path, evaluation_folders):
-        measured = place / "strangers.json"
-        kind, path = (refusals, measured) if measured.is_file() else (evaluations, place / "metrics.json")
-        kind.append(json.loads(path.read_text(encoding="utf-8")))
+    studies = [(words, *_study(place)) for words, place in ((ABROAD, abroad), (HOME, home)) if place]
+    evaluations = [_read(Path(place, "metrics.json")) for place in evaluation_folders]
+    ood = Path(abroad, "ood.json") if abroad else None
     config_path = folder / checkpoint.CONFIG_NAME
     config = json.loads(config_path.read_text(encoding="utf-8"))
-    config["figures"] = {e["title"]: e for e in evaluations}
+    everything = [content for _, _, contents in studies for content in contents] + evaluations
+    config["figures"] = {content["title"]: content for content in everything}
     checkpoint.write_json(config, config_path)
-    (folder / "README.md").write_text(card_text(loaded, evaluations, refusals), encoding="utf-8")
+    refused = _read(ood) if ood and ood.is_file() else None
+    (folder / "README.md").write_text(card_text(loaded, studies, evaluations, refused), encoding="utf-8")
 
 
-def card_text(loaded: checkpoint.Checkpoint, evaluations: list[dict], refusals: list[dict] = ()) -> str:
-    """The card as Markdown; `evaluations` are contents of metrics.json, `refusals` of strangers.json."""
-    lines = [
-        HEADER,
-        "## Figures",
-        "",
-        "Intervals: 95 %, bootstrap of whole groups (near-duplicates, one lesion, one patient).",
-    ]
-    for evaluation in evaluations:
-        lines += ["", f"### {evaluation['title']}", "", _whose(evaluation, loaded), "", figure_table(evaluation), ""]
-        lines += trust_sections(evaluation)
-        lines += [f"Failures, {kind}: {', '.join(names)}.\n" for kind, names in evaluation["failures"].items()]
-    lines += [*_operating_point(loaded.operating_point), "", USE]
-    for measured in refusals:
-        lines += _refused(measured)
-    lines += [LIMITS, CLAIM, "## Training", "", "| what | value |", "|---|---|"]
+def _study(folder):
+    """A study's table with a row a hospital, and the contents of its reports."""
+    place = Path(folder, "evaluation")
+    summary = _read(place / "summary.json")
+    table = (place / "summary.md").read_text(encoding="utf-8")
+    return table, [_read(place / name / "metrics.json") for name in summary["hospitals"]]
+
+
+def _read(path):
+    if not path.is_file():
+        raise RunError(f"{path.parent} holds no {path.name}. Name a folder that `busi train` or `evaluate` wrote.")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def card_text(loaded: checkpoint.Checkpoint, studies, evaluations: list[dict], refused: dict | None) -> str:
+    """The card as Markdown. studies: (introduction, table with a row a hospital, contents of metrics.json);
+    evaluations: contents of metrics.json; refused: of ood.json."""
+    lines = [HEADER]
+    for introduction, table, _ in studies:
+        lines += [introduction, table]
+    if refused:
+        lines += ood_section(refused)
+    lines += [*_operating_point(loaded.operating_point), "", USE, LIMITS, CLAIM, "## Figures in full", ""]
+    for content in [content for _, _, contents in studies for content in contents] + evaluations:
+        lines += [f"### {content['title']}", "", _whose(content, loaded), "", figure_table(content), ""]
+        lines += [line for remark in content.get("remarks", ()) for line in (remark, "")]
+        lines += trust_sections(content)
+        lines += [f"Failures, {kind}: {', '.join(names)}.\n" for kind, names in content["failures"].items()]
+    lines += ["## Training", "", "| what | value |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in _flat(loaded.training)]
     return "\n".join(lines) + "\n"
 
@@ -114,10 +156,8 @@ def card_text(loaded: checkpoint.Checkpoint, evaluations: list[dict], refusals: 
 def _whose(evaluation, loaded):
     if evaluation["weights_sha256"] == loaded.weights_sha256:
         whose = "These very weights"
-    elif evaluation["recipe"] == loaded.training.get("recipe"):
-        whose = "Not these weights but the same recipe, trained without these images"
     else:
-        whose = "Other weights, of another recipe"
+        whose = f"Not these weights: {evaluation['weights_sha256']}, none of which saw the images that it is judged on"
     return f"{whose}; {evaluation['n_images']} images in {evaluation['n_groups']} groups."
 
 
@@ -132,10 +172,12 @@ def _operating_point(point):
         f"temperature {point.mask_temperature:.3f}. A pixel is lesion from {point.mask_threshold} on; specks below "
         f"{100 * point.min_lesion_share:.1f} % of the image are dropped; {silent}"
         f"the margin band runs from {point.margin_outside:.2f} to {point.margin_inside:.2f}; a class stays in the set "
-        f"from {point.conformal_probability:.3f} on.",
-        "",
-        "The rates are of out-of-fold images, each by an operating point fitted on other folds.",
+        f"from {point.conformal_probability:.3f} on, malignant also from the threshold in use on.",
     ]
+    if point.class_mix:
+        mix = ", ".join(f"{share:.0%}" for share in point.class_mix)
+        lines += ["", f"The probabilities assume this mix of benign, malignant and normal images: {mix}."]
+    lines += ["", "The rates are means over hospitals left out, each judged by a point fitted on the others."]
     if point.thresholds:
         lines += [
             "",
@@ -149,25 +191,6 @@ def _operating_point(point):
         )
         lines.append(f"| {t.name} | {t.malignant_probability:.3f} | {' | '.join(rates)} |")
     return lines
-
-
-def _refused(measured):
-    limits = (("score", measured["ood_score"]), ("distance", measured["ood_distance"]))
-    how = "".join(f"{name} {limit:.2f} or more, or " for name, limit in limits if limit is not None)
-    lines = [
-        "## Pictures that are no breast ultrasound",
-        "",
-        f"{measured['refused']} of {measured['n']} were refused ({how}blank). Where a detector was fitted on such "
-        "pictures, it was fitted on these.",
-        "",
-        "| kind | refused | let through |",
-        "|---|---|---|",
-    ]
-    for kind, row in measured["kinds"].items():
-        some = ", ".join(row["let_through"][:8]) + (" ..." if len(row["let_through"]) > 8 else "")
-        lines.append(f"| {kind} | {row['refused']} of {row['n']} | {some or '-'} |")
-    organs = (f"{kind} {row['refused']} of {row['n']}" for kind, row in measured["other_ultrasound"].items())
-    return [*lines, "", f"Ultrasound of other organs, of which nothing is claimed, refused: {', '.join(organs)}.", ""]
 
 
 def _flat(content, prefix=""):
