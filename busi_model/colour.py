@@ -37,9 +37,9 @@ def sample_step(height: int, width: int) -> int:
 def colour_notices(rgb: np.ndarray) -> tuple[Notice, ...]:
     """RGB uint8 (H, W, 3) -> none, `COLOUR`, `PHOTO` or both."""
     off = _off_curve(rgb)
-    red, green, blue = np.moveaxis(off, 2, 0)
-    saturated = (red - np.maximum(green, blue) > SATURATED, blue - np.maximum(red, green) > SATURATED)
-    patches = sum(float(_whole_patches(s).sum()) for s in saturated) / red.size
+    raw = rgb.astype(np.int16)  # too: without its curve the yellow of a bluish picture looks red
+    saturated = (np.minimum(_excess(off, c), _excess(raw, c)) > SATURATED for c in (0, 2))  # red, blue
+    patches = sum(float(_whole_patches(s).sum()) for s in saturated) / (rgb.size / 3)
     distance = np.abs(off).max(axis=2)  # (H, W)
     strong = float((distance > STRONG).mean())
     found = []
@@ -61,6 +61,11 @@ def _off_curve(rgb):
         median = (counts * 2 >= np.maximum(counts[:, -1:], 1)).argmax(axis=1) - 255
         off[:, :, channel] -= median.astype(np.int16)[step]
     return off
+
+
+def _excess(levels, channel):
+    """By how much a channel exceeds the others, (H, W, 3) -> (H, W)."""
+    return levels[:, :, channel] - np.delete(levels, channel, axis=2).max(axis=2)
 
 
 def _whole_patches(mask):

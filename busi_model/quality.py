@@ -81,9 +81,12 @@ def _without_narrow(gray):
 def side_by_side(gray: np.ndarray) -> tuple[Box, Box] | None:
     """The two pictures of a split screen, parted by a dark gap or by a mere joint near the middle; else None."""
     parts = _gap(gray) or _joint(gray)
-    if parts is None or min(gray[:, : parts[0]].mean(), gray[:, parts[1] :].mean()) < PICTURE_MEAN:
+    if parts is None:
         return None
     height, width = gray.shape
+    sides = gray[:, : parts[0]], gray[:, parts[1] :]
+    if not all(side.shape[1] >= MIN_SIDE_PX and side.mean() >= PICTURE_MEAN for side in sides):
+        return None
     return Box(0, 0, height, parts[0]), Box(0, parts[1], height, width)
 
 
