@@ -12,8 +12,10 @@ from busi_model.frame import Notice
 
 SAMPLE_PIXELS = 400_000  # looked at, in a grid
 LEVELS_A_STEP = 4  # gray levels that share a point of the curve
+TINT = 60  # levels that the curve may lie off gray: more is colour
 # Against BUS-UCLM's own Doppler column: yellow and lavender stay below 26, one speck of blood reaches 30.
-SATURATED = 30  # levels that red or blue exceeds the other channels by
+SATURATED = 30  # levels off the curve that red or blue exceeds the other channels by
+SATURATED_RAW = 20  # and in the picture itself: off its curve the yellow of a bluish picture looks red
 SATURATED_SHARE = 1e-4  # of the pixels, in patches of 3 x 3
 STRONG, STRONG_SHARE = 40, 0.2  # levels off the curve; from this share of the pixels on it is no gray picture at all
 PHOTO_LEVELS = 1  # median off the curve: a file keeps gray within one level, a camera does not
@@ -37,8 +39,8 @@ def sample_step(height: int, width: int) -> int:
 def colour_notices(rgb: np.ndarray) -> tuple[Notice, ...]:
     """RGB uint8 (H, W, 3) -> none, `COLOUR`, `PHOTO` or both."""
     off = _off_curve(rgb)
-    raw = rgb.astype(np.int16)  # too: without its curve the yellow of a bluish picture looks red
-    saturated = (np.minimum(_excess(off, c), _excess(raw, c)) > SATURATED for c in (0, 2))  # red, blue
+    raw = rgb.astype(np.int16)
+    saturated = ((_excess(off, c) > SATURATED) & (_excess(raw, c) > SATURATED_RAW) for c in (0, 2))  # red, blue
     patches = sum(float(_whole_patches(s).sum()) for s in saturated) / (rgb.size / 3)
     distance = np.abs(off).max(axis=2)  # (H, W)
     strong = float((distance > STRONG).mean())
@@ -51,7 +53,7 @@ def colour_notices(rgb: np.ndarray) -> tuple[Notice, ...]:
 
 
 def _off_curve(rgb):
-    """int16 (H, W, 3): each channel less luma, less the median of that among pixels as bright."""
+    """int16 (H, W, 3): each channel less luma, less the median of that among pixels as bright (at most TINT)."""
     luma = np.asarray(Image.fromarray(rgb).convert("L"))
     step = luma // LEVELS_A_STEP
     off = rgb.astype(np.int16) - luma[:, :, None]
@@ -59,7 +61,7 @@ def _off_curve(rgb):
         places = step.astype(np.int32) * 511 + off[:, :, channel] + 255
         counts = np.bincount(places.ravel(), minlength=(255 // LEVELS_A_STEP + 1) * 511).reshape(-1, 511).cumsum(axis=1)
         median = (counts * 2 >= np.maximum(counts[:, -1:], 1)).argmax(axis=1) - 255
-        off[:, :, channel] -= median.astype(np.int16)[step]
+        off[:, :, channel] -= median.clip(-TINT, TINT).astype(np.int16)[step]
     return off
 
 

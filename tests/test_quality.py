@@ -164,7 +164,7 @@ def test_a_window_too_small_to_be_judged_is_no_crop():
 def _tinted(gray):
     """A gray scan as some machines store it: a bluish curve, a yellow logo, a lavender pictogram, green calipers."""
     rgb = np.stack([gray * 0.9, gray * 0.95, np.minimum(gray * 1.1, 255)], axis=2).astype(np.uint8)
-    rgb[2:14, 40:60] = (253, 228, 80)
+    rgb[2:14, 40:60] = (250, 235, 100)
     rgb[-50:, -50:] = (139, 132, 165)
     rgb[100, 80:95] = rgb[93:108, 87] = (120, 240, 120)
     return rgb
