@@ -1,20 +1,52 @@
-"""The command line.
+"""The command line; without installing, `python -m busi_model` is the same as `busi`.
 
-python -m busi_model predict PATH... --out DIR       a row for each picture in files, folders, patterns; DICOM as well
-python -m busi_model evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
-python -m busi_model calibrate --weights DIR --data DIR --split fold0 --out DIR    fits the operating point and the gate
-python -m busi_model strangers --weights DIR --out DIR          does the gate turn away what is no breast ultrasound?
-python -m busi_model card --weights DIR --evaluation DIR...   writes the model card from evaluations
-python -m busi_model export --onnx FILE | --hub owner/name | --space owner/name
-python -m busi_model arrange ARCHIVE_OR_FOLDER --out DIR      a download of BUSI, checked, ready for training
+busi app                                      the web page
+busi predict PATH... --out DIR                a row for each picture in files, folders, patterns; DICOM as well
+busi train --data DIR --out DIR               `busi train --help` says all of it
+busi evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
+busi calibrate --weights DIR --data DIR --split fold0 --out DIR    fits the operating point and the gate
+busi strangers --weights DIR --out DIR        does the gate turn away what is no breast ultrasound?
+busi card --weights DIR --evaluation DIR...   writes the model card from evaluations
+busi export --onnx FILE | --hub owner/name | --space owner/name
+busi arrange ARCHIVE_OR_FOLDER --out DIR      a download of BUSI, checked, ready for training
 """
 
 import argparse
+import importlib.util
+import signal
 import sys
 from pathlib import Path
 
-from busi_model.checkpoint import CheckpointError, write_json
+from busi_model.checkpoint import CheckpointError, packaged, write_json
 from busi_model.predict import Predictor
+
+TRAINING_PACKAGES = ("monai", "seaborn", "sklearn")  # what the extra `train` brings
+
+
+def app(arguments) -> int:
+    from busi_model.start import run
+
+    run("busi app")
+    return 0
+
+
+def train(arguments) -> int:
+    # A plain `kill` stops as Ctrl-C does; a shell that runs us in the background has both switched off.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return training_command().main(arguments.rest)
+
+
+def training_command():
+    """The module behind `busi train`: in an installed package its own, in a checkout train.py."""
+    if importlib.util.find_spec("busi_model.training.command"):
+        from busi_model.training import command
+
+        return command
+    spec = importlib.util.spec_from_file_location("train", Path(__file__).parents[1] / "train.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def predict(arguments) -> int:
@@ -50,7 +82,7 @@ def calibrate(arguments) -> int:
     from busi_model.training.evaluate import choose_split
     from busi_model.training.run import recalibrate
 
-    weights = Path(arguments.weights)
+    weights = Path(arguments.weights or packaged())
     try:
         if not (weights / "config.json").is_file():
             raise CaseError(f"{weights} is no folder of weights. Name one: the operating point is written into it.")
@@ -84,7 +116,7 @@ def strangers(arguments) -> int:
 def card(arguments) -> int:
     from busi_model.training.card import write_card
 
-    write_card(arguments.weights, arguments.evaluation)
+    write_card(arguments.weights or packaged(), arguments.evaluation)
     return 0
 
 
@@ -126,7 +158,7 @@ def arrange(arguments) -> int:
 
 def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(
-        prog="python -m busi_model", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="busi", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -134,8 +166,17 @@ def parse_arguments(arguments=None):
         one = commands.add_parser(function.__name__, help=words, description=words)
         one.set_defaults(run=function)
         if weights:
-            one.add_argument("--weights", default="weights", help="folder, or owner/name on the Hugging Face Hub")
+            which = "folder, or owner/name on the Hugging Face Hub (default: those that came with the program)"
+            one.add_argument("--weights", help=which)
         return one
+
+    settings = "BUSI_WEIGHTS, BUSI_STORE, BUSI_AUTH, BUSI_HOST_PASSWORD, GRADIO_SERVER_NAME, GRADIO_SERVER_PORT"
+    command(app, f"The web page, for this machine only unless set otherwise. Settings: {settings}.", weights=False)
+
+    # No prefix, so that all that follows goes on to training's own parser, --help too.
+    one = commands.add_parser("train", help="Train, calibrate, evaluate.", prefix_chars="\0", add_help=False)
+    one.add_argument("rest", nargs="*")
+    one.set_defaults(run=train)
 
     one = command(predict, "Class and outline of each picture. Exit code: 0 all judged, 1 some failed, 2 did not run.")
     one.add_argument("places", nargs="+", metavar="PATH", help="file, folder, or pattern in quotes")
@@ -191,12 +232,17 @@ def main(arguments=None) -> int:
     try:
         return arguments.run(arguments)
     except CheckpointError as error:
-        print(f"python -m busi_model: {error}", file=sys.stderr)
+        print(f"busi: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in TRAINING_PACKAGES:
+            raise
+        print(f"busi: {error.name} is not installed. Run: pip install 'busi-model[train]'", file=sys.stderr)
         return 1
     except OSError as error:
         place = error.filename or "A file"
         text = f"{place} cannot be read or written ({error.strerror}). Free some space, or name another folder."
-        print(f"python -m busi_model: {text}", file=sys.stderr)
+        print(f"busi: {text}", file=sys.stderr)
         return 1
 
 

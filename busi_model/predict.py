@@ -61,7 +61,7 @@ class Prediction:
 
 
 class Predictor:
-    """Weights on a device. `Predictor.load("weights")`, then call it with images, from any thread."""
+    """Weights on a device. `Predictor.load()`, then call it with images, from any thread."""
 
     def __init__(self, loaded: checkpoint.Checkpoint, device: str = "auto"):
         if device == "auto":
@@ -81,8 +81,9 @@ class Predictor:
             self._map = pool.map
 
     @classmethod
-    def load(cls, weights, device: str = "auto", revision: str | None = None) -> "Predictor":
-        """weights: folder or Hugging Face repository "owner/name". Raises CheckpointError."""
+    def load(cls, weights=None, device: str = "auto", revision: str | None = None) -> "Predictor":
+        """weights: folder or Hugging Face repository "owner/name"; None: those that came with the program, from any
+        working folder. Raises CheckpointError."""
         return cls(checkpoint.load(weights, revision), device)
 
     def __call__(self, image) -> Prediction:

@@ -45,7 +45,8 @@ MAY_IMPORT = {
     "reading": ("spreadsheet",),
     "page": (*SPINE, "clinic", "reading"),
     "batch": (*SPINE, "clinic"),
-    "__main__": (*SPINE, "clinic", "training", "batch"),
+    "__main__": (*SPINE, "clinic", "training", "batch", "start"),
+    "start": (*SPINE, "page", "reading", "temporary"),
     "temporary": (),
     "__init__": (),
 }
