@@ -11,6 +11,8 @@ from busi_model.training.cases import find_cases
 from busi_model.training.fit import RunError, TrainConfig, Trainer, validate
 from busi_model.training.images import ImageSet, load_images
 
+pytestmark = pytest.mark.slow
+
 CONFIG = TrainConfig(epochs=3, size=64, batch=4, precision="float32")
 
 

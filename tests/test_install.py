@@ -24,6 +24,8 @@ from busi_model.phantom import draw_phantom
 from tests.browser import PATIENCE_S, served
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
