@@ -33,7 +33,7 @@ def has_marks(gray: np.ndarray) -> bool:
     return bool(crisp_px >= max(MARK_LEAST_PX, MARK_SHARE * gray.size))
 
 
-def _darkest_within_two(padded):
+def _darkest_within_two(padded: np.ndarray) -> np.ndarray:
     """The least of the 5 x 5 pixels around each but the two outermost; ndimage.minimum_filter says the same ten times
     slower."""
     height, width = padded.shape[0] - 4, padded.shape[1] - 4

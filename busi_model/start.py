@@ -125,7 +125,7 @@ def _open_store() -> tuple[Store | None, Outbox | None]:
     return store, outbox
 
 
-def _stop(*_) -> None:
+def _stop(*_: object) -> None:
     """A plain `kill` must not leave images behind; service managers send it twice, and once is enough."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(0)
