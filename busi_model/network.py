@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-CLASS_NAMES = ("benign", "malignant", "normal")  # the order of every class axis in this project
+from busi_model.names import CLASS_NAMES
 
 # Width and depth multipliers of the published variants.
 ENCODERS = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}

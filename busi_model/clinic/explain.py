@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.predict import Predictor
 
 

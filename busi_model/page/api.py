@@ -13,6 +13,7 @@ import gradio as gr
 
 from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.image import ImageError
+from busi_model.names import ClassName
 from busi_model.page import strings
 
 LOG = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Warned(TypedDict):
 class Reading(TypedDict):
     """What the model says of one image."""
 
-    label: Literal["benign", "malignant", "normal"]
+    label: ClassName
     confidence: float  # probability of the label
     class_probabilities: dict[str, float]  # calibrated, sum to 1
     class_set: list[str]  # the classes that cannot be ruled out, likeliest first
