@@ -1,11 +1,14 @@
-"""What is installed here because of our requirement files: versions for CI, licences for whoever must approve them.
+"""What pyproject.toml asks for, as requirement files; what is installed because of them: versions for CI, licences for
+whoever must approve them.
 
+    python .ci/dependencies.py requirements                      # writes requirements*.txt
     python .ci/dependencies.py constraints > constraints.txt     # exact versions, which .ci/run installs
     python .ci/dependencies.py licences > docs/licences.md
 
-Run both in an environment that was made from requirements-dev.txt and passes the tests.
+Run the last two in an environment that was made from requirements-dev.txt and passes the tests.
 """
 
+import re
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -14,6 +17,27 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
+# File -> the files that it includes and the lists of pyproject.toml that it holds. requirements.txt must stand alone: a
+# Space installs from it and from nothing else.
+FILES = {
+    "requirements.txt": ((), ("dependencies", "train")),
+    "requirements-ray.txt": (("requirements.txt",), ("ray",)),
+    "requirements-dev.txt": (("requirements.txt", "requirements-ray.txt"), ("dev",)),
+}
+ENTRY = re.compile(r'^    (?:"(?P<requirement>[^"]+)",)? *(?P<comment># .+)?$', re.MULTILINE)
+
+
+def requirement_files() -> dict[str, str]:
+    """Name -> content of each requirement file, with the comments of pyproject.toml."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = {}
+    for name, (includes, lists) in FILES.items():
+        lines = ["# Written by .ci/dependencies.py from pyproject.toml.", *(f"-r {other}" for other in includes)]
+        for key in lists:
+            body = re.search(rf"^{key} = \[\n(.*?)^\]$", project, re.DOTALL | re.MULTILINE)[1]
+            lines += ["  ".join(filter(None, entry.groups())) for entry in ENTRY.finditer(body)]
+        found[name] = "\n".join(lines) + "\n"
+    return found
 
 
 def requirements(path: Path) -> list[Requirement]:
@@ -90,8 +114,14 @@ def licences() -> str:
     return "\n".join(lines) + "\n"
 
 
+def write_requirements() -> str:
+    for name, content in requirement_files().items():
+        (ROOT / name).write_text(content, encoding="utf-8")
+    return ""
+
+
 if __name__ == "__main__":
-    writers = {"constraints": constraints, "licences": licences}
+    writers = {"requirements": write_requirements, "constraints": constraints, "licences": licences}
     if len(sys.argv) != 2 or sys.argv[1] not in writers:
         raise SystemExit(__doc__)
     print(writers[sys.argv[1]](), end="")

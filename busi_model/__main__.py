@@ -1,12 +1,15 @@
-"""The command line.
+"""The command line; without installing, `python -m busi_model` is the same as `busi`.
 
-python -m busi_model predict PATH... --out DIR       a row for each picture in files, folders, patterns; DICOM as well
-python -m busi_model evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
-python -m busi_model calibrate --data DIR --out FILE           an operating point that holds at your own hospital
-python -m busi_model strangers --weights DIR --out DIR          is what is no breast ultrasound refused?
-python -m busi_model card --weights DIR --abroad DIR --home DIR    writes the model card from studies
-python -m busi_model export --onnx FILE | --hub owner/name | --space owner/name
-python -m busi_model arrange ARCHIVE_OR_FOLDER --out DIR      a download of BUSI, checked, ready for training
+busi app                                      the web page
+busi predict PATH... --out DIR                a row for each picture in files, folders, patterns; DICOM as well
+busi train --data DIR... --out DIR            `busi train --help` says all of it
+busi evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
+busi calibrate --data DIR --out FILE          an operating point that holds at your own hospital
+busi strangers --weights DIR --out DIR        is what is no breast ultrasound refused?
+busi card --weights DIR --abroad DIR          writes the model card from studies
+busi pack --data DIR... --out FILE            all hospitals in one file, for a machine with a GPU
+busi export --onnx FILE | --hub owner/name | --space owner/name
+busi arrange ARCHIVE_OR_FOLDER --out DIR      a download of BUSI, checked, ready for training
 """
 
 import argparse
@@ -14,8 +17,23 @@ import os
 import sys
 from pathlib import Path
 
-from busi_model.checkpoint import CheckpointError, write_json
+from busi_model.checkpoint import CheckpointError, packaged, write_json
 from busi_model.predict import Predictor
+
+TRAINING_PACKAGES = ("monai", "seaborn", "sklearn")  # what the extra `train` brings
+
+
+def app(arguments) -> int:
+    from busi_model.start import run
+
+    run("busi app")
+    return 0
+
+
+def train(arguments) -> int:
+    from busi_model.training.command import main
+
+    return main(arguments.rest)
 
 
 def predict(arguments) -> int:
@@ -104,7 +122,7 @@ def card(arguments) -> int:
     from busi_model.training.fit import RunError
 
     try:
-        write_card(arguments.weights, arguments.abroad, arguments.home, arguments.evaluation)
+        write_card(arguments.weights or packaged(), arguments.abroad, arguments.home, arguments.evaluation)
     except RunError as error:
         print(f"card: {error}", file=sys.stderr)
         return 1
@@ -149,7 +167,7 @@ def arrange(arguments) -> int:
 
 def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(
-        prog="python -m busi_model", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="busi", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -157,12 +175,21 @@ def parse_arguments(arguments=None):
         one = commands.add_parser(function.__name__, help=words, description=words)
         one.set_defaults(run=function)
         if weights:
-            one.add_argument("--weights", default="weights", help="folder, or owner/name on the Hugging Face Hub")
+            which = "folder, or owner/name on the Hugging Face Hub (default: those that came with the program)"
+            one.add_argument("--weights", help=which)
         return one
 
     def operating_point(one):
         words = "file that `calibrate` wrote, instead of the weights' own (default: BUSI_OPERATING_POINT)"
         one.add_argument("--operating-point", default=os.environ.get("BUSI_OPERATING_POINT"), help=words)
+
+    settings = "BUSI_WEIGHTS, BUSI_STORE, BUSI_AUTH, BUSI_HOST_PASSWORD, GRADIO_SERVER_NAME, GRADIO_SERVER_PORT"
+    command(app, f"The web page, for this machine only unless set otherwise. Settings: {settings}.", weights=False)
+
+    # No prefix, so that all that follows goes on to training's own parser, --help too.
+    one = commands.add_parser("train", help="Train, calibrate, evaluate.", prefix_chars="\0", add_help=False)
+    one.add_argument("rest", nargs="*")
+    one.set_defaults(run=train)
 
     one = command(predict, "Class and outline of each picture. Exit code: 0 all judged, 1 some failed, 2 did not run.")
     one.add_argument("places", nargs="+", metavar="PATH", help="file, folder, or pattern in quotes")
@@ -223,12 +250,17 @@ def main(arguments=None) -> int:
     try:
         return arguments.run(arguments)
     except CheckpointError as error:
-        print(f"python -m busi_model: {error}", file=sys.stderr)
+        print(f"busi: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in TRAINING_PACKAGES:
+            raise
+        print(f"busi: {error.name} is not installed. Run: pip install 'busi-model[train]'", file=sys.stderr)
         return 1
     except OSError as error:
         place = error.filename or "A file"
         text = f"{place} cannot be read or written ({error.strerror}). Free some space, or name another folder."
-        print(f"python -m busi_model: {text}", file=sys.stderr)
+        print(f"busi: {text}", file=sys.stderr)
         return 1
 
 

@@ -9,12 +9,13 @@ the risk that a picture names a patient, and cannot rule it out.
 """
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
-from busi_model.frame import Frame, Notice, strips
+from busi_model.frame import Box, Frame, Notice, strips
 
 TOLERANCE = 3  # gray levels round the margin's own; the ripples that JPEG leaves beside a letter are larger
 MIN_CONTRAST = 72  # gray levels between the margin and the brightest pixel of a sign; echoes alone in the dark had 65
@@ -34,7 +35,7 @@ def without_banner(frame: Frame) -> Frame:
     return dataclasses.replace(frame, gray=gray, notices=(*frame.notices, BLANKED)) if blanked.any() else frame
 
 
-def blank_banner(gray: np.ndarray, scan_regions=()) -> tuple[np.ndarray, np.ndarray]:
+def blank_banner(gray: np.ndarray, scan_regions: Sequence[Box] = ()) -> tuple[np.ndarray, np.ndarray]:
     """gray: uint8 (H, W). scan_regions: `Frame.scan_regions`; empty: found from the pixels.
 
     Returns a new picture, uint8 (H, W), and a bool mask (H, W) of the pixels that were changed in it.
@@ -45,20 +46,20 @@ def blank_banner(gray: np.ndarray, scan_regions=()) -> tuple[np.ndarray, np.ndar
     return blanked, blanked != gray
 
 
-def _inside(shape, boxes):
+def _inside(shape: tuple[int, ...], boxes: Iterable[Box]) -> np.ndarray:
     inside = np.zeros(shape, bool)
     for box in boxes:
         inside[box.top : box.bottom, box.left : box.right] = True
     return inside
 
 
-def _margin_level(gray) -> np.uint8:
+def _margin_level(gray: np.ndarray) -> np.uint8:
     """The commonest level of the frame's border."""
     border = np.concatenate([gray[0], gray[-1], gray[:, 0], gray[:, -1]])
     return np.uint8(np.bincount(border).argmax())
 
 
-def _signs(gray, level):
+def _signs(gray: np.ndarray, level: np.uint8) -> np.ndarray:
     """Bool (H, W): what stands in the margin, with its soft edges."""
     difference = np.maximum(gray, level)  # (H, W)
     difference -= np.minimum(gray, level)
@@ -81,14 +82,16 @@ def _signs(gray, level):
     return (signs > 0) & _widened(difference >= MIN_CONTRAST / 2, 2 * REACH_PX)  # with JPEG's ripples, and no more
 
 
-def _scan(drawn, bright):
+def _scan(drawn: np.ndarray, bright: np.ndarray) -> np.ndarray:
     """Bool (H, W): everything that may be scan, in hulls, so that dark places inside count as well."""
     window = max(9, round(min(drawn.shape) * SOLID_WINDOW))
     faint = drawn & ~_widened(bright, REACH_PX)
     dense = ndimage.minimum_filter(_denser(faint, window, FAINT_SHARE), window)  # without what it reached beyond
     dense |= _denser(drawn, window, SOLID_SHARE)
     labels, count = ndimage.label(dense)
-    area_px2 = sum(np.bincount(labels[rows].ravel(), minlength=count + 1) for rows in strips(*drawn.shape))
+    area_px2 = np.zeros(count + 1, int)
+    for rows in strips(*drawn.shape):
+        area_px2 += np.bincount(labels[rows].ravel(), minlength=count + 1)
     scan = np.zeros(drawn.shape, bool)
     for number in np.flatnonzero(area_px2[1:] >= MIN_SCAN_SHARE * drawn.size) + 1:
         scan |= convex_hull_image(labels == number)
@@ -102,7 +105,7 @@ def _scan(drawn, bright):
     return scan
 
 
-def _denser(mask, window, share):
+def _denser(mask: np.ndarray, window: int, share: float) -> np.ndarray:
     """Bool (H, W): where more than that share of the window round a pixel is True."""
     denser = np.empty(mask.shape, bool)
     for rows in strips(*mask.shape):
@@ -112,5 +115,5 @@ def _denser(mask, window, share):
     return denser
 
 
-def _widened(mask, by_px):
+def _widened(mask: np.ndarray, by_px: int) -> np.ndarray:
     return ndimage.maximum_filter(mask, 2 * by_px + 1)

@@ -156,8 +156,15 @@ def _without_nan(value):
     return None if isinstance(value, float) and value != value else value
 
 
-def load(source, revision: str | None = None) -> Checkpoint:
-    """Read weights from a folder or, when no such folder exists, from a Hugging Face model repository "owner/name".
+def packaged() -> Path:
+    """The folder of weights that came with the program: inside the installed package, beside it in a checkout."""
+    inside = Path(__file__).parent / "weights"
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "weights"
+
+
+def load(source=None, revision: str | None = None) -> Checkpoint:
+    """Read weights from a folder or, when no such folder exists, from a Hugging Face model repository "owner/name";
+    None: those that came with the program.
 
     Raises CheckpointError with what was found, what was expected and what to do.
     """
@@ -216,7 +223,7 @@ def locate(source, revision: str | None = None) -> Path:
 
     revision: branch, tag or commit of the repository; main if not given. Raises CheckpointError.
     """
-    folder = Path(source)
+    folder = packaged() if source is None else Path(source)
     return folder if folder.is_dir() else _download(str(source), revision)
 
 

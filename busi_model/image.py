@@ -10,7 +10,8 @@ import math
 import os
 import stat
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -28,7 +29,7 @@ warnings.filterwarnings("ignore", module="PIL")  # of damage, which is refused h
 _HEAD_BYTES = 132  # where a DICOM file says that it is one
 
 
-def read_image(source, frame: int | None = None) -> Frame:
+def read_image(source: object, frame: int | None = None) -> Frame:
     """Read one picture; the same pixels give the same frame by every way in.
 
     source: path (str or os.PathLike), PIL.Image.Image, or array (H, W), (H, W, 1), (H, W, 3) RGB of bool,
@@ -53,7 +54,7 @@ def read_image(source, frame: int | None = None) -> Frame:
     raise ImageError(f"{type(source).__name__} was given; {wanted}")
 
 
-def count_frames(path) -> int:
+def count_frames(path: str | os.PathLike) -> int:
     """How many frames `read_image(path, frame=...)` can choose from; 1 for a still. Raises ImageError."""
     with _opened(path) as (file, head):
         if is_dicom(head):
@@ -64,7 +65,7 @@ def count_frames(path) -> int:
     return count
 
 
-def _from_path(path, frame) -> Frame:
+def _from_path(path: str | os.PathLike, frame: int | None) -> Frame:
     with _opened(path) as (file, head):
         if not is_dicom(head):
             image = open_picture(file)
@@ -78,7 +79,7 @@ def _from_path(path, frame) -> Frame:
 
 
 @contextlib.contextmanager
-def _opened(path):
+def _opened(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, bytes]]:
     """The open file, and its first bytes, which have been read."""
     try:
         status = os.stat(path)
@@ -123,7 +124,7 @@ def _from_pillow(image: Image.Image, n_frames: int, frame: int | None = None) ->
         raise ImageError(DAMAGED) from error
     deep = image.mode.startswith(("I", "F"))
 
-    def rows(top, bottom):
+    def rows(top: int, bottom: int) -> np.ndarray:
         part = image.crop((0, top, image.width, bottom))
         return np.asarray(part if deep else _on_black(part))
 
@@ -131,12 +132,12 @@ def _from_pillow(image: Image.Image, n_frames: int, frame: int | None = None) ->
     return Frame(shown.gray, None, (*notices, *shown.notices))
 
 
-def _refuse_misread(image):
+def _refuse_misread(image: Image.Image) -> None:
     """Refuse the rare kinds that Pillow opens without a word, but with other pixels than the file's."""
     deep = image.mode.startswith(("I", "F"))
     tags = getattr(image, "tag_v2", {})  # TIFF only
     bits, sample_format, photometric = max(tags.get(258, (1,))), tags.get(339, (1,))[0], tags.get(262)
-    deep_png = image.format == "PNG" and any(";16" in str(tile[3]) for tile in image.tile)
+    deep_png = image.format == "PNG" and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
     if not deep and (bits > 8 or deep_png):  # cut to the high byte: a 12-bit picture would turn almost black
         kind = "several channels of 16 bits"
     elif deep and photometric == 0:  # inverted at 8 bits, but not beyond
@@ -151,7 +152,7 @@ def _refuse_misread(image):
     raise ImageError(f"The file holds {kind}; {wanted}")
 
 
-def _on_black(image) -> Image.Image:
+def _on_black(image: Image.Image) -> Image.Image:
     """Any 8-bit Pillow image -> mode L or RGB, transparent parts on black."""
     if image.has_transparency_data:
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
@@ -200,7 +201,7 @@ def _developed(rows: Callable[[int, int], np.ndarray], height: int, width: int) 
     return Frame(gray, None, tuple(notices))
 
 
-def _range(strips) -> tuple[float, float]:
+def _range(strips: Iterable[np.ndarray]) -> tuple[float, float]:
     """The lowest and the highest value of a picture."""
     with np.errstate(over="ignore"):  # a long double may become inf, which is refused below
         ends = np.array([(strip.min(), strip.max()) for strip in strips]).astype(np.float64)

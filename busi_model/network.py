@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-CLASS_NAMES = ("benign", "malignant", "normal")  # the order of every class axis in this project
+from busi_model.names import CLASS_NAMES
 
 # Width and depth multipliers of the published variants.
 ENCODERS = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
@@ -53,11 +53,13 @@ class DepthwiseConv2d(nn.Conv2d):
             return super().forward(x.float()).to(x.dtype)
 
 
-def _conv_bn(in_channels, out_channels, kernel=1, stride=1, groups=1, activation=True):
+def _conv_bn(
+    in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, groups: int = 1, activation: bool = True
+) -> nn.Sequential:
     """Convolution with TensorFlow's "SAME" padding for even sides, batch norm, ReLU6."""
     total = kernel - stride if stride > 1 else kernel - 1
     before = total // 2
-    layers = OrderedDict()
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
     if stride > 1:  # SAME pads one more pixel after than before; Conv2d's own padding is symmetric
         layers["pad"] = nn.ZeroPad2d((before, total - before, before, total - before))
     padding = 0 if stride > 1 else before
@@ -72,7 +74,7 @@ def _conv_bn(in_channels, out_channels, kernel=1, stride=1, groups=1, activation
 class InvertedResidual(nn.Module):
     """MBConv without squeeze-and-excitation (Sandler et al., CVPR 2018)."""
 
-    def __init__(self, in_channels, out_channels, kernel, stride, expansion):
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int, expansion: int):
         super().__init__()
         hidden = in_channels * expansion
         self.residual = stride == 1 and in_channels == out_channels
@@ -85,7 +87,7 @@ class InvertedResidual(nn.Module):
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
-def _round_channels(channels, width):
+def _round_channels(channels: int, width: float) -> int:
     """Nearest multiple of 8, never more than a tenth below (EfficientNet's rule)."""
     scaled = channels * width
     rounded = max(8, int(scaled + 4) // 8 * 8)
@@ -152,7 +154,7 @@ class LiteEncoder(nn.Module):
 class DecoderBlock(nn.Module):
     """Upsample twofold, join the skip, two 3x3 convolutions."""
 
-    def __init__(self, in_channels, skip_channels, out_channels):
+    def __init__(self, in_channels: int, skip_channels: int, out_channels: int):
         super().__init__()
         self.convs = nn.Sequential(
             _conv_bn(in_channels + skip_channels, out_channels, kernel=3),
@@ -168,7 +170,7 @@ class DecoderBlock(nn.Module):
 class ClassHead(nn.Module):
     """Class logits from the whole image, from the lesion, and from how much lesion there is."""
 
-    def __init__(self, deep_channels, middle_channels, fine_channels, hidden, dropout):
+    def __init__(self, deep_channels: int, middle_channels: int, fine_channels: int, hidden: int, dropout: float):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Dropout(dropout),
@@ -192,9 +194,9 @@ class ClassHead(nn.Module):
         return self.layers(torch.cat([e.to(deep.dtype) for e in evidence], dim=1))
 
 
-def _pool_under(features, probability):
+def _pool_under(features: Tensor, probability: Tensor) -> Tensor:
     """Mean of features (N, C, H, W) weighted by the outline's probability -> (N, C); near 0 without a lesion."""
-    weight = F.adaptive_avg_pool2d(probability, features.shape[-2:]).to(features.dtype)
+    weight = F.adaptive_avg_pool2d(probability, (features.shape[-2], features.shape[-1])).to(features.dtype)
     pixels = weight.sum(dim=(2, 3)) + 1.0  # one pixel of prior: no lesion gives 0, not a noisy ratio
     return (features * weight).sum(dim=(2, 3)) / pixels
 

@@ -13,7 +13,6 @@ from scipy import ndimage
 from busi_model.frame import strips
 
 CORE_SHARE = 0.0023  # of the network's square (150 pixels of 256 x 256): the core of an outline
-CLASS_NAMES = ("benign", "malignant", "normal")  # as in `network`, which needs torch; a test compares the two
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter, label, map_coordinates
 
-CLASS_NAMES = ("benign", "malignant", "normal")
+from busi_model.names import CLASS_NAMES
+
 WHITE_DB = 50.0  # echo level drawn white; 0 dB is black
 N_LOOKS = 3  # speckle patterns averaged, as spatial compounding does in a scanner
 

@@ -5,6 +5,7 @@ header says: that of a small file can make it read the file ten thousand times, 
 """
 
 import math
+from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
@@ -32,14 +33,14 @@ _SIGNATURES = (  # offset, bytes, what to call it
 class _Sparing:
     """A file that refuses to be read for ever."""
 
-    def __init__(self, file):
+    def __init__(self, file: BinaryIO):
         self._file, self.seek, self.tell = file, file.seek, file.tell
-        self.reads_left, self.bytes_left = MAX_HEADER_READS, MAX_HEADER_BYTES
+        self.reads_left, self.bytes_left = MAX_HEADER_READS, float(MAX_HEADER_BYTES)
 
-    def pixels_follow(self):
+    def pixels_follow(self) -> None:
         self.reads_left, self.bytes_left = MAX_READS, math.inf
 
-    def read(self, size=-1):
+    def read(self, size: int = -1) -> bytes:
         content = self._file.read(size)
         self.reads_left -= 1
         if size >= 0:  # else all of it, once: WebP
@@ -50,7 +51,7 @@ class _Sparing:
         return content
 
 
-def open_picture(file) -> Image.Image:
+def open_picture(file: BinaryIO) -> Image.Image:
     """file: binary, open, seekable; it must stay open until the pixels are decoded."""
     try:
         image = _open(file)
@@ -69,14 +70,14 @@ def open_picture(file) -> Image.Image:
         raise ImageError(DAMAGED) from error
 
 
-def _open(file):
+def _open(file: BinaryIO) -> Image.Image:
     sparing = _Sparing(file)
-    image = Image.open(sparing, formats=FORMATS)
+    image = Image.open(cast(BinaryIO, sparing), formats=FORMATS)
     sparing.pixels_follow()
     return image
 
 
-def _describe(file):
+def _describe(file: BinaryIO) -> str:
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     for offset, signature, name in _SIGNATURES:
@@ -87,7 +88,7 @@ def _describe(file):
     return "no known kind of picture, or one with a damaged beginning"
 
 
-def count_picture_frames(image: Image.Image, file) -> int:
+def count_picture_frames(image: Image.Image, file: BinaryIO) -> int:
     """Frames of what `open_picture` made of this file; beyond MAX_FRAMES no more are counted. Raises ImageError.
 
     Pillow's own `n_frames` takes hours for a TIFF of many pages or a GIF of many small blocks.
@@ -105,7 +106,7 @@ def count_picture_frames(image: Image.Image, file) -> int:
         raise ImageError(DAMAGED) from error
 
 
-def _count_pages(image):
+def _count_pages(image: Any) -> int:
     count = 1
     while image.is_animated and count <= MAX_FRAMES:
         try:
@@ -136,5 +137,5 @@ def _count_gif_frames(content: bytes) -> int:
     return max(count, 1)
 
 
-def _colour_table(flags):
+def _colour_table(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0  # bytes

@@ -80,7 +80,7 @@ class Prediction:
 
 
 class Predictor:
-    """Weights on a device. `Predictor.load("weights")`, then call it with images, from any thread."""
+    """Weights on a device. `Predictor.load()`, then call it with images, from any thread."""
 
     def __init__(self, loaded: checkpoint.Checkpoint, device: str = "auto"):
         if device == "auto":
@@ -100,8 +100,9 @@ class Predictor:
             self._map = pool.map
 
     @classmethod
-    def load(cls, weights, device: str = "auto", revision: str | None = None, operating_point=None) -> "Predictor":
-        """weights: folder or Hugging Face repository "owner/name". operating_point: a file that `busi calibrate` wrote
+    def load(cls, weights=None, device: str = "auto", revision: str | None = None, operating_point=None) -> "Predictor":
+        """weights: folder or Hugging Face repository "owner/name"; None: those that came with the program, from any
+        working folder. operating_point: a file that `busi calibrate` wrote
         for these weights, instead of their own. Raises CheckpointError."""
         loaded = checkpoint.load(weights, revision)
         if operating_point:

@@ -5,6 +5,7 @@ aspect-preserving letterbox: the longer side becomes `size`, the rest is black, 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -33,7 +34,7 @@ class Letterbox:
         scale, offset = self._scale_offset()
         return (np.asarray(points_xy, float) + 0.5 - offset) / scale - 0.5
 
-    def _scale_offset(self):
+    def _scale_offset(self) -> tuple[np.ndarray, np.ndarray]:
         scale = np.array([self.columns / self.width, self.rows / self.height])
         return scale, np.array([self.left, self.top], float)
 
@@ -46,7 +47,7 @@ class Preprocess:
     mean: float = 127.0  # gray levels; the ImageNet encoder was trained on (x - 127) / 128
     scale: float = 128.0  # gray levels
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.size < 64 or self.size % 32:
             raise ValueError(f"size is {self.size}; a multiple of 32, at least 64, is expected.")
         if not self.scale >= 1e-3:
@@ -63,14 +64,14 @@ class Preprocess:
         box = self.letterbox(*gray.shape)
         small = Image.fromarray(gray).resize((box.columns, box.rows), Image.Resampling.BILINEAR)
         square = np.zeros((self.size, self.size), np.uint8)
-        square[box.top : box.top + box.rows, box.left : box.left + box.columns] = small
+        square[box.top : box.top + box.rows, box.left : box.left + box.columns] = np.asarray(small)
         return square
 
     def square_mask(self, mask: np.ndarray) -> np.ndarray:
         """Mask bool (H, W) -> uint8 (S, S), 255 times the share of each pixel that the mask covers."""
         return self.square(mask.astype(np.uint8) * 255)
 
-    def normalise(self, square):
+    def normalise(self, square: Any) -> Any:
         """Gray levels 0..255, array or tensor of any shape -> what the encoder expects, same shape."""
         return (square - self.mean) / self.scale
 
@@ -86,5 +87,5 @@ class Preprocess:
         image = image.resize((width, height), Image.Resampling.BILINEAR)
         restored = np.empty((height, width), np.float32)
         for rows in strips(height, width):  # np.asarray(image) would take its memory twice more
-            restored[rows] = image.crop((0, rows.start, width, rows.stop))
+            restored[rows] = np.asarray(image.crop((0, rows.start, width, rows.stop)))
         return restored

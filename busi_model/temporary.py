@@ -9,12 +9,13 @@ import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 PREFIX = "busi-"
 LOCK = ".in-use"
@@ -37,7 +38,7 @@ def sweep() -> int:
 
 
 @contextlib.contextmanager
-def private_folder():
+def private_folder() -> Iterator[Path]:
     """Path of a new folder that only this user can enter; removed at the end, whatever is in it."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     file = os.open(folder / f"{LOCK}.new", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)

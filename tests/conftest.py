@@ -26,6 +26,16 @@ settings.register_profile("busi", deadline=None)  # a busy machine is no failure
 settings.load_profile("busi")
 
 
+def pytest_collection_modifyitems(items):
+    """What asks for a browser is marked so; what asks for real images or the running page is slow."""
+    for item in items:
+        wanted = set(getattr(item, "fixturenames", ()))
+        if "chromium" in wanted:
+            item.add_marker("browser")
+        if wanted & {"data_dir", "address", "staged_address"}:
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def data_dir():
     """The folder with BUSI/, BUS-BRA/ and busi_manifest.csv."""

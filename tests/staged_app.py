@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-import app
+from busi_model import start
 from busi_model.image import Frame, Notice, read_image
 from busi_model.network import CLASS_NAMES
 from busi_model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
@@ -66,5 +66,4 @@ class StagedPredictor(Predictor):
 
 
 if __name__ == "__main__":
-    app.Predictor = StagedPredictor
-    app.run()
+    start.run(load=StagedPredictor.load)

@@ -28,6 +28,8 @@ from tests.browser import wait_until_served
 from tests.conftest import ROOT
 from tests.examples import example
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 180
 NOBODY = 65534
 ADDRESS = "http://127.0.0.1:7860"  # in the examples

@@ -218,6 +218,7 @@ def many(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_processes_give_the_rows_of_one_process(many, untrained, tmp_path):
     for workers in (1, 2):
         folder = tmp_path / str(workers)
@@ -268,6 +269,7 @@ def gone(pid):
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
 def test_a_stopped_run_goes_on_without_a_row_lost_or_twice(many, untrained, tmp_path, stop):
     arguments = ["--weights", untrained, "--overlays", many]
@@ -290,6 +292,7 @@ def rows_of_torn(folder):
     return len(lines) - 1, lines[-1]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_ends_the_run_with_a_sentence(many, untrained, tmp_path):
     process = running(["--weights", untrained, "--workers", 2, many], tmp_path)
     for pid in children(process):

@@ -15,6 +15,8 @@ from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 TINY = ["--epochs", "2", "--size", "64", "--batch", "4", "--device", "cpu"]
 
 

@@ -25,6 +25,8 @@ from busi_model.training.fit import RunError, TrainConfig, Trainer
 from busi_model.training.images import load_images
 from busi_model.training.layouts import find_cases
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 TWO_PROCESSES = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 # Ten steps: 27 phantoms, a fold held out, batches of four. Each process draws its own dropout, so there is none.

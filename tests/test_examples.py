@@ -1,22 +1,28 @@
-"""The commands in README.md and docs/ are ones that the program understands; other tests run the longer ones."""
+"""What README.md and docs/ say is there: commands, files, versions; other tests run the longer commands."""
 
+import os
 import re
 import shlex
+import shutil
+import tomllib
 
 import pytest
+import yaml
 
 import train
+from busi_model import __version__
 from busi_model.__main__ import parse_arguments
+from tests.conftest import ROOT
 from tests.examples import blocks
 
-PROGRAM = re.compile(r"python -m busi_model (.+)")
+PROGRAM = re.compile(r"(?:python -m busi_model|^busi) (.+)")
 TRAINING = re.compile(r"(?:python|torchrun --nproc_per_node=\d+) train\.py (.+)")
 
 
 def _commands():
     for block in blocks("bash"):
         for line in block.replace("\\\n", " ").splitlines():
-            if "python" in line or "torchrun" in line:
+            if line.startswith("busi ") or "python " in line or "torchrun" in line:
                 yield line.split(" #")[0].strip()
 
 
@@ -28,3 +34,35 @@ def test_a_command_is_understood(command):
         assert train.parse_arguments(shlex.split(match[1])).out
     else:
         assert command.endswith("python app.py")
+
+
+LINK = re.compile(r"\]\((?!https?:|#)([^)\s#]+)")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md")))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_file(page):
+    place = (ROOT / page).parent
+    for target in LINK.findall((ROOT / page).read_text(encoding="utf-8")):
+        assert (place / target).exists(), f"{page} links to {target}"
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 110
+
+
+def test_version_and_licence_are_the_same_everywhere():
+    facts = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert facts["version"] == __version__ and facts["license"] == project["license"]
+
+
+def test_hooks_and_workflow_run_what_is_there():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repo["repo"] for repo in hooks] == ["local"]  # nothing is fetched
+    for hook in hooks[0]["hooks"]:
+        program, *arguments = shlex.split(hook["entry"])
+        assert shutil.which(program) and all((ROOT / a).exists() for a in arguments if a.endswith(".py"))
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    (command,) = [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
+    assert os.access(ROOT / command, os.X_OK)

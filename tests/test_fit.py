@@ -12,6 +12,8 @@ from busi_model.training.fit import RunError, TrainConfig, Trainer, shares, vali
 from busi_model.training.images import ImageSet, load_images
 from busi_model.training.layouts import find_cases
 
+pytestmark = pytest.mark.slow
+
 CONFIG = TrainConfig(epochs=3, size=64, batch=4, precision="float32")
 
 

@@ -198,7 +198,7 @@ def test_the_staged_space_needs_nothing_else(carded, tmp_path):
     stage_space(ROOT, carded, tmp_path / "space", ["owner/model"])
     assert metadata_load(tmp_path / "space" / "README.md")["sdk_version"] == version("gradio")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", "import app; print(app.page.__file__)"]
+    command = [sys.executable, "-c", "import app; from busi_model import page; print(page.__file__)"]
     done = subprocess.run(command, cwd=tmp_path / "space", env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(tmp_path / "space"))

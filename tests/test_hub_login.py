@@ -22,6 +22,7 @@ from busi_model.page import hub_login, strings
 from busi_model.page.hub_login import VARIABLE, HubUsers
 from busi_model.page.login import LoginError
 from busi_model.phantom import draw_phantom
+from busi_model.start import StartError, serve
 from busi_model.training.publish import front_matter_problems
 from tests.browser import ROOT, ask, served
 from tests.openid_stand_in import CLIENT, SECRET, TOKEN, running_provider
@@ -89,13 +90,11 @@ def test_a_missing_package_is_named(monkeypatch, package):
         users(monkeypatch, "ada")
 
 
-def test_a_wrong_setting_ends_the_program_with_a_sentence(monkeypatch):
-    import app
-
+def test_a_wrong_setting_ends_the_program_with_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, "ada")
     monkeypatch.delenv("SYSTEM", raising=False)
-    with pytest.raises(SystemExit, match=r"app\.py: BUSI_HUB_USERS asks the Hugging Face Hub .* Space only"):
-        app.main()
+    with pytest.raises(StartError, match=r"BUSI_HUB_USERS asks the Hugging Face Hub .* Space only"):
+        serve(str(tmp_path))
 
 
 def test_the_front_matter_may_ask_for_the_sign_in():

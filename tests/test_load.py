@@ -10,6 +10,8 @@ from starlette.testclient import TestClient
 from benchmarks import load
 from busi_model.page import strings, waiting
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(predictor):

@@ -11,6 +11,7 @@ from busi_model.page import strings
 from busi_model.page.login import VARIABLE, Accounts, LoginError
 from busi_model.reading.codes import Attempts
 from busi_model.reading.store import Store
+from busi_model.start import StartError, serve
 from tests.browser import PATIENCE_S, ask, expect_result, phantom_file, served, upload
 
 SECRET = "blue, green: 7 Töne"  # a password may hold what separates pairs, in a file
@@ -145,11 +146,9 @@ def test_a_wrong_password_does_not_open(guarded):
 
 
 def test_a_wrong_form_ends_the_program_with_a_sentence(untrained, tmp_path, monkeypatch):
-    import app
-
     monkeypatch.setenv(VARIABLE, "ada:short")
-    with pytest.raises(SystemExit, match=r"app\.py: BUSI_AUTH: the password of entry 1 has 5 letters"):
-        app.main()
+    with pytest.raises(StartError, match=r"BUSI_AUTH: the password of entry 1 has 5 letters"):
+        serve(str(tmp_path))
 
 
 def test_the_log_holds_nothing_that_a_user_brought(chromium, guarded, tmp_path):

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busi_model import network, operating_point
 from busi_model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
 
 LOGITS = st.lists(st.floats(-50, 50), min_size=3, max_size=3)
@@ -114,7 +113,3 @@ def test_observed_finds_the_bin_and_says_nothing_outside():
     assert MEASURED.observed("malignant", 0.5).observed == RATE
     assert MEASURED.observed("malignant", 0.49) is None
     assert MEASURED.observed("benign", 0.9) is None
-
-
-def test_class_order_is_the_networks():
-    assert operating_point.CLASS_NAMES == network.CLASS_NAMES

@@ -32,7 +32,7 @@ def judge_on_cluster(paths, weights, device: str, wanted: Wanted, address: str =
         import ray
         import ray.data
     except ImportError:
-        text = "Ray is not installed; `pip install -r requirements-ray.txt` brings it."
+        text = "Ray is not installed; `pip install 'busi-model[ray]'` brings it."
         raise BatchError(text) from None
     begun = not ray.is_initialized()
     try:

@@ -6,12 +6,13 @@ at the coarse grid of those features (one cell is a thirty-second of the square)
 
 import copy
 import threading
+from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.predict import Predictor
 
 
@@ -23,7 +24,7 @@ class Explainer:
         self.network = copy.deepcopy(predictor.network).eval()
         self.network.encoder.register_forward_hook(self._keep_deepest)
         self._turn = threading.Lock()
-        self._deepest = None
+        self._deepest: torch.Tensor | None = None
 
     def __call__(self, gray: np.ndarray, class_name: str) -> np.ndarray:
         """Gray uint8 (H, W) -> float32 (H, W) in [0, 1]; 1 where most speaks for `class_name`, all 0 if nothing does.
@@ -37,7 +38,7 @@ class Explainer:
         x = torch.cat([x, x.flip(-1)]).to(self.device)
         with self._turn, torch.enable_grad():
             logits = self.network(x).class_logits
-            deepest = self._deepest
+            deepest = cast(torch.Tensor, self._deepest)  # the hook has just put it there
             (gradient,) = torch.autograd.grad(logits[:, CLASS_NAMES.index(class_name)].sum(), deepest)
             self._deepest = None
         weights = gradient.mean(dim=(2, 3), keepdim=True)
@@ -48,6 +49,6 @@ class Explainer:
         heat = self.preprocess.restore(square.cpu().numpy(), *gray.shape)
         return heat / max(float(heat.max()), 1e-12)
 
-    def _keep_deepest(self, module, inputs, features):
+    def _keep_deepest(self, module: object, inputs: object, features: list[torch.Tensor]) -> None:
         # The weights need no gradient, so these features are where the graph begins.
         self._deepest = features[-1].requires_grad_()

@@ -63,7 +63,7 @@ def regions(mask: np.ndarray) -> list[Region]:
     return sorted(found, key=lambda region: -region.filled.sum())
 
 
-def _without_holes(region):
+def _without_holes(region: np.ndarray) -> np.ndarray:
     """A hole is what no path of pixels, edges or corners touching, leads out of."""
     background, _ = ndimage.label(np.pad(~region, 1, constant_values=True), np.ones((3, 3)))
     return background[1:-1, 1:-1] != background[0, 0]
@@ -71,8 +71,10 @@ def _without_holes(region):
 
 def bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
     """Bool (H, W) -> the rows and columns that hold all that is True; those of its first pixel where nothing is."""
-    true = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
-    return tuple(slice(int(side[0]), int(side[-1]) + 1) if side.size else slice(0, 1) for side in true)
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return slice(0, 1), slice(0, 1)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def band_outlines_xy(band: np.ndarray) -> list[np.ndarray]:
@@ -84,7 +86,7 @@ def band_outlines_xy(band: np.ndarray) -> list[np.ndarray]:
     return [points + (columns.start, rows.start) for points in _contours_xy(band[rows, columns])]
 
 
-def _contours_xy(region):
+def _contours_xy(region: np.ndarray) -> list[np.ndarray]:
     padded = np.pad(region, 1)  # what touches the border still closes
     return [contour_rc[:, ::-1] - 1 for contour_rc in find_contours(padded, 0.5)]  # (row, column) -> (x, y)
 
@@ -107,7 +109,7 @@ def overlay_png(gray: np.ndarray, mask: np.ndarray) -> bytes:
     return _png(_overlay(gray, mask))
 
 
-def _overlay(gray, mask) -> Image.Image:
+def _overlay(gray: np.ndarray, mask: np.ndarray) -> Image.Image:
     if gray.shape != mask.shape:
         raise ValueError(f"The mask is {mask.shape} and its image {gray.shape}; give both in the same frame.")
     overlay = Image.merge("RGB", [Image.fromarray(gray)] * 3)
@@ -121,7 +123,7 @@ def _overlay(gray, mask) -> Image.Image:
     return overlay
 
 
-def _blend_line(overlay, outline, line_px, rim_px):
+def _blend_line(overlay: Image.Image, outline: np.ndarray, line_px: float, rim_px: float) -> None:
     """Draw one closed line into `overlay`, in place; only its bounding box is touched."""
     width, height = overlay.size
     margin_px = rim_px / 2 + 1
@@ -137,12 +139,12 @@ def _blend_line(overlay, outline, line_px, rim_px):
         overlay.paste(Image.fromarray(np.rint(blended).astype(np.uint8)), place)
 
 
-def _share(cover, rows):
+def _share(cover: Image.Image, rows: slice) -> np.ndarray:
     """Those rows of an image that `_line_cover` made -> float32 (h, W, 1) in [0, 1]."""
     return np.asarray(cover.crop((0, rows.start, cover.width, rows.stop)), np.float32)[:, :, None] / 255
 
 
-def _line_cover(shape, points_xy, width_px) -> Image.Image:
+def _line_cover(shape: tuple[int, int], points_xy: np.ndarray, width_px: float) -> Image.Image:
     """Closed line through points (K, 2) -> image of mode L, (H, W) = `shape`: 255 where it covers the whole pixel."""
     factor = 4 if shape[0] * shape[1] <= SMOOTH_PX2 else 1
     canvas = Image.new("L", (shape[1] * factor, shape[0] * factor))
@@ -152,7 +154,7 @@ def _line_cover(shape, points_xy, width_px) -> Image.Image:
     return canvas.reduce(factor)
 
 
-def _number(overlay, outlines):
+def _number(overlay: Image.Image, outlines: list[np.ndarray]) -> None:
     """Write 1, 2, ... beside the lesions, at their upper right and inside the frame, into `overlay`."""
     width, height = overlay.size
     draw = ImageDraw.Draw(overlay)
@@ -189,7 +191,7 @@ def encode_png(array: np.ndarray) -> bytes:
     return _png(Image.fromarray(array))
 
 
-def _png(image) -> bytes:
+def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=3)  # 6 takes twice the time for 3 % less
     return buffer.getvalue()

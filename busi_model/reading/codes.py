@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from busi_model.reading.errors import CodeError, TooManyAttempts
@@ -39,7 +40,7 @@ def make_code() -> NewCode:
     return NewCode(text, letters[:GROUP], salt, _hash(salt, letters[GROUP:]))
 
 
-def take_apart(typed) -> tuple[str, str]:
+def take_apart(typed: object) -> tuple[str, str]:
     """A code as typed -> (locator, secret); blanks, dashes and lower case do not matter. Raises CodeError."""
     letters = "".join(str(typed)[:100].upper().split()).replace("-", "")
     if len(letters) != 3 * GROUP or not set(letters) <= set(ALPHABET):
@@ -51,14 +52,14 @@ def matches(secret: str, salt: bytes, code_hash: bytes) -> bool:
     return hmac.compare_digest(_hash(salt, secret), code_hash)
 
 
-def _hash(salt, secret):
+def _hash(salt: bytes, secret: str) -> bytes:
     return hashlib.sha256(salt + secret.encode()).digest()
 
 
 class Attempts:
     """Counts wrong guesses by who made them and by what they aimed at; after `limit` in `window_s` it says wait."""
 
-    def __init__(self, limit: int = 10, window_s: float = 300, clock=time.monotonic):
+    def __init__(self, limit: int = 10, window_s: float = 300, clock: Callable[[], float] = time.monotonic):
         self.limit, self.window_s, self._clock = limit, window_s, clock
         self._wrong: dict[str, deque[float]] = {}
         self._lock = threading.Lock()
@@ -80,7 +81,7 @@ class Attempts:
             while len(self._wrong) > MAX_REMEMBERED:
                 self._wrong.pop(next(iter(self._wrong)))
 
-    def _recent(self, name) -> deque:
+    def _recent(self, name: str) -> deque[float]:
         times = self._wrong.pop(name, deque())
         while times and times[0] <= self._clock() - self.window_s:
             times.popleft()

@@ -3,6 +3,8 @@
 Enters: ten answers from 1 (strongly disagree) to 5 (strongly agree). Leaves: 0 to 100.
 """
 
+from collections.abc import Sequence
+
 from busi_model.reading.errors import RecordError
 
 # John Brooke, "SUS: a quick and dirty usability scale" (1996), word for word.
@@ -20,7 +22,7 @@ SUS_ITEMS = (
 )
 
 
-def sus_score(answers) -> float:
+def sus_score(answers: Sequence[int]) -> float:
     """Ten answers 1..5 -> 0..100: odd items count answer - 1, even ones 5 - answer, the sum times 2.5 (Brooke 1996)."""
     if len(answers) != len(SUS_ITEMS) or not all(1 <= answer <= 5 for answer in answers):
         raise RecordError("The questionnaire needs ten answers from 1 to 5.")

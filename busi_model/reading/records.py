@@ -11,15 +11,14 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from busi_model.names import CLASS_NAMES, ClassName  # noqa: F401 (export, figures and session take them from here)
 from busi_model.reading import outline as outlines
 from busi_model.reading.errors import OutlineError, RecordError
 
-CLASS_NAMES = ("benign", "malignant", "normal")
 ROLES = ("radiologist", "radiology resident", "surgeon or gynaecologist", "sonographer", "student", "other")
 MAX_COMMENT = 2000  # characters
 MAX_MASK_BYTES = 2 * 2**20
 
-ClassName = Literal["benign", "malignant", "normal"]
 BiRads = Literal["0", "1", "2", "3", "4A", "4B", "4C", "5", "6"]
 OutlineVerdict = Literal["good", "corrected", "wrong_place", "nothing_there"]
 Role = Literal["radiologist", "radiology resident", "surgeon or gynaecologist", "sonographer", "student", "other"]

@@ -52,7 +52,7 @@ def readings(store: Store, session_id: str) -> pd.DataFrame:
             if final := steps.get((reader["id"], case, "final")):
                 about = {name: reader[name] for name in ("role", "years")} | {"reader": reader["pseudonym"]}
                 about |= {"position": position, "case": case, "truth": truth[case]}
-                own, model = (steps.get((reader["id"], case, kind)) for kind in ("own", "reveal"))
+                own, model = steps.get((reader["id"], case, "own")), steps[reader["id"], case, "reveal"]
                 rows.append(about | _reading(own, model, final))
     return pd.DataFrame(rows, columns=READING_COLUMNS)
 
@@ -100,7 +100,7 @@ def learning_curve(table: pd.DataFrame) -> pd.DataFrame:
     return curve.rename_axis("position").reset_index()
 
 
-def _share(table, a, b):
+def _share(table: pd.DataFrame, a: str, b: str) -> pd.Series:
     return (table[a] == table[b]).astype(float).groupby(table["position"]).mean()
 
 

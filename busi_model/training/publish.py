@@ -20,7 +20,7 @@ from busi_model import checkpoint
 CARD_NAME = "README.md"
 MODEL_FILES = (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME, checkpoint.GATE_NAME, CARD_NAME)
 SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", CARD_NAME)
-PACKAGE_SUFFIXES = (".py", ".js", ".css")  # of busi_model/, which a Space gets without training/
+PACKAGE_SUFFIXES = (".py", ".js", ".css", ".typed")  # of busi_model/, which a Space gets without training/
 MAX_FILE_BYTES = 10_000_000  # larger ones the Hub refuses outside LFS
 MAX_DESCRIPTION = 60  # characters, the Hub's own limit
 

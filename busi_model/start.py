@@ -1,0 +1,132 @@
+"""The page is started: `busi app`, `python app.py`, or a Space.
+
+Enters: the weights that came with the program, or another folder or Hub repository "owner/name" named by BUSI_WEIGHTS.
+Leaves: a page that only this machine can open, unless it runs on a Hugging Face Space or GRADIO_SERVER_NAME says
+otherwise; the port comes from GRADIO_SERVER_PORT. BUSI_OPERATING_POINT names a file that `busi calibrate` wrote.
+BUSI_AUTH asks users for a password, BUSI_HUB_USERS on a Space for their Hub account. Nothing is sent elsewhere; what
+users open is deleted after about an hour and at the end.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from busi_model import __version__, temporary
+from busi_model.checkpoint import CheckpointError, packaged
+from busi_model.phantom import draw_phantom
+from busi_model.predict import Predictor
+from busi_model.reading.errors import StoreError
+from busi_model.reading.outbox import Outbox
+from busi_model.reading.store import Store
+
+DEFAULT_PORT = 7860  # Gradio's
+MAX_SESSIONS = 1000  # visits that the page remembers, a quarter of a megabyte each; the longest unused goes first
+MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
+
+
+class StartError(RuntimeError):
+    """A setting with which the page cannot start: what was found, what was expected, what to do."""
+
+
+def run(name: str = "app.py", load: Callable[..., Predictor] = Predictor.load) -> None:
+    """Serve the page until the program is stopped, and leave no image behind.
+
+    name: what the user called, for messages. load: weights -> Predictor. Raises SystemExit.
+    """
+    signal.signal(signal.SIGTERM, _stop)
+    with contextlib.ExitStack() as closing:  # what must be done at the end, however it comes
+        try:
+            port = _port()
+            private_folder = _private_folder(closing)
+            os.environ["GRADIO_TEMP_DIR"] = private_folder  # before Gradio is imported, which reads it then
+            serve(private_folder, port, load)
+        except (CheckpointError, StartError) as error:
+            raise SystemExit(f"{name}: {error}") from None
+
+
+def serve(private_folder: str, port: int = DEFAULT_PORT, load: Callable[..., Predictor] = Predictor.load) -> None:
+    """Load the weights, open the store, build the page and serve it.
+
+    private_folder: GRADIO_TEMP_DIR. Raises CheckpointError and StartError.
+    """
+    from busi_model import page  # brings Gradio
+
+    on_space = "SPACE_ID" in os.environ  # there a proxy stands in front
+    page.log_discreetly()
+    _share_memory()
+    temporary.sweep()
+    try:
+        walls = page.walls(on_space)
+    except page.LoginError as error:
+        raise StartError(str(error)) from None
+    weights = os.environ.get("BUSI_WEIGHTS") or str(packaged())
+    predictor = load(weights, operating_point=os.environ.get("BUSI_OPERATING_POINT"))
+    predictor(draw_phantom("normal", seed=0)[0])  # the first pass through a network is the slow one
+    store, outbox = _open_store()
+    built = page.build(predictor, weights, private_folder, store, outbox)
+    server_name = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1")
+    try:
+        _, address, _ = built.launch(
+            server_name=server_name,
+            share=False,
+            ssr_mode=False,
+            run_history=False,  # Gradio would keep every image in the browser's storage
+            max_file_size=MAX_FILE_SIZE,
+            state_session_capacity=MAX_SESSIONS,
+            footer_links=[],
+            quiet=True,  # it would advise a public link
+            prevent_thread_lock=True,
+            **page.looks(),
+            **walls,
+        )
+    except OSError:  # Gradio found no port to listen at
+        raise StartError(
+            f"Neither port {port} nor the 99 after it is free at {server_name}, or that is not this machine's "
+            "address. Name others with GRADIO_SERVER_PORT and GRADIO_SERVER_NAME."
+        ) from None
+    print(f"The page is at {address} (stop it with Ctrl-C).", flush=True)
+    built.block_thread()
+
+
+def _port() -> int:
+    text = os.environ.get("GRADIO_SERVER_PORT") or str(DEFAULT_PORT)
+    if not (text.isdecimal() and 0 < int(text) < 2**16):
+        raise StartError(f"GRADIO_SERVER_PORT is {text!r}; a number from 1 to 65535 is expected.")
+    return int(text)
+
+
+def _private_folder(closing: contextlib.ExitStack) -> str:
+    try:
+        return str(closing.enter_context(temporary.private_folder()))
+    except OSError as error:
+        text = f"No temporary folder can be made ({error.strerror}). Name one with TMPDIR."
+        raise StartError(text) from None
+
+
+def _share_memory() -> None:
+    """glibc would give each thread that answers a pool of its own, which stays as large as what it once held."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(-8, 2)  # M_ARENA_MAX
+
+
+def _open_store() -> tuple[Store | None, Outbox | None]:
+    """Where readings are kept (BUSI_STORE), and the copies' way to the Hub; without a disk to write on, the page still
+    reads images."""
+    try:
+        store = Store(app_version=__version__)
+    except StoreError as error:
+        print(f"Feedback and reading sessions are off. {error}", file=sys.stderr)
+        return None, None
+    outbox = Outbox.from_environment(store)
+    if outbox:
+        outbox.start()
+    return store, outbox
+
+
+def _stop(*_: object) -> None:
+    """A plain `kill` must not leave images behind; service managers send it twice, and once is enough."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
