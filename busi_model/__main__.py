@@ -17,7 +17,8 @@ import os
 import sys
 from pathlib import Path
 
-from busi_model.checkpoint import CheckpointError, packaged, write_json
+from busi_model.checkpoint import CheckpointError, packaged
+from busi_model.files import write_json
 from busi_model.predict import Predictor
 
 TRAINING_PACKAGES = ("monai", "seaborn", "sklearn")  # what the extra `train` brings

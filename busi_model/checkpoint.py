@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +29,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
+from busi_model.files import write_bytes, write_json
 from busi_model.network import CLASS_NAMES, MultiTaskUNet
 from busi_model.ood import N_STATISTICS, N_TEXTURE, OodDetector
 from busi_model.operating_point import OperatingPoint
@@ -87,16 +87,16 @@ def save(
             continue  # counts training steps; of no use here
         half = tensor.ndim > 1  # a norm's running variance can leave fp16's range
         tensors[name] = tensor.detach().to("cpu", torch.float16 if half else torch.float32).contiguous()
-    _write_whole(folder / WEIGHTS_NAME, serialise(tensors, metadata={"format": "pt"}))
+    write_bytes(serialise(tensors, metadata={"format": "pt"}), folder / WEIGHTS_NAME)
     if seen:
-        _write_whole(folder / SEEN_NAME, "".join(f"{digest}\n" for digest in sorted(seen)).encode())
+        write_bytes("".join(f"{digest}\n" for digest in sorted(seen)).encode(), folder / SEEN_NAME)
     else:
         (folder / SEEN_NAME).unlink(missing_ok=True)
     for name in (OOD_NAME, OLD_OOD_NAME):
         (folder / name).unlink(missing_ok=True)  # of an earlier network
     if ood is not None:
         arrays = {k: torch.from_numpy(v) for k, v in vars(ood).items() if v is not None}
-        _write_whole(folder / OOD_NAME, serialise(arrays))
+        write_bytes(serialise(arrays), folder / OOD_NAME)
     config = {
         "format": FORMAT,
         **network.arguments,
@@ -134,26 +134,6 @@ def with_operating_point(loaded: Checkpoint, path) -> Checkpoint:
             "these weights with `busi calibrate`, or take the weights that it was fitted for."
         )
     return dataclasses.replace(loaded, operating_point=point, fitted_on_images=fitted_on)
-
-
-def _write_whole(path, content: bytes):
-    temporary = Path(f"{path}.writing")
-    temporary.write_bytes(content)  # safetensors' save_file would make it private to us
-    os.replace(temporary, path)
-
-
-def write_json(content: dict, path) -> None:
-    """Write valid JSON (undefined figures as null), whole or not at all."""
-    text = json.dumps(_without_nan(content), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    _write_whole(path, text.encode())
-
-
-def _without_nan(value):
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and value != value else value
 
 
 def packaged() -> Path:

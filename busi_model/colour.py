@@ -52,7 +52,7 @@ def colour_notices(rgb: np.ndarray) -> tuple[Notice, ...]:
     return tuple(found)
 
 
-def _off_curve(rgb):
+def _off_curve(rgb: np.ndarray) -> np.ndarray:
     """int16 (H, W, 3): each channel less luma, less the median of that among pixels as bright (at most TINT)."""
     luma = np.asarray(Image.fromarray(rgb).convert("L"))
     step = luma // LEVELS_A_STEP
@@ -65,12 +65,12 @@ def _off_curve(rgb):
     return off
 
 
-def _excess(levels, channel):
+def _excess(levels: np.ndarray, channel: int) -> np.ndarray:
     """By how much a channel exceeds the others, (H, W, 3) -> (H, W)."""
     return levels[:, :, channel] - np.delete(levels, channel, axis=2).max(axis=2)
 
 
-def _whole_patches(mask):
+def _whole_patches(mask: np.ndarray) -> np.ndarray:
     """Middles of 3 x 3 pixels that are all true, bool (H - 2, W - 2)."""
     rows = mask[:-2] & mask[1:-1] & mask[2:]
     return rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]

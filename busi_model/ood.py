@@ -9,6 +9,7 @@ principal components, plus what lies outside that space (Lee et al., NeurIPS 201
 2022). `training.out_of_distribution` fits the score; here plain arithmetic applies it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,19 +84,19 @@ def image_statistics(gray: np.ndarray) -> np.ndarray:
     )
 
 
-def _counts(levels):
+def _counts(levels: np.ndarray) -> np.ndarray:
     """uint8, any shape -> how often each of the 256 levels occurs."""
     return np.array(Image.fromarray(levels).histogram())
 
 
-def _distances(a, b):
+def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """|a - b| of uint8, without the memory of a wider type."""
     larger = np.maximum(a, b)
     larger -= np.minimum(a, b)
     return larger
 
 
-def _quantiles(counts, shares):
+def _quantiles(counts: np.ndarray, shares: Sequence[float]) -> np.ndarray:
     """Quantiles of whole numbers from how often each occurs."""
     return np.searchsorted(counts.cumsum(), np.array(shares) * counts.sum())
 
@@ -123,13 +124,13 @@ def texture(gray: np.ndarray) -> np.ndarray:
     )
 
 
-def _small(gray):
+def _small(gray: np.ndarray) -> np.ndarray:
     factor = TEXTURE_PX / max(gray.shape)
     rows, columns = (max(TEXTURE_LEAST_PX, round(extent * factor)) for extent in gray.shape)
     return np.asarray(Image.fromarray(gray).resize((columns, rows), Image.Resampling.BILINEAR), np.float32)
 
 
-def _autocorrelation(speckle, lags):
+def _autocorrelation(speckle: np.ndarray, lags: Sequence[tuple[int, int]]) -> list[float]:
     """lags: (down, right) in pixels."""
     power = float((speckle * speckle).mean()) + 1e-3
     rows, columns = speckle.shape
@@ -141,7 +142,7 @@ def _autocorrelation(speckle, lags):
     return found
 
 
-def _gradient_ratios(small):
+def _gradient_ratios(small: np.ndarray) -> list[float]:
     """How much steeper it is downwards than sideways: log ratio in each depth band, at three scales."""
     found = []
     for scale in (1, 2, 4):
@@ -153,7 +154,7 @@ def _gradient_ratios(small):
     return found
 
 
-def _multiplicative(brightness, strength):
+def _multiplicative(brightness: np.ndarray, strength: np.ndarray) -> list[float]:
     """Brightness and strength of speckle in places (P,) -> slope and correlation of their logarithms, quantiles of
     their ratio, log strength by fifths of brightness."""
     x, y = np.log(brightness + 4.0), np.log(strength + 0.5)
@@ -165,7 +166,7 @@ def _multiplicative(brightness, strength):
     return [both / (float((dx * dx).mean()) + 0.01), correlation, *ratio, *(fifth.mean() for fifth in fifths)]
 
 
-def _layers(small):
+def _layers(small: np.ndarray) -> list[float]:
     """Variance of row means and of column means, roughness of the row means, brightness of each depth band."""
     total = small.var() + 1.0
     rows, columns = small.mean(axis=1), small.mean(axis=0)
@@ -174,14 +175,14 @@ def _layers(small):
     return [*(np.log(part / total + 1e-4) for part in parts), *bands]
 
 
-def _spectrum(speckle):
+def _spectrum(speckle: np.ndarray) -> np.ndarray:
     """Log share of the power in each ring and sector (along rows, oblique, along columns)."""
     power = np.abs(np.fft.rfft2(speckle, (TEXTURE_PX, TEXTURE_PX))).ravel() ** 2
     share = np.bincount(_PLACES, power, N_RINGS * N_SECTORS + 1)[:-1] / (power.sum() + 1e-3)
     return np.log(share + 1e-4)
 
 
-def _spectrum_places():
+def _spectrum_places() -> np.ndarray:
     """Ring and sector of each frequency, as one number; the last number: beyond all rings."""
     v, u = np.abs(np.fft.fftfreq(TEXTURE_PX))[:, None], np.fft.rfftfreq(TEXTURE_PX)[None, :]
     ring = (np.hypot(u, v) / 0.5 * N_RINGS).astype(int)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from scipy.special import softmax
 
 from busi_model.frame import strips
 
@@ -111,8 +112,7 @@ class OperatingPoint:
         """Logits (..., 3) -> probabilities (..., 3) that sum to 1, by a temperature and a bias for each class (Guo et
         al., ICML 2017: temperature and vector scaling)."""
         scaled = np.asarray(class_logits, np.float64) / self.temperature + np.array(self.class_bias)
-        scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-        return scaled / scaled.sum(axis=-1, keepdims=True)
+        return softmax(scaled, axis=-1)
 
     def mask_probability(self, mask_logits: np.ndarray) -> np.ndarray:
         """Logits, any shape -> float32 probabilities in [0, 1], same shape."""

@@ -69,7 +69,7 @@ def has_marks(gray: np.ndarray) -> bool:
     return bool(((inner - _without_narrow(inner)) >= MARK_LEVELS).mean() >= MARK_SHARE)
 
 
-def _without_narrow(gray):
+def _without_narrow(gray: np.ndarray) -> np.ndarray:
     """Gray without bright runs narrower than MARK_WIDTH_PX along the rows (a morphological opening); ndimage's
     grey_opening says the same ten times slower."""
     width = gray.shape[1]
@@ -90,7 +90,7 @@ def side_by_side(gray: np.ndarray) -> tuple[Box, Box] | None:
     return Box(0, 0, height, parts[0]), Box(0, parts[1], height, width)
 
 
-def _gap(gray):
+def _gap(gray: np.ndarray) -> tuple[int, int] | None:
     """Where a dark gap from top to bottom begins and ends."""
     width = gray.shape[1]
     empty = (gray.mean(axis=0) < GAP_DARK) & (gray.max(axis=0) < GAP_BRIGHTEST)
@@ -103,7 +103,7 @@ def _gap(gray):
     return None
 
 
-def _joint(gray):
+def _joint(gray: np.ndarray) -> tuple[int, int] | None:
     """Where in the middle third one picture ends and another begins, twice: most rows step there. Across a line drawn
     on one picture they step too, but not from one side of the line to the other."""
     height, width = gray.shape

@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 
 from busi_model import checkpoint
 from busi_model.checkpoint import CheckpointError
+from busi_model.files import write_json
 from busi_model.network import MultiTaskUNet
 
 
@@ -116,5 +117,5 @@ def test_neither_folder_nor_repository():
 
 
 def test_undefined_figures_are_null(tmp_path):
-    checkpoint.write_json({"dice": float("nan"), "list": [1.0, float("nan")]}, tmp_path / "x.json")
+    write_json({"dice": float("nan"), "list": [1.0, float("nan")]}, tmp_path / "x.json")
     assert json.loads((tmp_path / "x.json").read_text()) == {"dice": None, "list": [1.0, None]}

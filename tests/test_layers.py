@@ -29,6 +29,7 @@ SPINE = (
 MAY_IMPORT = {
     "frame": (),
     "colour": ("frame",),
+    "files": (),
     "names": (),
     "dicom": ("frame",),
     "picture_file": ("frame",),
@@ -53,7 +54,7 @@ MAY_IMPORT = {
     "temporary": (),
     "__init__": (),
 }
-EVERYWHERE = ("names",)  # facts that need nothing
+EVERYWHERE = ("files", "names")  # they need nothing themselves
 # Heavy packages and the only places that may name them.
 ONLY_IN = {
     "gradio": ("page",),

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from busi_model import checkpoint
+from busi_model.files import write_json
 from busi_model.training.evaluate import figure_table, trust_sections
 from busi_model.training.fit import RunError
 from busi_model.training.out_of_distribution import ood_section
@@ -115,7 +116,7 @@ def write_card(weights_folder, abroad, home=None, evaluation_folders=()) -> None
     config = json.loads(config_path.read_text(encoding="utf-8"))
     everything = [content for _, _, contents in studies for content in contents] + evaluations
     config["figures"] = {content["title"]: content for content in everything}
-    checkpoint.write_json(config, config_path)
+    write_json(config, config_path)
     refused = _read(ood) if ood and ood.is_file() else None
     (folder / "README.md").write_text(card_text(loaded, studies, evaluations, refused), encoding="utf-8")
 

@@ -13,7 +13,7 @@ from scipy.ndimage import binary_erosion
 from tqdm import tqdm
 
 from busi_model import checkpoint
-from busi_model.checkpoint import write_json
+from busi_model.files import write_json
 from busi_model.network import CLASS_NAMES
 from busi_model.predict import Predictor
 from busi_model.training import metrics, trust

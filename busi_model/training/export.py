@@ -7,12 +7,12 @@ besides (warnings, thresholding, specks) is the caller's.
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from busi_model.files import written_whole
 from busi_model.network import CLASS_NAMES
 from busi_model.predict import Predictor
 
@@ -64,9 +64,8 @@ def export_onnx(predictor: Predictor, path) -> None:
     program.model.metadata_props.update(describe(predictor))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".writing")
-    program.save(temporary)
-    os.replace(temporary, path)
+    with written_whole(path) as temporary:
+        program.save(temporary)
 
 
 def describe(predictor: Predictor) -> dict[str, str]:

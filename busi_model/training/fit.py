@@ -8,7 +8,6 @@ validated, saved and used. The last epoch counts: picking the best epoch would l
 import csv
 import ctypes
 import dataclasses
-import os
 import pickle
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
+from busi_model.files import written_whole
 from busi_model.network import MultiTaskUNet
 from busi_model.preprocess import Preprocess
 from busi_model.training import distributed
@@ -267,10 +267,9 @@ class Trainer:
             "schedule": self.schedule.state_dict(),
             "history": self.history,
         }
-        temporary = self.folder / "last.pt.writing"
         try:
-            torch.save(state, temporary)
-            os.replace(temporary, self.folder / "last.pt")  # a kill during the write leaves the epoch before
+            with written_whole(self.folder / "last.pt") as temporary:  # a kill during the write leaves the epoch before
+                torch.save(state, temporary)
             write_history(self.history, self.folder / "history.csv")
         except (OSError, RuntimeError) as error:  # PyTorch's writer says RuntimeError of a full disk
             temporary.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from monai.metrics import compute_dice, compute_hausdorff_distance, compute_iou
+from scipy.special import softmax
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score, roc_curve
 
 from busi_model.network import CLASS_NAMES
@@ -131,7 +132,9 @@ def class_figures(table: pd.DataFrame) -> dict[str, float]:
         probabilities[:, malignant], labels == malignant
     )
     figures["ece"] = expected_calibration_error(probabilities, labels)
-    figures["ece_before_calibration"] = expected_calibration_error(_softmax(table[LOGIT_COLUMNS].to_numpy()), labels)
+    figures["ece_before_calibration"] = expected_calibration_error(
+        softmax(table[LOGIT_COLUMNS].to_numpy(), axis=1), labels
+    )
     figures["brier"] = brier_score(probabilities, labels)
     return {name: float(value) for name, value in figures.items()}
 
@@ -142,11 +145,6 @@ def _lesion_auc(probabilities, malignant):
         return float("nan")
     pair = probabilities[:, [CLASS_NAMES.index("benign"), CLASS_NAMES.index("malignant")]]
     return roc_auc_score(malignant, pair[:, 1] / np.maximum(pair.sum(axis=1), 1e-12))
-
-
-def _softmax(logits):
-    exponential = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponential / exponential.sum(axis=1, keepdims=True)
 
 
 def _nan_if_empty(function, values):

@@ -18,7 +18,8 @@ from huggingface_hub.repocard import metadata_load, metadata_save
 from busi_model import checkpoint
 
 CARD_NAME = "README.md"
-MODEL_FILES = (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME, checkpoint.GATE_NAME, CARD_NAME)
+OOD_NAMES = (checkpoint.OOD_NAME, checkpoint.OLD_OOD_NAME)  # weights have one of them, or none
+MODEL_FILES = (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME, *OOD_NAMES, checkpoint.SEEN_NAME, CARD_NAME)
 SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", CARD_NAME)
 PACKAGE_SUFFIXES = (".py", ".js", ".css", ".typed")  # of busi_model/, which a Space gets without training/
 MAX_FILE_BYTES = 10_000_000  # larger ones the Hub refuses outside LFS

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from busi_model import checkpoint
+from busi_model.files import write_json
 from busi_model.network import CLASS_NAMES
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
@@ -170,4 +170,4 @@ def write(result: Recalibrated, predictor: Predictor, cases: list[Case], path) -
         "kept": result.kept,
         "fitted_on_images": sorted(c.fingerprint() for c in cases),
     }
-    checkpoint.write_json(content, path)
+    write_json(content, path)

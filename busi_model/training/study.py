@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 
 from busi_model import checkpoint
+from busi_model.files import write_json
 from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
@@ -219,7 +220,7 @@ def _measure_ood(settings, parts, folders, folder):
         others = _by_hospital(part.training)
         left_out.append(out_of_distribution.left_out_inputs(predictor, part.name, part.held_out[0], others))
     report = out_of_distribution.measure_ood(left_out)
-    checkpoint.write_json(report, folder / "ood.json")
+    write_json(report, folder / "ood.json")
     return {name: report[name] for name in ("ood_score", "ood_distance")}
 
 
@@ -264,7 +265,7 @@ def store_operating_point(folder: Path, point: OperatingPoint) -> None:
 
 
 def write_operating_point(point: OperatingPoint, folder) -> None:
-    checkpoint.write_json(dataclasses.asdict(point), Path(folder) / "operating_point.json")
+    write_json(dataclasses.asdict(point), Path(folder) / "operating_point.json")
 
 
 def read_operating_point(folder) -> OperatingPoint:
