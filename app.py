@@ -36,6 +36,7 @@ from busi_model.predict import Predictor
 from busi_model.reading.errors import StoreError
 from busi_model.reading.outbox import Outbox
 from busi_model.reading.store import Store
+from busi_model.reading.upkeep import Upkeep
 
 WEIGHTS = os.environ.get("BUSI_WEIGHTS") or str(Path(__file__).parent / "weights")
 MAX_SESSIONS = 1000  # visits that the page remembers, a quarter of a megabyte each; the longest unused goes first
@@ -93,6 +94,9 @@ def open_store() -> tuple[Store | None, Outbox | None]:
     except StoreError as error:
         print(f"app.py: feedback and reading sessions are off. {error}", file=sys.stderr)
         return None, None
+    upkeep = Upkeep(store)
+    upkeep.start()
+    CLOSING.callback(upkeep.stop)
     outbox = Outbox.from_environment(store)
     if outbox:
         outbox.start()

@@ -172,6 +172,12 @@ class FinalRead(_OutlineJudgement):
     outline_verdict: OutlineVerdict
 
 
+class LeftOut(Checked):
+    """Why a reader went on without a case."""
+
+    reason: Literal["picture_damaged"] = "picture_damaged"
+
+
 class Feedback(_OutlineJudgement):
     """Quick feedback on one picture."""
 

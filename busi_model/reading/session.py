@@ -5,6 +5,7 @@ progress. What one reader does is in `desk`. No file name is kept, as it may nam
 order in which the host gave them.
 """
 
+import contextlib
 import csv
 import json
 import random
@@ -18,7 +19,7 @@ from busi_model.reading import codes
 from busi_model.reading.desk import Desk, fold, stage_of
 from busi_model.reading.errors import CodeError, RecordError, StageError, StoreError
 from busi_model.reading.records import CLASS_NAMES, NewSession
-from busi_model.reading.store import Store, forget, now
+from busi_model.reading.store import Deletion, Store, forget, now
 
 MAX_CASES = 999  # three digits in a step's key
 
@@ -116,7 +117,8 @@ class Sessions:
                 )
                 return Created(session_id, [_add_reader(connection, session_id) for _ in range(new_session.n_readers)])
         except BaseException:
-            self._store.drop_images(sha256 for sha256, *_ in kept)
+            with contextlib.suppress(StoreError):  # the first error is the one to tell; leftovers go after a day
+                self._store.drop_images(sha256 for sha256, *_ in kept)
             raise
 
     def list(self) -> list[SessionInfo]:
@@ -152,30 +154,25 @@ class Sessions:
                 "UPDATE session SET closed_at = ? WHERE id = ? AND closed_at IS NULL", (now(), session_id)
             )
 
-    def delete(self, session_id: str) -> None:
+    def delete(self, session_id: str) -> Deletion:
         """The session, its readers, its records and its pictures go, synced copies of the records too."""
         with self._store.write() as connection:
             _session(connection, session_id)
-            images = [
-                row[0]
-                for row in connection.execute(
-                    "SELECT image_sha256 FROM session_case WHERE session_id = ?", (session_id,)
-                )
-            ]
-            forget(connection, "session_id = ?", (session_id,))
+            rows = connection.execute("SELECT image_sha256 FROM session_case WHERE session_id = ?", (session_id,))
+            pictures = [row[0] for row in rows.fetchall()]
+            number = forget(connection, "session", "session_id = ?", (session_id,), pictures)
             connection.execute("DELETE FROM session WHERE id = ?", (session_id,))
-        self._store.wipe()
-        self._store.drop_images(images)
+        return self._store.finish(number)
 
-    def remove_reader(self, session_id: str, pseudonym: str) -> int:
-        """A reader's right: their records, pseudonym and code go, synced copies too; returns how many records."""
+    def remove_reader(self, session_id: str, pseudonym: str) -> Deletion:
+        """A reader's right: their records, pseudonym and code go, synced copies too."""
         with self._store.write() as connection:
             row = connection.execute(
                 "SELECT id FROM reader WHERE session_id = ? AND pseudonym_folded = ?", (session_id, fold(pseudonym))
             ).fetchone()
             if row is None:
                 raise RecordError("Nobody of this pseudonym reads in this session. Check the spelling.")
-            removed = forget(connection, "reader_id = ?", (row["id"],))
+            number = forget(connection, "reader", "reader_id = ?", (row["id"],))
             connection.execute("DELETE FROM shown WHERE reader_id = ?", (row["id"],))
             connection.execute(
                 "UPDATE reader SET pseudonym = NULL, pseudonym_folded = NULL, role = NULL, years = NULL, "
@@ -183,8 +180,7 @@ class Sessions:
                 "removed_at = ? WHERE id = ?",
                 (now(), row["id"]),
             )
-        self._store.wipe()
-        return removed
+        return self._store.finish(number)
 
     # The readers
 
