@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "reading": ("spreadsheet",),
     "page": (*SPINE, "clinic", "reading"),
     "batch": (*SPINE, "clinic"),
-    "__main__": (*SPINE, "clinic", "training", "batch"),
+    "__main__": (*SPINE, "clinic", "training", "reading", "batch"),
     "temporary": (),
     "__init__": (),
 }
