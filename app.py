@@ -68,6 +68,7 @@ def main() -> None:
             footer_links=[],
             quiet=True,  # it would advise a public link
             prevent_thread_lock=True,
+            max_threads=80,  # readers who wait for a locked database (`page.session`) must not hold up the rest
             **page.looks(),
             **walls,
         )

@@ -442,7 +442,7 @@ def at_first_case(panel):
     cases = [NewCase(picture(number), None) for number in range(2)]
     (code,) = panel.sessions.create(new, cases).codes
     request = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"))
-    entered = panel.enter(code, request)
+    entered = panel.enter(code, "", request)
     joined = panel.join(entered[panel.layout.seat], "Otter", "student", 0)
     return panel.start(joined[panel.layout.seat])
 
@@ -461,8 +461,13 @@ def test_the_model_is_asked_after_the_lock_and_only_once(panel, at_first_case, s
     revealed = panel.lock(seat, "benign", 60, "3", None, False, "", carried)
     assert panel.predictor.asked == 1 and "Malignant pattern, 87\u00a0%" in revealed[on.task]
     assert len(json.loads(revealed[on.editor].value)["lesions"]) == 1
+    twice = panel.lock(seat, "benign", 60, "3", None, False, "", carried)  # a second click
+    assert strings.STEP_DONE in twice[on.problem] and not twice[on.unsaved].visible
     again = panel.lock(seat, "malignant", 90, "", None, False, "", carried)  # a second click, with another opinion
-    assert strings.STEP_DONE in again[on.problem] and "Benign, confidence 60. BI-RADS 3." in again[on.task]
+    first = store.records()[0].receipt
+    assert strings.STEP_DIFFERS.format(receipt=first) in again[on.problem] and first in again[on.receipt]
+    assert "Benign, confidence 60. BI-RADS 3." in again[on.task]
+    assert again[on.unsaved].visible and "Malignant" in again[on.unsaved].value and "90" in again[on.unsaved].value
     elsewhere = panel.resume(SimpleNamespace(code=json.loads(seat)["code"], draft=None))
     assert elsewhere[on.task] == revealed[on.task] and elsewhere[on.editor].value == revealed[on.editor].value
     assert panel.predictor.asked == 1
@@ -496,11 +501,13 @@ def test_a_forged_code_opens_nothing(panel, at_first_case):
     on = panel.layout
     request = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"))
     for code in ("AAAAA-AAAAA-AAAAA", "", "<script>", "x" * 100_000):
-        assert "code" in said(panel, panel.enter(code, request))
+        assert "code" in said(panel, panel.enter(code, "", request))
     place = json.loads(at_first_case[on.seat])
     forged = json.dumps({"code": place["code"][:-1] + "?", "key": place["key"]})
     carried = at_first_case[on.editor].value
-    assert "code" in said(panel, panel.lock(forged, "benign", 60, "", None, False, "", carried))
+    refused = panel.lock(forged, "benign", 60, "", None, False, "typed", carried)
+    assert strings.SHUT_OUT in refused[on.problem] and "typed" in refused[on.unsaved].value
+    assert panel.sessions.store.records() == []
 
 
 def test_the_storage_warning_stands_in_red_before_everything():

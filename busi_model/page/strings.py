@@ -360,6 +360,28 @@ NOTHING_BUT_DRAWN = "Not saved yet: “Nothing is there” is chosen, but an out
 CONFIRM_NO_LESION = "Not saved yet: nothing is outlined. Tick “No lesion” if that is what you mean."
 OUTLINE_MENDED = "Not saved yet: {text} Look at the outline as it is now; then save it, or undo and draw it anew."
 STEP_DONE = "That step was saved before. You go on here."
+STEP_DIFFERS = (
+    "This step was saved before with another answer, receipt {receipt}: that one counts. Your new answer was not "
+    "taken; it stands below to copy."
+)
+STEP_CLOSED = (
+    "The host closed this session before this step was saved. What you typed was not taken; it stands below to copy."
+)
+STEP_OVER = "This step can no longer be saved. What you typed was not taken; it stands below to copy."
+SHUT_OUT = (
+    "Your code opens nothing any more, so nothing was saved: the host deleted the session, removed your readings, or "
+    "gave you another code. What you had typed stands below to copy; with another code it comes back into its fields."
+)
+UNSAVED = "Not saved: what you typed"
+OUTLINE_POINTS = "Outline (x,y in pixels): {points}"
+SAVED_BUT = "That step is saved. What comes next cannot be shown yet: {problem}"
+NOT_REVEALED = "Your reading is locked. The model cannot be shown yet: {problem}"
+NOT_REVEALED_AT_ONCE = "The model cannot be shown yet: {problem}"
+SERVER_FAILED = "something went wrong on the server. Try again; if it stays so, tell the host."
+TRY_AGAIN = "Try again"
+PICTURE_DAMAGED = "{problem} Nothing of yours is lost. Tell the host, who can put it right; or go on without this case."
+LEAVE_OUT = "Go on without this case"
+LOCKED = "Another program keeps the records locked. Your entry waits for it, 15 seconds at most; leave this page open."
 STEP_FAILED = "Something went wrong on the server. Your entries are still here: try once more; nothing is saved twice."
 
 SESSION_WHO = "{session} · {reader}"
@@ -380,6 +402,7 @@ SESSION_TASKS = {
     ),
     "own": ("What do you see?", "The model is not shown yet. An outline is welcome, but you may leave it out."),
     "final": ("What do you decide now?", "Your answer may differ from your first one or be the same."),
+    "reveal": ("One moment", "Next the model is shown beside your reading."),
     "questionnaire": (
         "How was it to use?",
         "Ten statements on this tool (System Usability Scale, Brooke 1996). Answer at once, without long thought.",

@@ -17,7 +17,7 @@ from pathlib import Path
 from busi_model.reading.errors import StoreError
 from busi_model.reading.schema import MIGRATIONS
 
-BUSY_TIMEOUT_S = 15.0  # another process may be writing; one save takes milliseconds
+BUSY_TIMEOUT_S = 14.0  # another process may be writing; one save takes milliseconds
 CHECKPOINT_TIMEOUT_S = 0.2  # who reads or writes meanwhile is hardly waited for: the next try comes soon
 
 

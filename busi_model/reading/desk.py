@@ -76,7 +76,7 @@ def stage_of(connection, session, reader) -> Place:
     }
     order = json.loads(reader["case_order"])
     done = sum((number, "final") in saved or (number, "left_out") in saved for number in order)
-    prefix = f"{session['id']}-r{reader['number']:03d}"
+    prefix = _prefix(session, reader)
     if session["closed_at"]:
         return Place("closed", done, None, None)
     if reader["pseudonym"] is None:
@@ -87,10 +87,15 @@ def stage_of(connection, session, reader) -> Place:
     for number in order:
         for kind in kinds if (number, "left_out") not in saved else ():
             if (number, kind) not in saved:
-                return Place(kind, done, number, f"{prefix}-c{number:03d}-{kind}")
+                return Place(kind, done, number, f"{prefix}c{number:03d}-{kind}")
     if (None, "questionnaire") not in saved:
-        return Place("questionnaire", done, None, f"{prefix}-questionnaire")
+        return Place("questionnaire", done, None, f"{prefix}questionnaire")
     return Place("done", done, None, None)
+
+
+def _prefix(session, reader) -> str:
+    """How the keys of all a reader's steps begin."""
+    return f"{session['id']}-r{reader['number']:03d}-"
 
 
 class Desk:
@@ -122,6 +127,11 @@ class Desk:
             place = Place(row["kind"], 0, row["case_number"], key)
             step = self._step(connection, session, reader, place)
         return Saved(step, json.loads(row["content"]), receipt_of(row, again=True))
+
+    def owns(self, key) -> bool:
+        """Whether a key is of one of this reader's steps."""
+        with self._store.read() as connection:
+            return isinstance(key, str) and key.startswith(_prefix(*self._rows(connection)))
 
     def picture(self, step: Step) -> np.ndarray:
         """The step's picture, uint8 (H, W). Raises PictureError when it is missing or damaged."""

@@ -85,7 +85,7 @@ class Sessions:
     """All reading sessions of a store."""
 
     def __init__(self, store: Store, attempts: codes.Attempts | None = None):
-        self._store = store
+        self.store = store
         self._attempts = attempts or codes.Attempts()
         self._opened: set[str] = set()  # locators whose right code was given to this process
 
@@ -101,11 +101,11 @@ class Sessions:
                     raise RecordError(f"A case's truth must be one of {', '.join(CLASS_NAMES)}, or unknown.")
                 if len(kept) == MAX_CASES:
                     raise RecordError(f"A session has at most {MAX_CASES} cases. Make two sessions.")
-                kept.append((self._store.keep_image(case.gray), *case.gray.shape[::-1], case.truth))
+                kept.append((self.store.keep_image(case.gray), *case.gray.shape[::-1], case.truth))
             if not kept:
                 raise RecordError("A session needs at least one image. Choose some.")
-            with self._store.write() as connection:
-                if not all(self._store.image_path(sha256).exists() for sha256, *_ in kept):
+            with self.store.write() as connection:
+                if not all(self.store.image_path(sha256).exists() for sha256, *_ in kept):
                     raise StoreError("Not saved. Another session with the same images was just deleted. Save again.")
                 connection.execute(
                     "INSERT INTO session (id, name, read_first, seed, created_at) VALUES (?, ?, ?, ?, ?)",
@@ -118,25 +118,25 @@ class Sessions:
                 return Created(session_id, [_add_reader(connection, session_id) for _ in range(new_session.n_readers)])
         except BaseException:
             with contextlib.suppress(StoreError):  # the first error is the one to tell; leftovers go after a day
-                self._store.drop_images(sha256 for sha256, *_ in kept)
+                self.store.drop_images(sha256 for sha256, *_ in kept)
             raise
 
     def list(self) -> list[SessionInfo]:
         """All sessions, newest first."""
-        with self._store.read() as connection:
+        with self.store.read() as connection:
             sessions = connection.execute("SELECT * FROM session ORDER BY created_at DESC, rowid DESC").fetchall()
             return [_session_info(connection, session) for session in sessions]
 
     def add_reader(self, session_id: str) -> str:
         """A further reader; returns the code."""
-        with self._store.write() as connection:
+        with self.store.write() as connection:
             _must_be_open(connection, session_id)
             return _add_reader(connection, session_id)
 
     def renew_code(self, session_id: str, number: int) -> str:
         """A new code for a reader who lost theirs; the old one ends."""
         code = codes.make_code()
-        with self._store.write() as connection:
+        with self.store.write() as connection:
             changed = connection.execute(
                 "UPDATE reader SET locator = ?, salt = ?, code_hash = ? "
                 "WHERE session_id = ? AND number = ? AND removed_at IS NULL",
@@ -148,7 +148,7 @@ class Sessions:
 
     def close(self, session_id: str) -> None:
         """Nothing more is taken; all that was saved stays."""
-        with self._store.write() as connection:
+        with self.store.write() as connection:
             _session(connection, session_id)
             connection.execute(
                 "UPDATE session SET closed_at = ? WHERE id = ? AND closed_at IS NULL", (now(), session_id)
@@ -156,17 +156,17 @@ class Sessions:
 
     def delete(self, session_id: str) -> Deletion:
         """The session, its readers, its records and its pictures go, synced copies of the records too."""
-        with self._store.write() as connection:
+        with self.store.write() as connection:
             _session(connection, session_id)
             rows = connection.execute("SELECT image_sha256 FROM session_case WHERE session_id = ?", (session_id,))
             pictures = [row[0] for row in rows.fetchall()]
             number = forget(connection, "session", "session_id = ?", (session_id,), pictures)
             connection.execute("DELETE FROM session WHERE id = ?", (session_id,))
-        return self._store.finish(number)
+        return self.store.finish(number)
 
     def remove_reader(self, session_id: str, pseudonym: str) -> Deletion:
         """A reader's right: their records, pseudonym and code go, synced copies too."""
-        with self._store.write() as connection:
+        with self.store.write() as connection:
             row = connection.execute(
                 "SELECT id FROM reader WHERE session_id = ? AND pseudonym_folded = ?", (session_id, fold(pseudonym))
             ).fetchone()
@@ -180,7 +180,7 @@ class Sessions:
                 "removed_at = ? WHERE id = ?",
                 (now(), row["id"]),
             )
-        return self._store.finish(number)
+        return self.store.finish(number)
 
     # The readers
 
@@ -194,7 +194,7 @@ class Sessions:
         if locator not in self._opened:  # behind a proxy all readers share an address: others' guesses are not theirs
             names.append(f"client {client}")
         self._attempts.check(*names)
-        with self._store.read() as connection:
+        with self.store.read() as connection:
             row = connection.execute("SELECT * FROM reader WHERE locator = ?", (locator,)).fetchone()
         if row is None or not codes.matches(secret, row["salt"], row["code_hash"]):
             self._attempts.wrong(*names)
@@ -203,7 +203,7 @@ class Sessions:
             self._attempts.wrong(*names)
             raise CodeError("This code belongs to another reader. Use your own, or the pseudonym you chose with it.")
         self._opened.add(locator)
-        return Desk(self._store, row["id"])
+        return Desk(self.store, row["id"])
 
 
 def _add_reader(connection, session_id) -> str:
