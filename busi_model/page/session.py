@@ -51,6 +51,7 @@ QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 # Many, since a locked database is waited for: side by side, not one after the other.
 HOW = {**QUIET, "concurrency_limit": 32, "concurrency_id": "session"}
 LOCKED_S = 0.5  # a save that waits longer waits for another program
+LOCK_LOOKS = 20  # so often it is looked whether it does
 
 
 def build(sessions: Sessions, predictor, outbox=None, warning: str | None = None) -> None:
@@ -109,7 +110,7 @@ class Panel:
                 raise
             except CodeError:
                 key, values = (draft.get("key"), draft.get("values", [])) if isinstance(draft, dict) else (None, [])
-                return self._shut_out({"key": key}, values)
+                return self._shut_out({"key": key}, values, str(unsaved))
 
         return self._answer(come_back)
 
@@ -169,11 +170,13 @@ class Panel:
     async def tell_of_a_lock(self):
         """While a save waits for another program, say so."""
         store = self.sessions.store
-        await asyncio.sleep(2 * LOCKED_S)
-        if store.locked_s() > LOCKED_S:
-            yield session_view.remark_html(strings.LOCKED)
-            while store.locked_s() > 0:
-                await asyncio.sleep(LOCKED_S)
+        for _ in range(LOCK_LOOKS):
+            await asyncio.sleep(LOCKED_S)
+            if store.locked_s() > LOCKED_S:
+                yield session_view.remark_html(strings.LOCKED)
+                while store.locked_s() > 0:
+                    await asyncio.sleep(LOCKED_S)
+                break
         yield ""
 
     def shown(self, seat: str) -> None:
@@ -263,9 +266,9 @@ class Panel:
         saved = desk.saved(key)
         return "" if saved and is_same(saved, values) else typed_text(key, values)
 
-    def _shut_out(self, place, values) -> dict:
+    def _shut_out(self, place, values, unsaved="") -> dict:
         """The code opens nothing any more: session deleted, reader removed, or another code given out."""
-        text = typed_text(place["key"], values)
+        text = typed_text(place["key"], values) or unsaved
         kept = {"code": "", "key": place["key"], "unsaved": text}
         return {
             **self.leave(),
