@@ -59,6 +59,7 @@ class SessionInfo:
     read_first: bool
     n_cases: int
     readers: list[ReaderInfo]
+    left_out: tuple[int, ...] = ()  # numbers of cases that readers went on without: their pictures are damaged
 
 
 def read_truth(path) -> dict[str, str]:
@@ -264,4 +265,11 @@ def _session_info(connection, session) -> SessionInfo:
         bool(session["read_first"]),
         n_cases,
         readers,
+        tuple(
+            row[0]
+            for row in connection.execute(
+                "SELECT DISTINCT case_number FROM record WHERE session_id = ? AND kind = 'left_out' ORDER BY 1",
+                (session["id"],),
+            )
+        ),
     )
