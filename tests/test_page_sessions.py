@@ -36,7 +36,7 @@ from busi_model.reading.desk import Desk
 from busi_model.reading.errors import OutlineError, RecordError, StoreError
 from busi_model.reading.records import CLASS_NAMES, NewSession, Profile, Questionnaire, image_sha256
 from busi_model.reading.session import NewCase, Sessions
-from busi_model.reading.store import Deletion, Store
+from busi_model.reading.store import DATABASE, Deletion, Store
 from tests.panel import PATIENCE_MS, Canvas, free_port, new_tab, served_here
 
 ROOT = Path(__file__).parents[1]
@@ -209,6 +209,7 @@ def test_two_readers_a_reload_and_a_kill_lose_nothing(chromium, untrained, tmp_p
             reader.finish()
             reader.tab.context.close()
     assert "Traceback" not in log.read_text()
+    assert (store.folder / f"{DATABASE}-wal").stat().st_size == 0  # a program that ends leaves one whole file
     assert_exactly_once(store, created, readers)
     store.close()
 

@@ -175,8 +175,8 @@ class Store(Database):
             return None
         if (row["kind"], row["content"]) != (kind, text):
             raise ConflictError(
-                f"This step was saved before as {receipt_id(key)}, with other content; that one stays. "
-                "Load the page again to go on from there."
+                f"This step was saved before as {receipt_id(key)}, with other content; that one counts, and "
+                "this one was not taken. Copy what you want to keep, then load the page again."
             )
         return receipt_of(row, again=True)
 
