@@ -14,7 +14,7 @@ from busi_model.reading.clock import steady
 from busi_model.reading.codes import Attempts, HostGate, make_code, take_apart
 from busi_model.reading.errors import CodeError, ConflictError, PictureError, RecordError, StageError, TooManyAttempts
 from busi_model.reading.questionnaire import SUS_ITEMS, sus_score
-from busi_model.reading.records import Profile, Questionnaire, image_sha256
+from busi_model.reading.records import NewSession, Profile, Questionnaire, image_sha256
 from busi_model.reading.session import Sessions, read_truth
 from busi_model.reading.store import DATABASE, Store
 from tests.reading_help import final, model, new_session, outline, own, picture, read_all, save_step, seated
@@ -300,6 +300,40 @@ def test_an_outline_of_another_size_is_refused(store):
     with pytest.raises(RecordError, match="800x70"):
         desk.save_own(desk.step().key, own(outline=wide))
     assert store.records() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"years": -1}, "years of experience: at least 0 is expected"),
+        ({"years": 81}, "years of experience: at most 80 is expected"),
+        ({"years": "many"}, "years of experience: a number is expected"),
+        ({"years": float("nan")}, "years of experience: a finite number is expected"),
+        ({"role": "boss"}, "role: one of 'radiologist'"),
+        ({"pseudonym": "x"}, "pseudonym: at least 2 characters are needed"),
+        ({"pseudonym": "jane@example.org"}, "pseudonym: letters, digits, spaces"),
+    ],
+)
+def test_a_wrong_profile_is_refused_in_words(fields, words):
+    with pytest.raises(RecordError) as refusal:
+        profile(**fields)
+    assert str(refusal.value).startswith(f"Not saved. {words}")
+    assert "Input" not in str(refusal.value) and "boss" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"n_readers": 1.5}, "number of readers: a whole number is expected"),
+        ({"n_readers": 0}, "number of readers: at least 1 is expected"),
+        ({"n_readers": None}, "number of readers: a whole number is expected"),
+        ({"seed": -1}, "seed of the order: at least 0 is expected"),
+        ({"name": ""}, "name of the session: at least 1 characters are needed"),
+    ],
+)
+def test_a_wrong_session_is_refused_in_words(fields, words):
+    with pytest.raises(RecordError, match=words):
+        NewSession.checked(**{"name": "Morning", "images_may_be_kept": True} | fields)
 
 
 # Codes

@@ -70,8 +70,8 @@ _NUMBER, _WHOLE, _TEXT = "a number is expected", "a whole number is expected", "
 _PROBLEMS = {  # pydantic's name of a problem -> words, with what it says of the limits
     "string_too_long": "at most {max_length} characters are kept; shorten the text",
     "string_too_short": "at least {min_length} characters are needed",
-    "greater_than_equal": "at least {ge} is expected",
-    "less_than_equal": "at most {le} is expected",
+    "greater_than_equal": "at least {ge:g} is expected",
+    "less_than_equal": "at most {le:g} is expected",
     "literal_error": "one of {expected} is expected",
     "too_short": "{min_length} are expected, {actual_length} were given",
     "too_long": "{max_length} are expected, {actual_length} were given",
