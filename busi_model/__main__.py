@@ -10,6 +10,7 @@ busi card --weights DIR --abroad DIR          writes the model card from studies
 busi pack --data DIR... --out FILE            all hospitals in one file, for a machine with a GPU
 busi export --onnx FILE | --hub owner/name | --space owner/name
 busi arrange ARCHIVE_OR_FOLDER --out DIR      a download of BUSI, checked, ready for training
+busi backup FILE | restore FILE               what readers said, also while the page runs
 """
 
 import argparse
@@ -166,6 +167,37 @@ def arrange(arguments) -> int:
     return 0 if arranged.complete else 1
 
 
+def backup(arguments) -> int:
+    from busi_model.reading import backup as backups
+
+    return _copy_records(arguments, "backup", lambda folder: backups.backup(folder, arguments.file))
+
+
+def restore(arguments) -> int:
+    from busi_model.reading import backup as backups
+
+    return _copy_records(arguments, "restore", lambda folder: backups.restore(arguments.file, folder))
+
+
+def _copy_records(arguments, name, copy) -> int:
+    from busi_model.reading.errors import StoreError
+    from busi_model.reading.store import default_folder
+
+    try:
+        folder = Path(arguments.store) if arguments.store else default_folder()
+        done = copy(folder)
+    except StoreError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    where = arguments.file if name == "backup" else folder
+    print(f"{where}: {done.n_records} records, {done.n_sessions} sessions, {done.n_pictures} pictures.")
+    if done.damaged:
+        print(
+            f"{name}: {len(done.damaged)} pictures are missing or damaged: {', '.join(done.damaged)}", file=sys.stderr
+        )
+    return 1 if done.damaged else 0
+
+
 def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(
         prog="busi", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -243,6 +275,14 @@ def parse_arguments(arguments=None):
     one = command(arrange, "Arrange a download of BUSI for training and check it against the manifest.", weights=False)
     one.add_argument("source", metavar="ARCHIVE_OR_FOLDER", help="the zip file, or the folder it was unpacked to")
     one.add_argument("--out", required=True, help="folder for benign/, malignant/, normal/ and busi_manifest.csv")
+
+    for function, words in (
+        (backup, "Put all records and their pictures into one file, also while the page runs. The file is private."),
+        (restore, "Bring a backup back into a folder that holds no records yet; all of it is checked first."),
+    ):
+        one = command(function, words, weights=False)
+        one.add_argument("file", metavar="FILE", help="one ZIP file")
+        one.add_argument("--store", metavar="DIR", help="folder of the records (default: BUSI_STORE, or as the page's)")
     return parser.parse_args(arguments)
 
 

@@ -51,6 +51,14 @@ class Frame:
     scan_regions: tuple[Box, ...] = ()  # where the file says that echoes are; empty: it does not say
 
 
+PLAUSIBLE_MM = (0.005, 1.0)  # a pixel of a breast ultrasound: finer is beyond any probe, coarser would be a whole body
+
+
+def is_plausible(spacing_mm: tuple[float, float]) -> bool:
+    """Whether (row, column) millimetres a pixel can be those of a breast ultrasound."""
+    return all(PLAUSIBLE_MM[0] <= side <= PLAUSIBLE_MM[1] for side in spacing_mm)
+
+
 def strips(height: int, width: int) -> Iterator[slice]:
     """The rows of a picture in parts of about a megapixel, to be worked on one after the other: whole numbers or floats
     of a whole picture can take a third of a gigabyte."""

@@ -6,6 +6,7 @@ the app see the same pixels. Metadata go no further, and no message shows a path
 """
 
 import contextlib
+import dataclasses
 import math
 import os
 import stat
@@ -19,7 +20,19 @@ from PIL import ExifTags, Image, ImageOps
 from busi_model.colour import colour_notices, sample_step
 from busi_model.dicom.read import count_dicom_frames, is_dicom, read_dicom
 from busi_model.dicom.source import MAX_DICOM_BYTES
-from busi_model.frame import DAMAGED, MAX_FILE_BYTES, Box, Frame, ImageError, Notice, check_frame, check_size, strips
+from busi_model.frame import (
+    DAMAGED,
+    MAX_FILE_BYTES,
+    PLAUSIBLE_MM,
+    Box,
+    Frame,
+    ImageError,
+    Notice,
+    check_frame,
+    check_size,
+    is_plausible,
+    strips,
+)
 from busi_model.picture_file import MAX_FRAMES, WANTED, count_picture_frames, open_picture
 
 __all__ = ["Box", "Frame", "ImageError", "Notice", "count_frames", "read_image"]
@@ -70,12 +83,25 @@ def _from_path(path: str | os.PathLike, frame: int | None) -> Frame:
         if not is_dicom(head):
             image = open_picture(file)
             return _from_pillow(image, count_picture_frames(image, file), frame)
-        picture = read_dicom(file, frame)
+        picture = _with_a_plausible_scale(read_dicom(file, frame))
     height, width = picture.stored.shape[:2]
     shown = _developed(lambda top, bottom: picture.show(picture.stored[top:bottom]), height, width)
     if picture.white_is_zero:
         np.subtract(255, shown.gray, out=shown.gray)
     return Frame(shown.gray, picture.spacing_mm, picture.notices + shown.notices, picture.scan_regions)
+
+
+def _with_a_plausible_scale(picture):
+    """A DicomPicture without the millimetres that no ultrasound can have, and with a notice instead."""
+    if picture.spacing_mm is None or is_plausible(picture.spacing_mm):
+        return picture
+    row, column = (f"{side:.3g}" for side in picture.spacing_mm)
+    text = (
+        f"The file says that a pixel is {row} x {column} mm; {PLAUSIBLE_MM[0]} to {PLAUSIBLE_MM[1]:g} mm are "
+        "plausible. Lengths stay in pixels."
+    )
+    notices = (*picture.notices, Notice("scale_implausible", text))
+    return dataclasses.replace(picture, spacing_mm=None, notices=notices)
 
 
 @contextlib.contextmanager

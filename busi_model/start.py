@@ -21,6 +21,7 @@ from busi_model.predict import Predictor
 from busi_model.reading.errors import StoreError
 from busi_model.reading.outbox import Outbox
 from busi_model.reading.store import Store
+from busi_model.reading.upkeep import Upkeep
 
 DEFAULT_PORT = 7860  # Gradio's
 MAX_SESSIONS = 1000  # visits that the page remembers, a quarter of a megabyte each; the longest unused goes first
@@ -65,8 +66,13 @@ def serve(private_folder: str, port: int = DEFAULT_PORT, load: Callable[..., Pre
     weights = os.environ.get("BUSI_WEIGHTS") or str(packaged())
     predictor = load(weights, operating_point=os.environ.get("BUSI_OPERATING_POINT"))
     predictor(draw_phantom("normal", seed=0)[0])  # the first pass through a network is the slow one
-    store, outbox = _open_store()
-    built = page.build(predictor, weights, private_folder, store, outbox)
+    with contextlib.ExitStack() as closing:
+        store, outbox = _open_store(closing)
+        built = page.build(predictor, weights, private_folder, store, outbox)
+        _launch(built, page, port, on_space, walls)
+
+
+def _launch(built, page, port: int, on_space: bool, walls: dict) -> None:
     server_name = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1")
     try:
         _, address, _ = built.launch(
@@ -79,6 +85,7 @@ def serve(private_folder: str, port: int = DEFAULT_PORT, load: Callable[..., Pre
             footer_links=[],
             quiet=True,  # it would advise a public link
             prevent_thread_lock=True,
+            max_threads=80,  # readers who wait for a locked database (`page.session`) must not hold up the rest
             **page.looks(),
             **walls,
         )
@@ -112,7 +119,7 @@ def _share_memory() -> None:
         ctypes.CDLL("libc.so.6").mallopt(-8, 2)  # M_ARENA_MAX
 
 
-def _open_store() -> tuple[Store | None, Outbox | None]:
+def _open_store(closing: contextlib.ExitStack) -> tuple[Store | None, Outbox | None]:
     """Where readings are kept (BUSI_STORE), and the copies' way to the Hub; without a disk to write on, the page still
     reads images."""
     try:
@@ -120,6 +127,9 @@ def _open_store() -> tuple[Store | None, Outbox | None]:
     except StoreError as error:
         print(f"Feedback and reading sessions are off. {error}", file=sys.stderr)
         return None, None
+    upkeep = Upkeep(store)
+    upkeep.start()
+    closing.callback(upkeep.stop)
     outbox = Outbox.from_environment(store)
     if outbox:
         outbox.start()

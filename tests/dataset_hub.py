@@ -1,8 +1,8 @@
 """The few paths of the Hugging Face Hub that the outbox uses, on a loopback address, with every way to fail.
 
 `faults` is a queue: each request takes the next one and suffers it ("ok" where none is left): an HTTP status,
-(status, headers), "hang", "cut" (the connection closes after the request) or "done, then cut" (the commit is made and
-its answer lost).
+(status, headers), "hang", "cut" (the connection closes after the request), "done, then cut" (the commit is made and
+its answer lost) or "late" (the commit is made when `release` is set, whoever waits for it).
 """
 
 import base64
@@ -25,6 +25,7 @@ class HubStandIn:
         self.refused_paths: set[str] = set()  # a commit that holds one is answered with 400
         self.faults: deque = deque()
         self.asked: list[str] = []  # "METHOD path"
+        self.release = threading.Event()
         self._closing = threading.Event()
         stand_in = self
 
@@ -60,6 +61,8 @@ class HubStandIn:
         if fault == "cut":
             request.close_connection = True
             return
+        if fault == "late":
+            self.release.wait(60)
         if isinstance(fault, int):
             fault = (fault, {})
         if isinstance(fault, tuple):

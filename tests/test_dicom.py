@@ -279,6 +279,15 @@ def test_two_scans_at_different_scales_have_no_common_one(read):
     assert same.spacing_mm == pytest.approx((0.1, 0.1))
 
 
+@pytest.mark.parametrize("delta_cm", [10.0, 1e299, 0.2, 0.0001])
+def test_a_scale_that_no_ultrasound_has_is_told_and_not_used(read, delta_cm):
+    frame = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[region((0, 0, 80, 70), delta_cm, 0.01)]))
+    assert frame.spacing_mm is None and codes(frame) == ["scale_implausible"]
+    assert f"0.1 x {10 * delta_cm:.3g} mm" in frame.notices[0].text and len(frame.scan_regions) == 1
+    plain = read(dataset(noise(80, 90), PixelSpacing=[10 * delta_cm, 0.1]))
+    assert plain.spacing_mm is None and codes(plain) == ["scale_implausible"]
+
+
 @pytest.mark.parametrize("tags", [{"units": 4}, {"delta_x_cm": 0.0}, {"delta_y_cm": float("inf")}])
 def test_regions_without_lengths_give_none(read, tags):
     frame = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[region((0, 0, 80, 70), **tags)]))

@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "reading": ("spreadsheet",),
     "page": (*SPINE, "clinic", "reading"),
     "batch": (*SPINE, "clinic"),
-    "__main__": (*SPINE, "clinic", "training", "batch", "start"),
+    "__main__": (*SPINE, "clinic", "training", "reading", "batch", "start"),
     "start": (*SPINE, "page", "reading", "temporary"),
     "temporary": (),
     "__init__": (),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from scipy.spatial import QhullError
 from skimage.draw import disk, ellipse
 
 from busi_model.clinic.measure import axes_xy, measure_lesions
@@ -109,6 +110,30 @@ def test_what_cannot_be_measured_is_refused():
     for spacing in ((0.0, 0.1), (-1.0, 1.0), (float("nan"), 0.1), (float("inf"), 0.1)):
         with pytest.raises(ValueError, match="two positive numbers"):
             measure_lesions(mask, spacing_mm=spacing)
+
+
+@pytest.mark.parametrize("spacing", [(100.0, 100.0), (1e300, 1e300), (0.1, 1.5), (0.001, 0.1), (5e-324, 5e-324)])
+def test_a_scale_that_no_ultrasound_has_leaves_lengths_in_pixels(spacing):
+    mask = rectangle(200, 200, (30, 130, 50, 90))
+    (lesion,) = measure_lesions(mask, spacing_mm=spacing)
+    assert lesion.longest_axis_mm is lesion.area_mm2 is lesion.top_mm is None
+    assert lesion.longest_axis_px == measure_lesions(mask)[0].longest_axis_px
+    assert measure_lesions(mask, spacing_mm=(0.005, 1.0))[0].height_mm == pytest.approx(0.5)  # the bounds themselves
+
+
+def test_a_lesion_that_cannot_be_measured_does_not_take_the_others_with_it(monkeypatch, caplog):
+    mask = blank(disk((60, 60), 20), disk((250, 250), 60))
+    calls = []
+
+    def fails_at_first(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise QhullError("QH6154 Qhull precision error")
+        return axes_xy(*arguments)
+
+    monkeypatch.setattr("busi_model.clinic.measure.axes_xy", fails_at_first)
+    assert [lesion.number for lesion in measure_lesions(mask)] == [2]
+    assert "could not be measured" in caplog.text
 
 
 @settings(max_examples=40, deadline=None)

@@ -183,6 +183,7 @@ def test_a_marked_length_gives_millimetres_until_it_is_removed(panel, tmp_path):
     [
         ([5, 12], 20, "at least 10 px"),
         ([5, 210], 0.01, "1 to 500 mm"),
+        ([5, 22], 500, "0.005 to 1 mm are plausible"),
         ([5, 210], "ten", "ten"),
         (None, 20, ""),
         ([5], 20, ""),

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from busi_model.clinic.view import encode_png
 from busi_model.image import Frame, Notice
 from busi_model.page import editor, feedback, host, session, session_form, strings
 from busi_model.page.host_cases import find_images, read_cases
+from busi_model.page.host_deletions import deletion_words, deletions_html
 from busi_model.page.session_form import Fields, Mended
 from busi_model.page.session_layout import Layout
 from busi_model.page.session_results import results_html
@@ -34,7 +36,7 @@ from busi_model.reading.desk import Desk
 from busi_model.reading.errors import OutlineError, RecordError, StoreError
 from busi_model.reading.records import CLASS_NAMES, NewSession, Profile, Questionnaire, image_sha256
 from busi_model.reading.session import NewCase, Sessions
-from busi_model.reading.store import Store
+from busi_model.reading.store import DATABASE, Deletion, Store
 from tests.panel import PATIENCE_MS, Canvas, free_port, new_tab, served_here
 
 ROOT = Path(__file__).parents[1]
@@ -207,6 +209,7 @@ def test_two_readers_a_reload_and_a_kill_lose_nothing(chromium, untrained, tmp_p
             reader.finish()
             reader.tab.context.close()
     assert "Traceback" not in log.read_text()
+    assert (store.folder / f"{DATABASE}-wal").stat().st_size == 0  # a program that ends leaves one whole file
     assert_exactly_once(store, created, readers)
     store.close()
 
@@ -377,8 +380,17 @@ def test_the_host_makes_watches_exports_and_deletes_a_session(chromium, store, t
         expect(tab.locator("#host-progress")).to_contain_text("Otter")
         expect(tab.locator("#host-progress caption")).to_contain_text("Morning <i>1</i>: 2 cases")  # shown as text
         tab.locator("#host-results").click()
-        expect(tab.locator("#host-figures")).to_contain_text("accuracy, final read")
-        expect(tab.locator("#host-figures img")).to_be_visible()
+        numbers = tab.locator("#host-figures .numbers li strong")
+        expect(numbers).to_have_text(["2", "50\u00a0%", "50\u00a0%", "100\u00a0%"])
+        expect(tab.locator("#host-figures img").first).to_be_visible()
+        expect(tab.locator("#host-figures table").first).to_be_hidden()  # folded
+        tab.locator("#host-figures summary").click()
+        expect(tab.locator("#host-figures table").first).to_contain_text("accuracy, final read")
+        tab.locator("#host-close").click()  # Playwright says no to what a page asks
+        expect(tab.locator("#host-said")).to_contain_text(strings.HOST_UNCHANGED)
+        assert not sessions.list()[0].closed
+        asked = []
+        tab.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
         tab.locator("#host-downloads").click()
         for name in ("readings.csv", "readings.jsonl", "summary.csv", "report.md", "corrected-cases.zip"):
             expect(tab.locator("#host-files")).to_contain_text(name.split(".")[0])
@@ -386,12 +398,15 @@ def test_the_host_makes_watches_exports_and_deletes_a_session(chromium, store, t
         tab.locator("#host-more button").first.click()
         tab.locator("#host-pseudonym :is(input, textarea)").fill("Otter")
         tab.locator("#host-remove").click()
-        expect(tab.locator("#host-said")).to_contain_text("7 records were removed")
+        expect(tab.locator("#host-said")).to_contain_text("7 records of the reader were removed. No copy had left")
+        assert list(served.rglob("readings.csv")) == []  # nor what was prepared of them
         tab.locator("#host-delete").click()
         expect(tab.locator("#host-said")).to_contain_text(strings.HOST_CONFIRM_FIRST)
         tab.locator("#host-confirm :is(input, textarea)").fill("Morning <i>1</i>")
         tab.locator("#host-delete").click()
-        expect(tab.locator("#host-said")).to_contain_text(strings.HOST_DELETED)
+        expect(tab.locator("#host-said")).to_contain_text("The session is deleted: 0 records and 2 pictures.")
+        expect(tab.locator("#host-deletions")).to_have_text("")
+        assert asked == [strings.HOST_SURE[name] for name in ("remove", "delete", "delete")]
         tab.context.close()
     assert sessions.list() == [] and store.records() == []
 
@@ -442,7 +457,7 @@ def at_first_case(panel):
     cases = [NewCase(picture(number), None) for number in range(2)]
     (code,) = panel.sessions.create(new, cases).codes
     request = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"))
-    entered = panel.enter(code, request)
+    entered = panel.enter(code, "", request)
     joined = panel.join(entered[panel.layout.seat], "Otter", "student", 0)
     return panel.start(joined[panel.layout.seat])
 
@@ -461,8 +476,13 @@ def test_the_model_is_asked_after_the_lock_and_only_once(panel, at_first_case, s
     revealed = panel.lock(seat, "benign", 60, "3", None, False, "", carried)
     assert panel.predictor.asked == 1 and "Malignant pattern, 87\u00a0%" in revealed[on.task]
     assert len(json.loads(revealed[on.editor].value)["lesions"]) == 1
+    twice = panel.lock(seat, "benign", 60, "3", None, False, "", carried)  # a second click
+    assert strings.STEP_DONE in twice[on.problem] and not twice[on.unsaved].visible
     again = panel.lock(seat, "malignant", 90, "", None, False, "", carried)  # a second click, with another opinion
-    assert strings.STEP_DONE in again[on.problem] and "Benign, confidence 60. BI-RADS 3." in again[on.task]
+    first = store.records()[0].receipt
+    assert strings.STEP_DIFFERS.format(receipt=first) in again[on.problem] and first in again[on.receipt]
+    assert "Benign, confidence 60. BI-RADS 3." in again[on.task]
+    assert again[on.unsaved].visible and "Malignant" in again[on.unsaved].value and "90" in again[on.unsaved].value
     elsewhere = panel.resume(SimpleNamespace(code=json.loads(seat)["code"], draft=None))
     assert elsewhere[on.task] == revealed[on.task] and elsewhere[on.editor].value == revealed[on.editor].value
     assert panel.predictor.asked == 1
@@ -496,11 +516,13 @@ def test_a_forged_code_opens_nothing(panel, at_first_case):
     on = panel.layout
     request = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"))
     for code in ("AAAAA-AAAAA-AAAAA", "", "<script>", "x" * 100_000):
-        assert "code" in said(panel, panel.enter(code, request))
+        assert "code" in said(panel, panel.enter(code, "", request))
     place = json.loads(at_first_case[on.seat])
     forged = json.dumps({"code": place["code"][:-1] + "?", "key": place["key"]})
     carried = at_first_case[on.editor].value
-    assert "code" in said(panel, panel.lock(forged, "benign", 60, "", None, False, "", carried))
+    refused = panel.lock(forged, "benign", 60, "", None, False, "typed", carried)
+    assert strings.SHUT_OUT in refused[on.problem] and "typed" in refused[on.unsaved].value
+    assert panel.sessions.store.records() == []
 
 
 def test_the_storage_warning_stands_in_red_before_everything():
@@ -620,3 +642,31 @@ def test_the_host_s_files_become_cases_with_their_truth(tmp_path):
     for files, where in ((None, ""), (None, str(tmp_path / "absent"))):
         with pytest.raises(RecordError):
             find_images(files, where)
+
+
+def test_the_class_folders_of_busi_are_the_truth(tmp_path):
+    for class_name in CLASS_NAMES:
+        (tmp_path / class_name).mkdir()
+        (tmp_path / class_name / f"{class_name} (1).png").write_bytes(encode_png(picture(1, class_name)))
+    paths = find_images(None, str(tmp_path))
+    assert [case.truth for case in read_cases(paths, None)] == list(CLASS_NAMES)
+    manifest = tmp_path / "truth.csv"
+    manifest.write_text("image,class\nbenign (1).png,benign\n")
+    assert [case.truth for case in read_cases(paths, manifest)] == list(CLASS_NAMES)
+    manifest.write_text("image,class\nbenign (1).png,malignant\n")
+    with pytest.raises(RecordError, match="the CSV says malignant, its folder says benign"):
+        list(read_cases(paths, manifest))
+
+
+def test_how_far_a_deletion_is_is_said_and_no_more():
+    done = Deletion("session", "2026-11-27T10:00:00.000Z", 7, 2, 0, 0, True, 0, "2026-11-27T10:00:01.000Z")
+    assert deletion_words(done, False) == (
+        "The session is deleted: 7 records and 2 pictures. No copy had left this machine."
+    )
+    half = replace(done, n_copies=7, pictures_left=1, log_emptied=False, copies_left=4, done_at=None)
+    words = deletion_words(half, True)
+    assert "1 pictures are still on the disk" in words and strings.DELETED_LOG_LEFT in words
+    assert "4 copies in the private dataset are being removed" in words
+    assert "not set to reach: start it with BUSI_SYNC_REPO" in deletion_words(half, False)
+    assert "7 copies in the private dataset are removed too" in deletion_words(replace(done, n_copies=7), True)
+    assert deletions_html([], True) == "" and "2026-11-27 10:00 UTC" in deletions_html([half], True)

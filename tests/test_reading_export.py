@@ -82,6 +82,58 @@ def test_three_readers_are_joined_by_majority(store, tmp_path):
     assert np.array_equal(case.read()[1], outline(SQUARE).mask())
 
 
+def conflicts(folder):
+    return list(csv.DictReader((folder / "conflicts.csv").read_text(encoding="utf-8").splitlines()))
+
+
+def test_a_known_truth_wins_over_the_readers_and_the_conflict_is_listed(store, tmp_path):
+    """A proven cancer that both readers call benign leaves as malignant, with the outline on which they agree."""
+    sessions, created = new_session(store, n_cases=3, n_readers=2, truths=["malignant", "normal", "benign"])
+    for number, code in enumerate(created.codes):
+        desk = seated(sessions, code, f"Reader {number}")
+        read_all(desk, lambda step: (own("benign"), model("benign"), corrected("benign")))
+    exported = export_cases(store, tmp_path / "out")
+    assert (exported.n_cases, exported.skipped, exported.n_conflicts) == (3, {}, 2)
+    cases = {image_sha256(case.read()[0].gray): case for case in find_cases(tmp_path / "out")}
+    malignant, normal, benign = (cases[image_sha256(picture(number))] for number in range(3))
+    assert (malignant.class_name, normal.class_name, benign.class_name) == ("malignant", "normal", "benign")
+    assert np.array_equal(malignant.read()[1], outline(MOVED).mask())
+    assert not normal.read()[1].any()
+    listed = {row["image"]: row for row in conflicts(tmp_path / "out")}
+    assert set(listed) == {malignant.case_id, normal.case_id}
+    row = listed[malignant.case_id]
+    assert (row["truth"], row["benign"], row["malignant"], row["exported"]) == ("malignant", "2", "0", "malignant")
+
+
+def test_a_truth_counts_wherever_it_is_known_and_two_truths_are_none(store, tmp_path):
+    without_truth = say(store, corrected("benign"))  # picture 0, as in the session with the truth
+    new_session(store, truths=["malignant"])
+    assert export_cases(store, tmp_path / "one", [without_truth]).n_conflicts == 1
+    assert [case.class_name for case in find_cases(tmp_path / "one")] == ["malignant"]
+    new_session(store, truths=["benign"])
+    exported = export_cases(store, tmp_path / "two")
+    assert (exported.n_cases, exported.skipped) == (0, {"two sessions give it different truths": 1})
+    assert [row["truth"] for row in conflicts(tmp_path / "two")] == ["benign / malignant"]
+
+
+@pytest.mark.parametrize("code", ["uncertain", "low_confidence", "heads_disagree"])
+def test_agreement_with_an_uncertain_result_is_no_label(store, tmp_path, code):
+    unsure = model().model_copy(update={"warnings": (code,)})
+    given = {"verdict": "agree", "outline_verdict": "good", "keep_image": True}
+    store.save_feedback(new_key(), feedback(model=unsure, **given), picture(0))
+    exported = export_cases(store, tmp_path / "out")
+    assert (exported.n_cases, exported.skipped) == (0, {"nobody gave a class that counts": 1})
+    store.save_feedback(new_key(), feedback(model=unsure, own_class="benign", **given), picture(0))  # who says it does
+    assert export_cases(store, tmp_path / "again").n_cases == 1
+
+
+def test_a_damaged_picture_trains_nothing(store, tmp_path):
+    say(store, corrected())
+    path = store.image_path(image_sha256(picture(0)))
+    path.write_bytes(path.read_bytes()[:200])
+    assert export_cases(store, tmp_path / "out").skipped == {"the picture is damaged": 1}
+
+
 def test_one_picture_leaves_once_from_two_sessions(store, tmp_path):
     first = say(store, corrected("malignant"), n_cases=2)
     say(store, corrected("malignant"))  # picture 0 again

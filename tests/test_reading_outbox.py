@@ -241,6 +241,33 @@ def test_removed_records_go_on_the_hub_too_history_included(store, hub):
     assert len(hub.asked) == asked  # nothing waits: the hub is left alone
 
 
+def test_a_record_that_two_programs_push_and_remove_does_not_come_back(store, hub, monkeypatch):
+    """One program is killed while its commit is under way; the other removes the record; the commit arrives after."""
+    (receipt,) = save(store, 1)
+    hub.faults.extend([*PREUPLOAD, "late"])
+    command = [sys.executable, "-c", KILLED, str(store.folder), hub.endpoint]
+    outbox = make(store, hub)
+    with subprocess.Popen(command, cwd=ROOT) as other:
+        wait_until(lambda: len(hub.asked) == 4)
+        assert (gone := store.remove_feedback(receipt.receipt)).copies_left == 1 and gone.done_at is None
+        outbox.push()
+        assert len(hub.asked) == 4  # the other program is at it: this one leaves the hub alone
+        other.kill()
+    outbox.push()
+    assert len(hub.asked) > 4 and hub.files == {}
+    assert store.deletions("done_at IS NULL")[0].copies_left == 1  # not there, but it may still come
+    hub.release.set()
+    wait_until(lambda: hub.files)
+    assert comments(hub) == ["comment 0"]
+    monkeypatch.setattr(outbox_module, "SETTLED_S", -1.0)  # a quarter of an hour later
+    outbox.push()
+    assert hub.files == {} and hub.squashed == 2
+    assert store.deletions("done_at IS NULL") == []
+    asked = len(hub.asked)
+    outbox.push()
+    assert len(hub.asked) == asked
+
+
 def test_what_never_left_needs_no_removal(store, hub):
     (receipt,) = save(store, 1)
     store.remove_feedback(receipt.receipt)

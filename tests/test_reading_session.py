@@ -1,19 +1,25 @@
 """Reading sessions: read first, locked, revealed, final; resumed anywhere; nobody saves into another's case."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from busi_model.reading.clock import steady
 from busi_model.reading.codes import Attempts, HostGate, make_code, take_apart
-from busi_model.reading.errors import CodeError, ConflictError, RecordError, StageError, TooManyAttempts
+from busi_model.reading.errors import CodeError, ConflictError, PictureError, RecordError, StageError, TooManyAttempts
 from busi_model.reading.questionnaire import SUS_ITEMS, sus_score
-from busi_model.reading.records import Profile, Questionnaire, image_sha256
+from busi_model.reading.records import NewSession, Profile, Questionnaire, image_sha256
 from busi_model.reading.session import Sessions, read_truth
 from busi_model.reading.store import DATABASE, Store
 from tests.reading_help import final, model, new_session, outline, own, picture, read_all, save_step, seated
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -111,8 +117,8 @@ def test_the_final_record_says_which_model_was_seen(store):
 
 
 def test_times_run_from_the_last_appearance_on_the_screen(store, monkeypatch):
-    clock = iter(f"2026-11-25T10:00:{second:02d}.000Z" for second in range(60))
-    monkeypatch.setattr("busi_model.reading.desk.now", lambda: next(clock))
+    clock = iter(range(60))
+    monkeypatch.setattr("busi_model.reading.desk.steady", lambda: ("this machine", float(next(clock))))
     sessions, created = new_session(store, n_cases=1)
     desk = seated(sessions, created.codes[0])
     step = desk.step()
@@ -120,7 +126,66 @@ def test_times_run_from_the_last_appearance_on_the_screen(store, monkeypatch):
     desk.shown(step)  # a reload
     desk.save_own(step.key, own())
     (record,) = store.records()
-    assert record.times_shown == 2 and 0 < record.seconds <= 3
+    assert record.times_shown == 2 and record.seconds == 1
+
+
+def test_a_clock_that_is_set_changes_no_time_and_is_marked(store, monkeypatch):
+    """Five hours forward, ten minutes back: the reader needed four seconds all the same."""
+    steady, wall = [100.0], ["2026-11-25T10:00:00.000Z"]
+    monkeypatch.setattr("busi_model.reading.desk.steady", lambda: ("this machine", steady[0]))
+    monkeypatch.setattr("busi_model.reading.desk.now", lambda: wall[0])
+    sessions, created = new_session(store, n_cases=4)
+    desk = seated(sessions, created.codes[0])
+    for number, (later, name) in enumerate(
+        [
+            ("2026-11-25T10:00:04.100Z", "this machine"),
+            ("2026-11-25T15:00:04.000Z", "this machine"),
+            ("2026-11-25T09:50:04.000Z", "this machine"),
+            ("2026-11-25T10:00:04.000Z", "started anew"),
+        ]
+    ):
+        wall[0] = "2026-11-25T10:00:00.000Z"
+        monkeypatch.setattr("busi_model.reading.desk.steady", lambda: ("this machine", steady[0]))
+        desk.shown(desk.step())
+        steady[0] += 4
+        wall[0] = later
+        monkeypatch.setattr("busi_model.reading.desk.steady", lambda name=name: (name, steady[0]))
+        for _ in range(3):
+            save_step(desk, desk.step(), own(), model(), final())
+        assert len(store.records()) == 3 * (number + 1)
+    timed = [(r.seconds, r.clock_step_s) for r in store.records("kind = 'own'")]
+    assert timed == [(4.0, None), (4.0, 18_000.0), (4.0, -600.0), (None, None)]
+
+
+def test_the_steady_clock_has_one_name_in_all_programs_of_a_machine():
+    script = "from busi_model.reading.clock import steady; print(*steady())"
+    name, before = steady()
+    other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT).stdout.split()
+    assert other[0] == name and before <= float(other[1]) <= steady()[1]
+
+
+def test_a_case_whose_picture_is_damaged_can_be_left_out_and_no_other(store):
+    sessions, created = new_session(store, n_cases=2)
+    desk = seated(sessions, created.codes[0])
+    step = desk.step()
+    with pytest.raises(StageError, match="can be read"):
+        desk.leave_out(step.key)
+    step.image_path.write_bytes(b"damaged")
+    with pytest.raises(PictureError, match="damaged"):
+        desk.picture(step)
+    with pytest.raises(StageError, match="not your next step"):
+        desk.leave_out(step.key.replace("own", "final"))
+    receipt = desk.leave_out(step.key)
+    following = desk.step()
+    assert (following.stage, following.position) == ("own", 2) and following.image_sha256 != step.image_sha256
+    with pytest.raises(StageError, match="not your next step"):
+        desk.leave_out(step.key)
+    saved = desk.saved(step.key)
+    assert (saved.receipt.receipt, saved.content) == (receipt.receipt, {"reason": "picture_damaged"})
+    read_all(desk)
+    assert [r.kind for r in store.records()] == ["left_out", "own", "reveal", "final", "questionnaire"]
+    (reader,) = sessions.list()[0].readers
+    assert (reader.done, reader.stage) == (2, "done")
 
 
 # Resuming, repeating, interfering
@@ -235,6 +300,40 @@ def test_an_outline_of_another_size_is_refused(store):
     with pytest.raises(RecordError, match="800x70"):
         desk.save_own(desk.step().key, own(outline=wide))
     assert store.records() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"years": -1}, "years of experience: at least 0 is expected"),
+        ({"years": 81}, "years of experience: at most 80 is expected"),
+        ({"years": "many"}, "years of experience: a number is expected"),
+        ({"years": float("nan")}, "years of experience: a finite number is expected"),
+        ({"role": "boss"}, "role: one of 'radiologist'"),
+        ({"pseudonym": "x"}, "pseudonym: at least 2 characters are needed"),
+        ({"pseudonym": "jane@example.org"}, "pseudonym: letters, digits, spaces"),
+    ],
+)
+def test_a_wrong_profile_is_refused_in_words(fields, words):
+    with pytest.raises(RecordError) as refusal:
+        profile(**fields)
+    assert str(refusal.value).startswith(f"Not saved. {words}")
+    assert "Input" not in str(refusal.value) and "boss" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"n_readers": 1.5}, "number of readers: a whole number is expected"),
+        ({"n_readers": 0}, "number of readers: at least 1 is expected"),
+        ({"n_readers": None}, "number of readers: a whole number is expected"),
+        ({"seed": -1}, "seed of the order: at least 0 is expected"),
+        ({"name": ""}, "name of the session: at least 1 characters are needed"),
+    ],
+)
+def test_a_wrong_session_is_refused_in_words(fields, words):
+    with pytest.raises(RecordError, match=words):
+        NewSession.checked(**{"name": "Morning", "images_may_be_kept": True} | fields)
 
 
 # Codes
@@ -369,7 +468,7 @@ def test_a_reader_can_be_removed_and_the_others_stay(store):
         read_all(seated(sessions, code, name))
     owl = sessions.enter(created.codes[0])
     left_open = owl.step()
-    assert sessions.remove_reader(created.session_id, " owl ") == 7
+    assert sessions.remove_reader(created.session_id, " owl ").n_records == 7
     assert {record.reader_id for record in store.records()} == {2} and len(store.records()) == 7
     with pytest.raises(CodeError):
         sessions.enter(created.codes[0])

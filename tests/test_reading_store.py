@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from busi_model.reading import schema
-from busi_model.reading.errors import ConflictError, RecordError, StoreError
+from busi_model.reading.errors import ConflictError, PictureError, RecordError, StoreError
 from busi_model.reading.records import image_sha256, new_key, receipt_id
 from busi_model.reading.store import DATABASE, Store, default_folder
 from tests.reading_help import feedback, outline, picture
@@ -64,7 +64,7 @@ def test_the_picture_is_kept_only_with_consent(store):
     assert [path.stem for path in store.images.iterdir()] == [image_sha256(picture(0))]
     with pytest.raises(RecordError, match="not the one that was judged"):
         store.save_feedback(new_key(), feedback(keep_image=True), picture(1))
-    assert store.remove_feedback(receipt.receipt.lower()) == 1
+    assert store.remove_feedback(receipt.receipt.lower()).n_records == 1
     assert list(store.images.iterdir()) == [] and len(store.records()) == 1
 
 
@@ -160,6 +160,65 @@ def test_an_older_database_is_brought_up_to_date(monkeypatch, store):
     monkeypatch.undo()
     with pytest.raises(StoreError, match="newer program"):
         Store(store.folder)
+
+
+def test_a_program_that_was_started_before_a_newer_one_came_stops_with_a_sentence(monkeypatch, store):
+    store.save_feedback(new_key(), feedback("from before"))
+    command = [sys.executable, "-c", OLDER_BESIDE, str(store.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as older:
+        assert older.stdout.readline() == "1 record\n"
+        newer = (*schema.MIGRATIONS, "ALTER TABLE record ADD COLUMN colour TEXT")
+        monkeypatch.setattr("busi_model.reading.database.MIGRATIONS", newer)
+        Store(store.folder).close()
+        said, _ = older.communicate("go on\n", timeout=60)
+    assert said.count("stop it and start the newer one") == 2, said  # a save and a read
+    assert [record.content["comment"] for record in store.records()] == ["from before"]
+
+
+OLDER_BESIDE = """
+import sys
+from busi_model.reading.errors import StoreError
+from busi_model.reading.store import Store
+from tests.reading_help import feedback
+
+store = Store(sys.argv[1])
+print(len(store.records()), "record", flush=True)
+sys.stdin.readline()
+for action in (lambda: store.save_feedback("older-program", feedback("lost?")), store.records):
+    try:
+        action()
+    except StoreError as error:
+        print(error, flush=True)
+"""
+
+
+def others_may(folder):
+    """What lies in a folder and is open to others, the folder included."""
+    return sorted(path.name for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077)
+
+
+def test_a_store_is_private_whoever_made_its_folder(tmp_path):
+    before = os.umask(0)  # the least careful of machines
+    try:
+        open_to_all = tmp_path / "open"
+        open_to_all.mkdir(mode=0o777)
+        first = Store(open_to_all)
+        first.save_feedback(new_key(), feedback(keep_image=True), picture(0))
+        assert others_may(open_to_all) == []
+        first.close()
+        for path in (open_to_all, *open_to_all.rglob("*")):
+            path.chmod(0o777 if path.is_dir() else 0o666)  # as an older program left it
+        Store(open_to_all).close()
+        assert others_may(open_to_all) == []
+        shared = tmp_path / "shared"
+        shared.mkdir(mode=0o777)
+        (shared / "notes of somebody else.txt").write_text("mine")
+        store = Store(shared)
+        store.save_feedback(new_key(), feedback(keep_image=True), picture(0))
+        assert others_may(shared) == ["notes of somebody else.txt", "shared"]  # these are not ours to close
+        store.close()
+    finally:
+        os.umask(before)
 
 
 def test_a_failed_migration_leaves_the_old_form(monkeypatch, store):
@@ -263,7 +322,85 @@ def test_several_processes_share_a_store(tmp_path):
     assert len({record.key for record in Store(tmp_path).records()}) == 160
 
 
+LOCKER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.readline()
+"""
+
+
+@contextlib.contextmanager
+def locked_by_another_program(folder):
+    command = [sys.executable, "-c", LOCKER, str(folder / DATABASE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as locker:
+        assert locker.stdout.readline() == "locked\n"
+        yield
+        locker.kill()
+
+
+def test_everybody_waits_side_by_side_for_a_locked_database(store, monkeypatch):
+    """Twelve at once are refused within one waiting time, not one after the other; then all is saved."""
+    monkeypatch.setattr("busi_model.reading.database.BUSY_TIMEOUT_S", 1.5)
+    keys, refusals = [new_key() for _ in range(12)], []
+
+    def save(number):
+        try:
+            store.save_feedback(keys[number], feedback(f"comment {number}"))
+        except StoreError as error:
+            refusals.append((time.monotonic() - begun, str(error)))
+
+    with locked_by_another_program(store.folder):
+        begun = time.monotonic()
+        threads = [threading.Thread(target=save, args=(number,)) for number in range(12)]
+        for thread in threads:
+            thread.start()
+        while store.locked_s() == 0:
+            time.sleep(0.01)
+        for thread in threads:
+            thread.join()
+    assert len(refusals) == 12 and all("keeps the records locked" in words for _, words in refusals)
+    assert max(waited_s for waited_s, _ in refusals) < 8 * 1.5  # in turn it would be twelve times that
+    assert store.records() == [] and store.locked_s() == 0
+    for number in range(12):
+        save(number)
+    assert len(store.records()) == 12 and len(refusals) == 12
+
+
 # Disks
+
+
+UNCONFIRMED = """
+import os, signal, sys
+from busi_model.reading.errors import StoreError
+from busi_model.reading.store import Store
+from tests.reading_help import feedback
+from tests.syscall_faults import break_fsync
+
+store = Store(sys.argv[1])
+store.save_feedback("confirmed-key", feedback("first"))
+break_fsync()
+try:
+    store.save_feedback("unconfirmed-key", feedback("second"))
+except StoreError as error:
+    print(error, flush=True)
+print([record.key for record in store.records()], flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_disk_that_does_not_confirm_is_never_called_not_saved(tmp_path):
+    """The kernel answers EIO to fsync; a kill then brings the pages back, as SQLite's recovery takes what it finds."""
+    done = subprocess.run([sys.executable, "-c", UNCONFIRMED, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+    words, seen = done.stdout.splitlines()
+    assert "may be saved or not" in words and "Not saved" not in words and seen == "['confirmed-key']"
+    store = Store(tmp_path)
+    assert [record.key for record in store.records()] == ["confirmed-key", "unconfirmed-key"]
+    assert store.save_feedback("unconfirmed-key", feedback("second")).again is True
+    with pytest.raises(ConflictError, match=receipt_id("unconfirmed-key")):
+        store.save_feedback("unconfirmed-key", feedback("second, corrected"))
+    store.close()
 
 
 FULL = """
@@ -328,6 +465,55 @@ def test_a_folder_without_the_right_to_write_is_told(tmp_path):
     for path in store.folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
     assert [record.content["comment"] for record in Store(store.folder).records()] == ["from before"]
+
+
+def test_a_picture_whose_record_the_disk_refuses_goes_again(tmp_path):
+    script = FULL_AFTER_THE_PICTURE
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+    assert "full" in done.stdout and "1 picture" in done.stdout, done
+    store = Store(tmp_path)
+    assert len(store.records()) == 1 and len(list(store.images.iterdir())) == 1
+    store.close()
+
+
+FULL_AFTER_THE_PICTURE = """
+import resource, sys
+from busi_model.reading.errors import StoreError
+from busi_model.reading.records import image_sha256
+from busi_model.reading.store import DATABASE, Store
+from tests.reading_help import feedback, picture
+
+store = Store(sys.argv[1])
+store.save_feedback("with-room", feedback(keep_image=True), picture(0))
+size = (store.folder / f"{DATABASE}-wal").stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, -1))  # the picture still fits
+try:
+    another = feedback(keep_image=True, image_sha256=image_sha256(picture(1)))
+    store.save_feedback("without-room", another, picture(1))
+except StoreError as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
+store.drop_images([image_sha256(picture(1))])
+print(len(list(store.images.iterdir())), "picture")
+"""
+
+
+def test_a_damaged_picture_is_told_and_kept_anew(store):
+    name = store.keep_image(picture(0))
+    whole = store.image_path(name).read_bytes()
+    for content in (b"", whole[:300], whole[:-20] + bytes(20), b"no picture"):
+        store.image_path(name).write_bytes(content)
+        with pytest.raises(PictureError, match="damaged"):
+            store.picture(name)
+    store.image_path(name).write_bytes(store.image_path(store.keep_image(picture(1))).read_bytes())
+    with pytest.raises(PictureError, match="not the one that was kept"):
+        store.picture(name)
+    store.image_path(name).unlink()
+    with pytest.raises(PictureError, match="missing"):
+        store.picture(name)
+    store.image_path(name).write_bytes(whole[:300])
+    store.keep_image(picture(0))  # the host gives it once more
+    assert (store.picture(name) == picture(0)).all()
 
 
 def test_a_picture_that_the_disk_refuses_is_told(store, monkeypatch):

@@ -5,6 +5,7 @@ Enters: bool mask (H, W) and, where they are known, the margin band (H, W) and t
 spacings; then every length, and the choice of the axes themselves, is made in millimetres.
 """
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,9 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
 
 from busi_model.clinic.view import bounding_box, regions
+from busi_model.frame import is_plausible
 
+LOG = logging.getLogger(__name__)
 CHORDS = 255  # perpendicular chords that are tried along the longest axis
 SMOOTHING_POINTS = 2.0  # of the outline before its length is taken: a staircase is up to 8 % longer than the curve
 
@@ -55,12 +58,15 @@ def measure_lesions(mask: np.ndarray, margin: np.ndarray | None = None, spacing_
     """Bool mask (H, W) -> one record a lesion, the largest first.
 
     margin: bool (H, W), the band of `Prediction.margin`; empty or None gives margin_px None. spacing_mm: (row,
-    column) millimetres a pixel, or None. Raises ValueError for sizes that differ or a spacing that is not positive.
+    column) millimetres a pixel, or None; one that no ultrasound has counts as None. A lesion that cannot be measured is
+    left out and the others stay. Raises ValueError for sizes that differ or a spacing that is not positive.
     """
     if margin is not None and margin.shape != mask.shape:
         raise ValueError(f"The margin band is {margin.shape} and its mask {mask.shape}; give both in the same frame.")
     if spacing_mm is not None and not (np.isfinite(spacing_mm).all() and min(spacing_mm) > 0):
         raise ValueError(f"The spacing is {spacing_mm}; two positive numbers of millimetres a pixel are expected.")
+    if spacing_mm is not None and not is_plausible(spacing_mm):
+        spacing_mm = None  # `image` says so
     rows, columns = place = bounding_box(mask if margin is None else mask | margin)
     mask, margin = mask[place], None if margin is None else margin[place]
     found = regions(mask)
@@ -71,7 +77,11 @@ def measure_lesions(mask: np.ndarray, margin: np.ndarray | None = None, spacing_
     for number, region in enumerate(found, start=1):
         outline = region.outline_xy() + (columns.start, rows.start)
         top = rows.start + region.top
-        longest, perpendicular = axes_xy(outline, scale_xy)
+        try:
+            longest, perpendicular = axes_xy(outline, scale_xy)
+        except Exception:  # the result and the other lesions must not go with it
+            LOG.exception("A lesion could not be measured.")
+            continue
         height, width = region.filled.shape
         area_px2 = float(region.filled.sum())
         perimeter = _perimeter(outline * scale_xy)

@@ -41,7 +41,7 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
                 session.build(sessions, predictor, outbox, storage_warning(store.folder))
             if gate.exists:
                 with gr.Tab(strings.TAB_HOST):
-                    host.build(store, sessions, gate, private_folder)
+                    host.build(store, sessions, gate, private_folder, outbox)
         with gr.Tab(strings.TAB_ABOUT):
             about.build(predictor.checkpoint, weights_folder)
         api.build(predictor, private_folder)

@@ -4,6 +4,7 @@ Enters: the password, once a page load; it opens a gr.State, which lies on the s
 does. Without BUSI_HOST_PASSWORD the page has no such view (`HostGate.exists`).
 """
 
+import json
 import logging
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ import pandas as pd
 
 from busi_model.page import strings
 from busi_model.page.host_cases import find_images, read_cases
+from busi_model.page.host_deletions import deletion_words, deletions_html
 from busi_model.page.session_layout import html
 from busi_model.page.session_results import results_html, table_html
 from busi_model.page.session_view import problem_html, remark_html
@@ -30,22 +32,33 @@ LOG = logging.getLogger(__name__)
 HOW = {"show_progress": "minimal", "api_visibility": "private", "concurrency_limit": 2, "concurrency_id": "host"}
 
 
-def build(store: Store, sessions: Sessions, gate: HostGate, folder) -> None:
-    """Lay out the panel inside the current gr.Blocks. folder: private, served by Gradio, emptied by it."""
-    Panel(store, sessions, gate, folder).connect()
+# What cannot be undone is asked for in the browser; the answer comes as the last input.
+ASK = "(...values) => [...values.slice(0, -1), confirm({question}) ? 'yes' : 'no']"
+
+
+def build(store: Store, sessions: Sessions, gate: HostGate, folder, outbox=None) -> None:
+    """Lay out the panel inside the current gr.Blocks.
+
+    folder: private, served by Gradio, emptied by it. outbox: Outbox or None, for what is said of copies.
+    """
+    Panel(store, sessions, gate, folder, outbox).connect()
 
 
 class Panel:
     """Components and what their events do. Each answer is a dict {component: update}."""
 
-    def __init__(self, store, sessions, gate, folder):
+    def __init__(self, store, sessions, gate, folder, outbox=None):
         self.store, self.sessions, self.gate, self.folder = store, sessions, gate, Path(folder)
+        self.has_outbox = outbox is not None
+        self.prepared: dict[str, list[Path]] = {}  # session's id, or "feedback" -> folders with downloads
+        self.sure = gr.Textbox("", visible=False, elem_id="host-sure")
         self.allowed = gr.State(False)
         with gr.Column(elem_id="host-door") as self.door:
             html(f"<h2>{strings.HOST_HEADING}</h2>", elem_classes="door-words")
             self.password = gr.Textbox(label=strings.HOST_PASSWORD, type="password", elem_id="host-password")
             self.open_button = gr.Button(strings.HOST_OPEN, variant="primary", elem_id="host-open")
         self.said = html("", elem_id="host-said")
+        self.deletions = html("", elem_id="host-deletions")
         # Built open and closed by `enter`: see feedback.py.
         with gr.Column(visible=False) as self.view:
             with gr.Accordion(strings.HOST_NEW, open=True, elem_id="host-new") as self.new:
@@ -95,7 +108,7 @@ class Panel:
         self.feedback_button = gr.Button(strings.HOST_FEEDBACK, size="md", elem_id="host-feedback")
 
     def connect(self) -> None:
-        shown = [self.said, self.codes, self.session, self.progress, self.files, self.results]
+        shown = [self.said, self.deletions, self.codes, self.session, self.progress, self.files, self.results]
         how = {"outputs": shown, **HOW}
         gr.on(
             [self.open_button.click, self.password.submit],
@@ -112,11 +125,15 @@ class Panel:
         self.results_button.click(self.figures, chosen, **how)
         self.download_button.click(self.download, chosen, **how)
         self.add_button.click(self.add_reader, chosen, **how)
-        self.close_button.click(self.close, chosen, **how)
-        self.renew_button.click(self.renew, [*chosen, self.number], **how)
-        self.remove_button.click(self.remove, [*chosen, self.pseudonym], **how)
-        self.delete_button.click(self.delete, [*chosen, self.confirm], **how)
-        self.forget_button.click(self.forget, [self.allowed, self.receipt], **how)
+        for name, button, inputs in (
+            ("close", self.close_button, chosen),
+            ("renew", self.renew_button, [*chosen, self.number]),
+            ("remove", self.remove_button, [*chosen, self.pseudonym]),
+            ("delete", self.delete_button, [*chosen, self.confirm]),
+            ("forget", self.forget_button, [self.allowed, self.receipt]),
+        ):
+            ask = ASK.format(question=json.dumps(strings.HOST_SURE[name]))
+            button.click(getattr(self, name), [*inputs, self.sure], js=ask, **how)
         self.feedback_button.click(self.feedback, [self.allowed], **how)
 
     def enter(self, password: str, request: gr.Request) -> dict:
@@ -157,12 +174,14 @@ class Panel:
         """CSV, JSONL, report, and the corrected cases as a ZIP in BUSI's layout."""
 
         def make():
-            place = self._place()
-            files = write_downloads(self.store, _chosen(session_id), place / "session")
+            place = self._place(_chosen(session_id))
+            files = write_downloads(self.store, session_id, place / "session")
             exported = export_cases(self.store, place / "cases", [session_id])
             files.append(shutil.make_archive(place / "session" / "corrected-cases", "zip", place / "cases"))
             shutil.rmtree(place / "cases")
             said = strings.HOST_EXPORTED.format(n_cases=exported.n_cases)
+            if exported.n_conflicts:
+                said += " " + strings.HOST_CONFLICTS.format(count=exported.n_conflicts)
             for reason, count in exported.skipped.items():
                 said += " " + strings.HOST_SKIPPED.format(count=count, reason=reason)
             return {self.files: gr.File([str(file) for file in files], visible=True), self.said: remark_html(said)}
@@ -175,56 +194,64 @@ class Panel:
             lambda: self._codes([self.sessions.add_reader(_chosen(session_id))]) | self._state(session_id),
         )
 
-    def renew(self, allowed, session_id, number) -> dict:
+    def renew(self, allowed, session_id, number, sure="yes") -> dict:
         return self._guarded(
             allowed,
             lambda: self._codes([self.sessions.renew_code(_chosen(session_id), number)]) | self._state(session_id),
+            sure,
         )
 
-    def close(self, allowed, session_id) -> dict:
+    def close(self, allowed, session_id, sure="yes") -> dict:
         def close():
             self.sessions.close(_chosen(session_id))
             return self._state(session_id, strings.HOST_CLOSED)
 
-        return self._guarded(allowed, close)
+        return self._guarded(allowed, close, sure)
 
-    def remove(self, allowed, session_id, pseudonym) -> dict:
+    def remove(self, allowed, session_id, pseudonym, sure="yes") -> dict:
         def remove():
-            n_records = self.sessions.remove_reader(_chosen(session_id), pseudonym or "")
-            return self._state(session_id, strings.HOST_REMOVED.format(n_records=n_records))
+            gone = self.sessions.remove_reader(_chosen(session_id), pseudonym or "")
+            self._drop_prepared(session_id)
+            return self._state(session_id, deletion_words(gone, self.has_outbox))
 
-        return self._guarded(allowed, remove)
+        return self._guarded(allowed, remove, sure)
 
-    def delete(self, allowed, session_id, confirm) -> dict:
+    def delete(self, allowed, session_id, confirm, sure="yes") -> dict:
         def delete():
-            name = next(info.name for info in self.sessions.list() if info.session_id == _chosen(session_id))
+            name = next((info.name for info in self.sessions.list() if info.session_id == _chosen(session_id)), None)
+            if name is None:
+                raise RecordError(strings.HOST_CHOOSE_FIRST)
             if (confirm or "").strip() != name:
                 raise RecordError(strings.HOST_CONFIRM_FIRST)
-            self.sessions.delete(session_id)
-            return self._state(None, strings.HOST_DELETED)
+            gone = self.sessions.delete(session_id)
+            self._drop_prepared(session_id)
+            return self._state(None, deletion_words(gone, self.has_outbox))
 
-        return self._guarded(allowed, delete)
+        return self._guarded(allowed, delete, sure)
 
-    def forget(self, allowed, receipt) -> dict:
+    def forget(self, allowed, receipt, sure="yes") -> dict:
         def forget():
-            n_records = self.store.remove_feedback((receipt or "").strip().upper())
-            return {self.said: remark_html(strings.HOST_REMOVED.format(n_records=n_records))}
+            gone = self.store.remove_feedback(receipt or "")
+            self._drop_prepared("feedback")
+            return {self.said: remark_html(deletion_words(gone, self.has_outbox)), **self._open_deletions()}
 
-        return self._guarded(allowed, forget)
+        return self._guarded(allowed, forget, sure)
 
     def feedback(self, allowed) -> dict:
         def make():
-            path = self._place() / "feedback.csv"
+            path = self._place("feedback") / "feedback.csv"
             write_csv(results.feedback(self.store), path)
             return {self.files: gr.File([str(path)], visible=True)}
 
         return self._guarded(allowed, make)
 
-    def _guarded(self, allowed, action) -> dict:
-        """Do it for the host only; a refusal is a sentence, and what was typed stays."""
+    def _guarded(self, allowed, action, sure="yes") -> dict:
+        """Do it for the host only, who was sure; a refusal is a sentence, and what was typed stays."""
         try:
             if not allowed:
                 raise RecordError(strings.HOST_LOGIN_FIRST)
+            if sure != "yes":
+                return {self.said: remark_html(strings.HOST_UNCHANGED)}
             return action()
         except ReadingError as error:
             return {self.said: problem_html(str(error))}
@@ -243,13 +270,25 @@ class Panel:
             self.said: remark_html(said) if said else "",
             self.results: "",
             self.files: gr.File(None, visible=False),
+            **self._open_deletions(),
         }
+
+    def _open_deletions(self) -> dict:
+        return {self.deletions: deletions_html(self.store.deletions("done_at IS NULL"), self.has_outbox)}
 
     def _codes(self, codes) -> dict:
         return {self.codes: gr.Textbox("\n".join(codes), visible=True)}
 
-    def _place(self) -> Path:
-        return Path(tempfile.mkdtemp(dir=self.folder))  # its random name is what keeps other users out
+    def _place(self, of: str) -> Path:
+        """A folder for downloads; its random name is what keeps other users out. of: a session's id, or "feedback"."""
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        self.prepared.setdefault(of, []).append(place)
+        return place
+
+    def _drop_prepared(self, of: str) -> None:
+        """What was prepared from records that are gone goes too."""
+        for place in self.prepared.pop(of, []):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _chosen(session_id) -> str:
@@ -274,7 +313,10 @@ def _progress(info) -> str:
     caption = strings.HOST_CAPTION_CLOSED if info.closed else strings.HOST_CAPTION
     how = strings.HOST_WITH_READ_FIRST if info.read_first else strings.HOST_WITHOUT_READ_FIRST
     caption = caption.format(name=info.name, n_cases=info.n_cases, how=how)
-    return table_html(pd.DataFrame(rows, columns=list(strings.HOST_COLUMNS)), caption)
+    table = table_html(pd.DataFrame(rows, columns=list(strings.HOST_COLUMNS)), caption)
+    if info.left_out:
+        table += problem_html(strings.HOST_LEFT_OUT.format(cases=", ".join(map(str, info.left_out))))
+    return table
 
 
 def _minute(moment: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from busi_model.image import ImageError, read_image
 from busi_model.page import strings
 from busi_model.reading.errors import RecordError
+from busi_model.reading.records import CLASS_NAMES
 from busi_model.reading.session import NewCase, read_truth
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
@@ -31,7 +32,10 @@ def find_images(files, folder: str) -> list[Path]:
 
 
 def read_cases(paths: list[Path], manifest) -> Iterator[NewCase]:
-    """One case an image; manifest: CSV with the columns image and class, or None. Raises RecordError."""
+    """One case an image; manifest: CSV with the columns image and class, or None. Raises RecordError.
+
+    Without a row the truth is the folder's name where that is a class, as in BUSI.
+    """
     truth = {}
     for name, class_name in (read_truth(manifest) if manifest else {}).items():
         if truth.setdefault(_plain(name), class_name) != class_name:
@@ -39,8 +43,12 @@ def read_cases(paths: list[Path], manifest) -> Iterator[NewCase]:
     if truth and not any(_plain(path.name) in truth for path in paths):
         raise RecordError(strings.HOST_NO_TRUTH_MATCHES)
     for path in paths:
+        given, folder = truth.get(_plain(path.name)), path.parent.name
+        of_folder = folder if folder in CLASS_NAMES else None  # BUSI's layout
+        if given and of_folder and given != of_folder:
+            raise RecordError(strings.HOST_TWO_TRUTHS.format(name=path.name, csv=given, folder=of_folder))
         try:
-            yield NewCase(read_image(path).gray, truth.get(_plain(path.name)))
+            yield NewCase(read_image(path).gray, given or of_folder)
         except ImageError as error:
             raise RecordError(strings.HOST_BAD_IMAGE.format(name=path.name, error=error)) from error
 

@@ -20,6 +20,7 @@ import numpy as np
 from busi_model.clinic.explain import Explainer
 from busi_model.clinic.measure import Lesion, measure_lesions
 from busi_model.clinic.view import draw_heat, encode_png, thumbnail
+from busi_model.frame import PLAUSIBLE_MM, is_plausible
 from busi_model.image import Frame, ImageError, read_image
 from busi_model.predict import Prediction
 
@@ -125,7 +126,11 @@ class Lightbox:
             raise ValueError(f"{length_px:.0f} px were marked; at least 10 px are expected.")
         if not 1 <= length_mm <= 500:
             raise ValueError(f"The length is {length_mm} mm; 1 to 500 mm are expected.")
-        self._set_spacing(case, (length_mm / length_px,) * 2, marked=True)
+        spacing_mm = (length_mm / length_px,) * 2
+        if not is_plausible(spacing_mm):
+            low, high = PLAUSIBLE_MM
+            raise ValueError(f"A pixel would be {spacing_mm[0]:.3g} mm; {low} to {high:g} mm are plausible.")
+        self._set_spacing(case, spacing_mm, marked=True)
 
     def unmark_length(self, case: Case) -> None:
         """Return to the spacing that the file brought, or to none."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from busi_model.page import editor, strings
 from busi_model.page.editor import model_polygons
 from busi_model.predict import Prediction
-from busi_model.reading.desk import Step
-from busi_model.reading.errors import OutlineError, RecordError
+from busi_model.reading.desk import Saved, Step
+from busi_model.reading.errors import OutlineError, ReadingError, RecordError
 from busi_model.reading.outline import Repaired, encode_mask, repair
-from busi_model.reading.records import FinalRead, Model, Outline, OwnRead
+from busi_model.reading.records import FinalRead, Model, Outline, OwnRead, Questionnaire
 
 
 class Mended(ValueError):  # noqa: N818 - it reads as what it says
@@ -34,6 +34,54 @@ class Fields:
     no_lesion: bool = False
     comment: str = ""
     carried: str = editor.NOTHING  # the editor's value
+
+
+N_CASE_FIELDS = 7  # the questionnaire's ten answers follow them
+
+
+def answer_of(step: Step, values) -> OwnRead | FinalRead | Questionnaire:
+    """All fields' values -> the record that this step asks for. Raises as `own_read` and `final_read` do."""
+    if step.stage == "own":
+        return own_read(step, Fields(*values[:N_CASE_FIELDS]))
+    if step.stage == "final":
+        return final_read(step, Fields(*values[:N_CASE_FIELDS]))
+    answers = values[N_CASE_FIELDS:]
+    if None in answers:
+        raise RecordError(strings.MISSING_ANSWERS)
+    return Questionnaire.checked(answers=answers)
+
+
+def is_same(saved: Saved, values) -> bool:
+    """Whether just this was saved."""
+    try:
+        return saved.is_same(answer_of(saved.step, values))
+    except (ReadingError, editor.EditorError, Mended, TypeError):
+        return False
+
+
+def typed_text(key, values) -> str:
+    """What a reader typed into a step, as text to copy; "" when that is nothing. values: whatever the browser kept."""
+    if not isinstance(key, str) or not values:
+        return ""
+    try:
+        fields, answers = Fields(*values[:N_CASE_FIELDS]), values[N_CASE_FIELDS:]
+        lines = [
+            f"{strings.CLASS_LABEL}: {strings.CLASS_NAMES[fields.class_name]}" if fields.class_name else "",
+            f"{strings.CONFIDENCE}: {fields.confidence:g}" if fields.confidence is not None else "",
+            f"{strings.BIRADS}: {fields.birads}" if fields.birads else "",
+            strings.NO_LESION if fields.no_lesion else "",
+            f"{strings.OUTLINE_VERDICT}: {strings.OUTLINE_VERDICTS[fields.outline_verdict]}"
+            if fields.outline_verdict
+            else "",
+            f"{strings.COMMENT}: {fields.comment}" if fields.comment else "",
+        ]
+        lines += [f"{number}. {answer}" for number, answer in enumerate(answers, start=1) if answer is not None]
+        if any(lines) and key.rsplit("-", 1)[-1] in ("own", "final"):
+            for points in editor.drawn(fields.carried, key):
+                lines.append(strings.OUTLINE_POINTS.format(points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points)))
+    except (editor.EditorError, LookupError, TypeError, ValueError):
+        return "" if not any(values) else str(values)
+    return "\n".join(line for line in lines if line)
 
 
 def own_read(step: Step, fields: Fields) -> OwnRead:

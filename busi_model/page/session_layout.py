@@ -43,7 +43,20 @@ class Layout:
                 with gr.Column(visible=False) as self.questionnaire:
                     self.answers = [_sus_radio(number, item) for number, item in enumerate(SUS_ITEMS, start=1)]
                     self.send_button = gr.Button(strings.SEND_ANSWERS, variant="primary", elem_id="session-send")
+                with gr.Column(visible=False, elem_id="session-stuck") as self.stuck:
+                    self.again_button = gr.Button(strings.TRY_AGAIN, variant="primary", elem_id="session-again")
+                    self.leave_out_button = gr.Button(strings.LEAVE_OUT, visible=False, elem_id="session-leave-out")
+                self.waiting = html("", elem_id="session-waiting")
                 self.problem = html("", elem_id="session-problem")
+                self.unsaved = gr.Textbox(
+                    label=strings.UNSAVED,
+                    lines=4,
+                    max_lines=12,
+                    visible=False,
+                    interactive=False,
+                    buttons=["copy"],
+                    elem_id="session-unsaved",
+                )
         # What a reader fills in, in the order of session_form.Fields; the questionnaire follows.
         self.case_fields = [
             *(self.class_name, self.confidence, self.birads, self.verdict, self.no_lesion, self.comment, self.editor)
@@ -61,7 +74,8 @@ class Layout:
         """All that a step can change."""
         return [
             *(self.seat, self.door, self.code, self.head_row, self.head, self.receipt, self.picture, self.task),
-            *(self.profile, self.practice, self.case, self.of_model, self.questionnaire),
+            *(self.profile, self.years, self.practice, self.case, self.of_model, self.questionnaire),
+            *(self.stuck, self.leave_out_button, self.unsaved),
             *(self.lock_button, self.save_button, self.problem, *self.fields),
         ]
 

@@ -1,4 +1,4 @@
-"""A session's figures on the host's page: a table with intervals, plots, and the readers' comments.
+"""A session's figures on the host's page: four numbers and one plot; folded under them tables, plots and comments.
 
 Enters: the tables of `reading.results`. Leaves: HTML; plots are PNG inside it: nothing has an address of its own.
 """
@@ -24,14 +24,35 @@ def results_html(store: Store, session_id: str) -> str:
     table = results.readings(store, session_id)
     if table.empty:
         return f"<p>{html.escape(strings.RESULTS_NONE)}</p>"
-    parts = [plot_html(table), table_html(_figures(table), strings.RESULTS_TABLE)]
+    first = _accuracy if table["truth"].notna().any() else _confidence
+    rest = [axes for axes in (_confidence, _time) if axes is not first]
+    parts = [plot_html(table, rest, strings.RESULTS_PLOTS_ALT), table_html(_figures(table), strings.RESULTS_TABLE)]
     answers = results.usability(store, session_id)
     if len(answers):
         parts.append(table_html(answers, strings.RESULTS_SUS))
     spoken = table.loc[table["comment"].fillna("") != "", ["reader", "case", "comment"]]
     if len(spoken):
         parts.append(table_html(spoken, strings.RESULTS_COMMENTS))
-    return "".join(parts)
+    more = f"<details><summary>{html.escape(strings.RESULTS_MORE)}</summary>{''.join(parts)}</details>"
+    return numbers_html(table) + plot_html(table, [first], strings.RESULTS_PLOT_ALT) + more
+
+
+def numbers_html(table: pd.DataFrame) -> str:
+    """Readings, right before and after the model where the truth is known, and how often it changed the class."""
+    known, both = table[table["truth"].notna()], table[table["own_class"].notna()]
+    own = known[known["own_class"].notna()]
+    numbers = [
+        (str(len(table)), strings.RESULTS_N_READINGS.format(n_readers=table["reader"].nunique())),
+        (_percent(own["own_class"] == own["truth"]), strings.RESULTS_OWN_RIGHT),
+        (_percent(known["final_class"] == known["truth"]), strings.RESULTS_FINAL_RIGHT),
+        (_percent(both["own_class"] != both["final_class"]), strings.RESULTS_CHANGED),
+    ]
+    items = "".join(f"<li><strong>{number}</strong> {html.escape(words)}</li>" for number, words in numbers)
+    return f'<ul class="numbers">{items}</ul>'
+
+
+def _percent(hits) -> str:
+    return "–" if hits.empty else f"{100 * hits.mean():.0f}\u00a0%"
 
 
 def _figures(table) -> pd.DataFrame:
@@ -68,17 +89,15 @@ def _figure(value) -> str:
     return str(value) if isinstance(value, Integral) else f"{value:.3g}"
 
 
-def plot_html(table: pd.DataFrame) -> str:
-    """Accuracy before and after the model, confidence, and both over the session, as one picture with words."""
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
-    _accuracy(left, table)
-    _confidence(middle, table)
-    _time(right, results.learning_curve(table))
+def plot_html(table: pd.DataFrame, plots, alt: str) -> str:
+    """Plots side by side as one picture. plots: functions that draw the table on axes. alt: what is to be seen."""
+    figure = Figure(figsize=(5.5 * len(plots), 3.4), layout="constrained")
+    for axes, draw in zip(figure.subplots(1, len(plots), squeeze=False)[0], plots, strict=True):
+        draw(axes, table)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     png = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<img class="plots" alt="{html.escape(strings.RESULTS_PLOT_ALT)}" src="data:image/png;base64,{png}">'
+    return f'<img class="plots" alt="{html.escape(alt)}" src="data:image/png;base64,{png}">'
 
 
 def _accuracy(axes, table):
@@ -86,9 +105,6 @@ def _accuracy(axes, table):
     known = table[table["truth"].notna()]
     axes.set_title(strings.PLOT_ACCURACY)
     axes.set_ylim(0, 1.02)
-    if known.empty:
-        _say(axes, strings.PLOT_NO_TRUTH)
-        return
     readers = list(dict.fromkeys(known["reader"]))
     for column, colour, words in (
         ("own_class", OWN, strings.PLOT_OWN),
@@ -112,8 +128,9 @@ def _confidence(axes, table):
     axes.set_ylabel(strings.PLOT_FINAL)
 
 
-def _time(axes, curve):
+def _time(axes, table):
     """Median seconds a case, in the order in which the readers met the cases."""
+    curve = results.learning_curve(table)
     axes.set_title(strings.PLOT_TIME)
     if curve["seconds"].isna().all():
         _say(axes, strings.PLOT_NO_TIME)

@@ -104,6 +104,7 @@ WARNINGS = {  # code: what it is, and what to do beyond what the warning itself 
     "windowed": ("Brightness set by the file", "Compare it with the original before you trust it."),
     "regions_disagree": ("The file's scan regions fit another picture", "Mark a known length to get millimetres."),
     "spacings_differ": ("Several scales in one picture", "Mark a known length to get millimetres."),
+    "scale_implausible": ("An impossible scale in the file", "Mark a known length to get millimetres."),
     "banner_blanked": ("Text beside the scan was blanked", "Look for names that remain before you share it."),
     "exif_turned": ("Turned picture", "Check that the probe is at the top."),
     "rescaled": ("Gray levels stretched", "Compare brightness with the original before you trust it."),
@@ -362,6 +363,28 @@ NOTHING_BUT_DRAWN = "Not saved yet: “Nothing is there” is chosen, but an out
 CONFIRM_NO_LESION = "Not saved yet: nothing is outlined. Tick “No lesion” if that is what you mean."
 OUTLINE_MENDED = "Not saved yet: {text} Look at the outline as it is now; then save it, or undo and draw it anew."
 STEP_DONE = "That step was saved before. You go on here."
+STEP_DIFFERS = (
+    "This step was saved before with another answer, receipt {receipt}: that one counts. Your new answer was not "
+    "taken; it stands below to copy."
+)
+STEP_CLOSED = (
+    "The host closed this session before this step was saved. What you typed was not taken; it stands below to copy."
+)
+STEP_OVER = "This step can no longer be saved. What you typed was not taken; it stands below to copy."
+SHUT_OUT = (
+    "Your code opens nothing any more, so nothing was saved: the host deleted the session, removed your readings, or "
+    "gave you another code. What you had typed stands below to copy; with another code it comes back into its fields."
+)
+UNSAVED = "Not saved: what you typed"
+OUTLINE_POINTS = "Outline (x,y in pixels): {points}"
+SAVED_BUT = "That step is saved. What comes next cannot be shown yet: {problem}"
+NOT_REVEALED = "Your reading is locked. The model cannot be shown yet: {problem}"
+NOT_REVEALED_AT_ONCE = "The model cannot be shown yet: {problem}"
+SERVER_FAILED = "something went wrong on the server. Try again; if it stays so, tell the host."
+TRY_AGAIN = "Try again"
+PICTURE_DAMAGED = "{problem} Nothing of yours is lost. Tell the host, who can put it right; or go on without this case."
+LEAVE_OUT = "Go on without this case"
+LOCKED = "Another program keeps the records locked. Your entry waits for it, 15 seconds at most; leave this page open."
 STEP_FAILED = "Something went wrong on the server. Your entries are still here: try once more; nothing is saved twice."
 
 SESSION_WHO = "{session} · {reader}"
@@ -382,6 +405,7 @@ SESSION_TASKS = {
     ),
     "own": ("What do you see?", "The model is not shown yet. An outline is welcome, but you may leave it out."),
     "final": ("What do you decide now?", "Your answer may differ from your first one or be the same."),
+    "reveal": ("One moment", "Next the model is shown beside your reading."),
     "questionnaire": (
         "How was it to use?",
         "Ten statements on this tool (System Usability Scale, Brooke 1996). Answer at once, without long thought.",
@@ -417,14 +441,19 @@ RESULTS_TABLE = "Figures with 95 % intervals"
 RESULTS_COLUMNS = ("Readers", "Figure", "Value", "95 % interval", "n", "Note")
 RESULTS_SUS = "Usability (SUS, 0 to 100)"
 RESULTS_COMMENTS = "Comments"
-RESULTS_PLOT_ALT = (
-    "Three plots: accuracy of each reader before and after the model, confidence before and after, seconds a case. "
-    "The figures stand in the table and in the downloads."
+RESULTS_N_READINGS = "cases read, by {n_readers} readers"
+RESULTS_OWN_RIGHT = "right before the model (where the truth is known)"
+RESULTS_FINAL_RIGHT = "right after it"
+RESULTS_CHANGED = "of the classes changed after it"
+RESULTS_MORE = "All figures with intervals, more plots, usability and comments"
+RESULTS_PLOT_ALT = "Each reader before and after the model. The figures stand in the folded table and in the downloads."
+RESULTS_PLOTS_ALT = (
+    "Further plots: confidence before and after the model, seconds a case. The figures stand in the table and in the "
+    "downloads."
 )
 PLOT_ACCURACY, PLOT_CONFIDENCE, PLOT_TIME = "Accuracy", "Confidence", "Seconds a case (median)"
 PLOT_OWN, PLOT_FINAL, PLOT_MODEL = "own read", "final read", "model"
 PLOT_POSITION = "case, in the order of reading"
-PLOT_NO_TRUTH = "no truth is known"
 PLOT_NO_TIME = "nothing was timed"
 
 # The host's view
@@ -452,6 +481,20 @@ HOST_RESULTS = "Show results"
 HOST_DOWNLOADS = "Prepare downloads"
 HOST_ADD_READER = "Add a reader"
 HOST_CLOSE = "Close the session"
+HOST_SURE = {
+    "close": "Close this session? Its readers can save nothing more, and it cannot be opened again.",
+    "renew": "Make a new code for this reader? The old one ends at once, also in the middle of a case.",
+    "remove": "Remove all records of this reader, here and wherever copies are? This cannot be undone.",
+    "delete": "Delete this session with all its records and pictures? This cannot be undone.",
+    "forget": "Remove this feedback? This cannot be undone.",
+}
+HOST_UNCHANGED = "Nothing was changed."
+HOST_LEFT_OUT = (
+    "Readers went on without case {cases}, whose picture is damaged on the server. Make a session with the same image "
+    "again: that puts it right here too."
+)
+HOST_CONFLICTS = "{count} of them differ from the known truth, which won: see conflicts.csv."
+HOST_TWO_TRUTHS = "{name}: the CSV says {csv}, its folder says {folder}. Correct one of the two; no session was made."
 HOST_CLOSED = "The session is closed: nothing more is taken, everything saved is kept."
 HOST_FILES = "Downloads"
 HOST_MORE = "Lost code, removal, deletion, quick feedback"
@@ -459,11 +502,28 @@ HOST_NUMBER = "Reader's number"
 HOST_RENEW = "Make a new code"
 HOST_PSEUDONYM = "Pseudonym of a reader"
 HOST_REMOVE = "Remove this reader's records"
-HOST_REMOVED = "{n_records} records were removed, here and in the private dataset."
+DELETIONS_HEADING = "Deletions that are not finished; they are worked off by themselves:"
+DELETED = {
+    "session": "The session is deleted: {n_records} records and {n_pictures} pictures.",
+    "reader": "{n_records} records of the reader were removed.",
+    "feedback": "{n_records} feedback was removed, with {n_pictures} pictures.",
+}
+DELETED_PICTURES_LEFT = "{count} pictures are still on the disk, which does not let them go; it is tried again."
+DELETED_LOG_LEFT = (
+    "Old text may still stand in the database's log file, because another program reads; it is emptied after that."
+)
+DELETED_COPIES_LEFT = (
+    "{count} copies in the private dataset are being removed; they are looked for once more after a quarter of an hour."
+)
+DELETED_COPIES_OUT_OF_REACH = (
+    "{count} copies may lie in a private dataset that this program is not set to reach: start it with BUSI_SYNC_REPO "
+    "and HF_TOKEN."
+)
+DELETED_COPIES = "{count} copies in the private dataset are removed too."
+DELETED_NO_COPIES = "No copy had left this machine."
 HOST_CONFIRM = "Type the session's name to delete it"
 HOST_DELETE = "Delete the session and all its records"
 HOST_CONFIRM_FIRST = "Type the session's name exactly, then press Delete."
-HOST_DELETED = "The session is deleted."
 HOST_RECEIPT = "Receipt of a quick feedback"
 HOST_FORGET = "Remove this feedback"
 HOST_FEEDBACK = "Download all quick feedback"

@@ -7,7 +7,8 @@ errors    `ReadingError` and its kinds. str(error) is a sentence for the reader:
           holds a path. StoreError (nothing was saved: disk full, read-only, damaged; keep the text and try again),
           RecordError (an entry is refused; names the field), OutlineError (an outline is refused), ConflictError (this
           step or key was saved already, with other content), StageError (not this step's turn, or the session is
-          closed), CodeError (unknown code, another reader's code), TooManyAttempts (a CodeError; `.retry_after_s`).
+          closed), PictureError (a stored picture is missing or damaged),
+          CodeError (unknown code, another reader's code), TooManyAttempts (a CodeError; `.retry_after_s`).
 
 outline   Polygons are lists of (x, y) in pixels of the image, pixel centres at whole numbers, as `clinic.view` draws.
           repair(polygons, width, height) -> Repaired(polygons, changed: bool, text: str): what to show and then save;
@@ -45,7 +46,10 @@ store     Store(folder=None, app_version="") opens or makes the store; folder No
           .save_feedback(key, feedback, gray=None) -> Receipt     one key (new_key()) for each picture shown; gray uint8
               (H, W) is kept only when feedback.keep_image
           .receipt(key) -> Receipt | None                         ask again later whether it is synced
-          .remove_feedback(receipt) -> n      by the short name on the receipt
+          .remove_feedback(receipt) -> Deletion     by the short name on the receipt
+          .deletions(where) -> [Deletion(what, began_at, n_records, n_pictures, n_copies, pictures_left, log_emptied,
+              copies_left, done_at)]: how far each is; `upkeep` works them off.
+          .picture(sha256) -> uint8 (H, W); raises PictureError.     .locked_s(): a save waits for another program
           .close()
 
 codes     Code words of readers, and wrong guesses. Attempts(limit=10, window_s=300).
@@ -59,7 +63,7 @@ session   Sessions(store)
           .list() -> [SessionInfo(session_id, name, created_at, closed, read_first, n_cases, readers)], newest first;
               readers: [ReaderInfo(number, pseudonym | None, role, years, done, total, stage, last_seen)]
           .renew_code(session_id, number) -> code     .add_reader(session_id) -> code     .close(session_id)
-          .delete(session_id)     .remove_reader(session_id, pseudonym) -> n records removed, synced copies included
+          .delete(session_id)     .remove_reader(session_id, pseudonym); both -> Deletion, synced copies included
           .enter(code, pseudonym=None, client="") -> Desk   raises CodeError; a pseudonym other than the code's own too
           Desk: one reader's place; keep the code (not the Desk) in the page's state and enter again: it is cheap.
           .step() -> Step(stage, key, position, n_cases, image_path, image_sha256, width, height, read_first, own,
@@ -73,11 +77,18 @@ session   Sessions(store)
           .save_own(key, own_read) -> Receipt               locks it
           .reveal(key, model) -> Model                      the first one counts: show what comes back
           .save_final(key, final_read) -> Receipt           .save_questionnaire(key, questionnaire) -> Receipt
+          .saved(key) -> Saved(step, content, receipt) | None: what this reader saved under a step's key
+          .picture(step) -> uint8 (H, W)     .leave_out(key) -> Receipt: go on without a case whose picture is damaged
               `key` is always `step.key` of the step that the reader saw: a double click or a second tab cannot save
               twice or into another case.
           Pausing needs no call: the reader closes the page and comes back with the code.
 
 questionnaire  SUS_ITEMS, the ten sentences. sus_score(answers) -> 0..100 (Brooke 1996).
+
+upkeep    Upkeep(store).start() / .stop(): finishes deletions, empties the write-ahead log after quiet minutes and at
+          the end, drops what a crash left.
+
+backup    backup(folder, file), restore(file, folder) -> BackedUp: one private ZIP; `python -m busi_model backup`.
 
 outbox    storage_warning(folder=None) -> str | None: the sentence to show in red before the first case.
           Outbox.from_environment(store) -> Outbox | None     BUSI_SYNC_REPO ("owner/name") and HF_TOKEN
@@ -95,6 +106,7 @@ report    write_csv(table, path) (cells that begin with = + - @ tab CR are escap
           write_report(store, session_id, path): DECIDE-AI-shaped Markdown.
           write_downloads(store, session_id, folder) -> [readings.csv, readings.jsonl, summary.csv, report.md] paths
 
-export    export_cases(store, folder, session_ids=None) -> Exported(n_cases, skipped: {reason: n}): BUSI's layout and a
-          manifest.csv whose source is "clinician"; `train.py --data FOLDER` takes it, for training only.
+export    export_cases(store, folder, session_ids=None) -> Exported(n_cases, skipped: {reason: n}, n_conflicts):
+          BUSI's layout, conflicts.csv (readers against a known truth) and a manifest.csv whose source is "clinician";
+          `train.py --data FOLDER` takes it, for training only.
 """

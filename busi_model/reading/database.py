@@ -2,12 +2,14 @@
 
 Enters: a path. Leaves: `write()`, a transaction that is on disk when its block ends, and `read()`. WAL mode with
 synchronous=FULL: what was committed survives a kill and a power cut. One connection a thread; several processes may
-share the file.
+share the file. While another program keeps it locked all threads wait side by side, each `BUSY_TIMEOUT_S` at most.
 """
 
 import contextlib
+import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,8 @@ from pathlib import Path
 from busi_model.reading.errors import StoreError
 from busi_model.reading.schema import MIGRATIONS
 
-BUSY_TIMEOUT_S = 30  # another process may be writing; one save takes milliseconds
+BUSY_TIMEOUT_S = 14.0  # another process may be writing; one save takes milliseconds
+CHECKPOINT_TIMEOUT_S = 0.2  # who reads or writes meanwhile is hardly waited for: the next try comes soon
 
 
 class _Connection(sqlite3.Connection):
@@ -30,8 +33,21 @@ class Database:
         self._local = threading.local()
         self._connections = weakref.WeakSet()  # of threads that still live
         self._writing = threading.RLock()  # fair enough for hundreds of threads, which SQLite's own waiting is not
-        with self._writing, _in_words(NOT_SAVED):
-            _migrate(self._connection())
+        self._waiting_since: float | None = None  # whose turn it is waits for another program since then
+        with self._turn(), _in_words(NOT_SAVED):
+            self._make_private()
+            if _migrate(self._connection()):
+                with contextlib.suppress(StoreError):
+                    self.checkpoint()  # so that the file alone has its tables, whoever copies it
+            self._make_private()  # the log beside it was just made
+
+    def _make_private(self) -> None:
+        """The file and what SQLite keeps beside it are this user's own, whoever made them."""
+        # Only a file that is not there yet is opened: closing one would drop the locks that SQLite holds on it.
+        with contextlib.suppress(OSError):  # SQLite will say what is wrong
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        for suffix in ("", "-wal", "-shm"):
+            close_to_others(self._path.with_name(self._path.name + suffix))
 
     def close(self) -> None:
         """Close the connections of all threads; the store opens anew when it is used again."""
@@ -64,60 +80,138 @@ class Database:
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction: on disk when the block ends, undone when it raises. Raises StoreError."""
-        with self._writing, _in_words(NOT_SAVED):
+        deadline = time.monotonic() + BUSY_TIMEOUT_S
+        with self._turn(), _in_words(NOT_SAVED):
             connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection, deadline)
             try:
+                _refuse_newer(connection)
                 yield connection
-                connection.execute("COMMIT")
             except BaseException:
-                if connection.in_transaction:
-                    with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
-                        connection.execute("ROLLBACK")
+                _undo(connection)
+                raise
+            try:
+                connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                _undo(connection)
+                if error.sqlite_errorcode in _UNCONFIRMED:
+                    raise StoreError(UNCONFIRMED) from error
                 raise
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A connection for SELECT. Raises StoreError."""
         with _in_words(NOT_READ):
-            yield self._connection()
+            connection = self._connection()
+            _wait_at_most(connection, BUSY_TIMEOUT_S)
+            _refuse_newer(connection)
+            yield connection
 
-    def wipe(self) -> None:
-        """After a deletion: the write-ahead log, which still holds the old pages, goes too (unless somebody reads)."""
-        with self._writing, _in_words(NOT_SAVED):
-            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    def locked_s(self) -> float:
+        """For how long a save has been waiting for another program by now; 0 when none is."""
+        since = self._waiting_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def checkpoint(self) -> bool:
+        """Move what lies in the write-ahead log into the file itself and empty the log; False while somebody reads.
+
+        What was deleted stands in old pages of the log until then. Raises StoreError.
+        """
+        with self._turn(CHECKPOINT_TIMEOUT_S), _in_words(NOT_SAVED):
+            with contextlib.closing(sqlite3.connect(self._path, timeout=CHECKPOINT_TIMEOUT_S)) as connection:
+                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+
+    def log_age_s(self) -> float:
+        """Seconds since the write-ahead log last changed; negative when it is empty and needs no checkpoint."""
+        try:
+            log = self._path.with_name(f"{self._path.name}-wal").stat()
+        except OSError:
+            return -1.0
+        return max(0.0, time.time() - log.st_mtime) if log.st_size else -1.0
+
+    @contextlib.contextmanager
+    def _turn(self, patience_s: float | None = None):
+        """One thread of this process writes at a time; who waits for the turn waits no longer than for the file."""
+        if not self._writing.acquire(timeout=BUSY_TIMEOUT_S if patience_s is None else patience_s):
+            raise StoreError(f"{NOT_SAVED} {LOCKED}")
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    def _begin(self, connection, deadline):
+        _wait_at_most(connection, max(0.0, deadline - time.monotonic()))
+        self._waiting_since = time.monotonic()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        finally:
+            self._waiting_since = None
 
 
-def _migrate(connection) -> None:
-    """Bring an older database up to date, all or nothing; refuse one from a newer program."""
+def close_to_others(path: Path) -> None:
+    """Take from everybody but the owner what they may do with a file or folder; what is not ours stays as it is."""
+    with contextlib.suppress(OSError):
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            path.chmod(mode & 0o700)
+
+
+def _wait_at_most(connection, seconds):
+    connection.execute(f"PRAGMA busy_timeout = {int(1000 * seconds)}")
+
+
+def _undo(connection):
+    if connection.in_transaction:
+        with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
+            connection.execute("ROLLBACK")
+
+
+def _refuse_newer(connection) -> None:
+    """Raises StoreError when a newer program has changed the tables, now or while this one ran."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == len(MIGRATIONS):
-        return
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"The records were brought into a newer form by a newer program (form {version}, this one knows "
+            f"{len(MIGRATIONS)}). Nothing was changed by this program: stop it and start the newer one."
+        )
+
+
+def _migrate(connection) -> bool:
+    """Bring an older database up to date, all or nothing; returns whether it was one. Refuses a newer one."""
+    _refuse_newer(connection)
+    if connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS):
+        return False
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]  # another process may have been faster
-        if version > len(MIGRATIONS):
-            raise StoreError(
-                f"The records were written by a newer program (form {version}, this one knows {len(MIGRATIONS)}). "
-                "Update the program; nothing was changed."
-            )
+        _refuse_newer(connection)  # another process may have been faster
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
         for script in MIGRATIONS[version:]:
             for statement in script.split(";"):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        _undo(connection)
         raise
+    return True
 
 
+LOCKED = (
+    f"Another program keeps the records locked, such as one that copies them; {BUSY_TIMEOUT_S:.0f} s were waited. What "
+    "was saved before is still there. Try again when that program is done."
+)
+UNCONFIRMED = (
+    "The disk did not confirm the record: it may be saved or not. Check the disk, then try again; nothing is saved "
+    "twice."
+)
+# The pages are written by then, only their safe arrival is in doubt: a kill could bring them back.
+_UNCONFIRMED = (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
 _WORDS = (  # part of SQLite's message, what to say
     ("full", "The disk is full. Free some space"),
     ("disk i/o", "The disk does not take the record. It may be full or failing"),
     ("readonly", "The records can be read but not written. Ask for the right to write to the folder of records"),
     ("unable to open", "The file of records cannot be opened. Check that its folder exists and may be written"),
-    ("locked", "Another program keeps the records locked. Close it"),
     ("malformed", "The file of records is damaged. Stop the program and restore it from a copy"),
     ("not a database", "The file of records is no database. Stop the program and restore it from a copy"),
 )
@@ -132,5 +226,7 @@ def _in_words(what):
         yield
     except sqlite3.Error as error:
         message = str(error).lower()
+        if "locked" in message:
+            raise StoreError(f"{what} {LOCKED}") from error
         words = next((words for part, words in _WORDS if part in message), f"The database says: {error}")
         raise StoreError(f"{what} {words}; what was saved before is still there. Then try again.") from error

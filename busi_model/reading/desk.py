@@ -3,7 +3,7 @@
 For each case: own read -> locked -> model revealed -> final read -> saved. The step follows from the records alone, so
 a reload, another browser, a crash or a restart of the server finds the reader where the last receipt left them.
 A step's key is made of session, reader, case and kind: whoever saves it twice gets the first receipt, and a page that
-was left open cannot save into a later case.
+was left open cannot save into a later case. Only a case whose stored picture is damaged can be left out.
 """
 
 import json
@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from busi_model.reading.errors import RecordError, StageError
-from busi_model.reading.records import FinalRead, Model, OwnRead, Profile, Questionnaire, Receipt
-from busi_model.reading.store import Store, now
+import numpy as np
 
+from busi_model.reading.clock import steady
+from busi_model.reading.errors import PictureError, RecordError, StageError
+from busi_model.reading.records import Checked, FinalRead, LeftOut, Model, OwnRead, Profile, Questionnaire, Receipt
+from busi_model.reading.store import Store, now, receipt_of
+
+CLOCK_STEP_S = 2.0  # the wall clock and the steady one may differ by less
 STAGES = ("profile", "familiarise", "own", "reveal", "final", "questionnaire", "done", "closed")
 
 
@@ -47,6 +51,18 @@ class Step:
     session_name: str
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A step that was saved before."""
+
+    step: Step
+    content: dict
+    receipt: Receipt
+
+    def is_same(self, content: Checked) -> bool:
+        return content.model_dump(mode="json") == self.content
+
+
 def fold(pseudonym: str) -> str:
     """Two pseudonyms are one when they differ in case or blanks only."""
     return " ".join(str(pseudonym).split()).casefold()
@@ -59,8 +75,8 @@ def stage_of(connection, session, reader) -> Place:
         for row in connection.execute("SELECT case_number, kind FROM record WHERE reader_id = ?", (reader["id"],))
     }
     order = json.loads(reader["case_order"])
-    done = sum((number, "final") in saved for number in order)
-    prefix = f"{session['id']}-r{reader['number']:03d}"
+    done = sum((number, "final") in saved or (number, "left_out") in saved for number in order)
+    prefix = _prefix(session, reader)
     if session["closed_at"]:
         return Place("closed", done, None, None)
     if reader["pseudonym"] is None:
@@ -69,12 +85,17 @@ def stage_of(connection, session, reader) -> Place:
         return Place("familiarise", done, None, None)
     kinds = ("own", "reveal", "final") if session["read_first"] else ("reveal", "final")
     for number in order:
-        for kind in kinds:
+        for kind in kinds if (number, "left_out") not in saved else ():
             if (number, kind) not in saved:
-                return Place(kind, done, number, f"{prefix}-c{number:03d}-{kind}")
+                return Place(kind, done, number, f"{prefix}c{number:03d}-{kind}")
     if (None, "questionnaire") not in saved:
-        return Place("questionnaire", done, None, f"{prefix}-questionnaire")
+        return Place("questionnaire", done, None, f"{prefix}questionnaire")
     return Place("done", done, None, None)
+
+
+def _prefix(session, reader) -> str:
+    """How the keys of all a reader's steps begin."""
+    return f"{session['id']}-r{reader['number']:03d}-"
 
 
 class Desk:
@@ -90,15 +111,39 @@ class Desk:
             connection.execute("BEGIN")  # one state of the database for all that follows
             try:
                 session, reader = self._rows(connection)
-                place = stage_of(connection, session, reader)
-                case = connection.execute(
-                    "SELECT * FROM session_case WHERE session_id = ? AND number = ?", (session["id"], place.case_number)
-                ).fetchone()
-                own = self._saved(connection, place.case_number, "own")
-                reveal = self._saved(connection, place.case_number, "reveal")
-                order = json.loads(reader["case_order"])
+                return self._step(connection, session, reader, stage_of(connection, session, reader))
             finally:
                 connection.execute("COMMIT")
+
+    def saved(self, key: str) -> "Saved | None":
+        """What this reader has saved under a step's key, with the step as it was on the screen; None: nothing."""
+        with self._store.read() as connection:
+            session, reader = self._rows(connection)
+            row = connection.execute(
+                "SELECT * FROM record WHERE key = ? AND reader_id = ?", (key, self._reader_id)
+            ).fetchone()
+            if row is None:
+                return None
+            place = Place(row["kind"], 0, row["case_number"], key)
+            step = self._step(connection, session, reader, place)
+        return Saved(step, json.loads(row["content"]), receipt_of(row, again=True))
+
+    def owns(self, key) -> bool:
+        """Whether a key is of one of this reader's steps."""
+        with self._store.read() as connection:
+            return isinstance(key, str) and key.startswith(_prefix(*self._rows(connection)))
+
+    def picture(self, step: Step) -> np.ndarray:
+        """The step's picture, uint8 (H, W). Raises PictureError when it is missing or damaged."""
+        return self._store.picture(step.image_sha256)
+
+    def _step(self, connection, session, reader, place) -> Step:
+        case = connection.execute(
+            "SELECT * FROM session_case WHERE session_id = ? AND number = ?", (session["id"], place.case_number)
+        ).fetchone()
+        own = self._saved(connection, place.case_number, "own")
+        reveal = self._saved(connection, place.case_number, "reveal")
+        order = json.loads(reader["case_order"])
         return Step(
             stage=place.stage,
             key=place.key,
@@ -122,9 +167,10 @@ class Desk:
             connection.execute("UPDATE reader SET last_seen = ? WHERE id = ?", (now(), self._reader_id))
             if step.key:
                 connection.execute(
-                    "INSERT INTO shown VALUES (?, ?, ?, 1) ON CONFLICT (reader_id, step_key) "
-                    "DO UPDATE SET last_at = excluded.last_at, times = times + 1",
-                    (self._reader_id, step.key, now()),
+                    "INSERT INTO shown (reader_id, step_key, last_at, times, clock, clock_s) VALUES (?, ?, ?, 1, ?, ?) "
+                    "ON CONFLICT (reader_id, step_key) DO UPDATE SET last_at = excluded.last_at, times = times + 1, "
+                    "clock = excluded.clock, clock_s = excluded.clock_s",
+                    (self._reader_id, step.key, now(), *steady()),
                 )
 
     def join(self, profile: Profile) -> None:
@@ -178,6 +224,17 @@ class Desk:
     def save_questionnaire(self, key: str, questionnaire: Questionnaire) -> Receipt:
         return self._save(key, "questionnaire", questionnaire)
 
+    def leave_out(self, key: str) -> Receipt:
+        """Go on without the step's case, whose picture is damaged. Raises StageError when it can be read."""
+        step = self.step()
+        if step.key != key or step.image_sha256 is None:
+            raise StageError("Not saved. This is not your next step. Load the page again to go on from there.")
+        try:
+            self.picture(step)
+        except PictureError:
+            return self._save(key, "left_out", LeftOut())
+        raise StageError("This case's picture can be read again. Load the page again to read it.")
+
     def _save(self, key, kind, content, **columns) -> Receipt:
         with self._store.write() as connection:
             return self._insert(connection, key, kind, content, **columns)
@@ -206,7 +263,7 @@ class Desk:
         ).fetchone()
         if not saved:
             _refuse_closed(session)
-            if (place.key, place.stage) != (key, kind):
+            if place.key != key or kind not in (place.stage, "left_out"):
                 raise StageError("Not saved. This is not your next step. Load the page again to go on from there.")
             case = connection.execute(
                 "SELECT * FROM session_case WHERE session_id = ? AND number = ?", (session["id"], place.case_number)
@@ -220,7 +277,7 @@ class Desk:
                 "reader_id": self._reader_id,
                 "case_number": place.case_number,
                 "image_sha256": case["image_sha256"] if case else None,
-                "seconds": _seconds_since(shown["last_at"]) if shown else None,
+                **(_times(shown) if shown else {}),
                 "times_shown": shown["times"] if shown else None,
             }
             if kind == "final":  # which model was on the screen
@@ -266,5 +323,18 @@ def _refuse_other_size(content, case):
         )
 
 
-def _seconds_since(moment: str) -> float:
-    return max(0.0, round((datetime.fromisoformat(now()) - datetime.fromisoformat(moment)).total_seconds(), 3))
+def _times(shown) -> dict:
+    """Columns `seconds` and `clock_step_s` of a record, from its step's last appearance on the screen.
+
+    The machine started anew meanwhile: nobody knows how long it took.
+    """
+    clock, clock_s = steady()
+    if shown["clock"] != clock:
+        return {}
+    seconds = clock_s - shown["clock_s"]
+    by_the_wall = (datetime.fromisoformat(now()) - datetime.fromisoformat(shown["last_at"])).total_seconds()
+    step_s = by_the_wall - seconds
+    return {
+        "seconds": round(seconds, 3),
+        "clock_step_s": round(step_s, 3) if abs(step_s) > CLOCK_STEP_S else None,
+    }

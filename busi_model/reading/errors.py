@@ -9,6 +9,10 @@ class StoreError(ReadingError):
     """The disk or the database does not take or give the records; whatever was kept before is still there."""
 
 
+class PictureError(ReadingError):
+    """A stored picture is missing or damaged: it is not the one that was kept."""
+
+
 class RecordError(ReadingError):
     """An entry is refused; the message names the field."""
 

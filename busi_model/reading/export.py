@@ -4,9 +4,11 @@ Enters: final reads of sessions, and quick feedback whose picture may be kept. L
 and `name_mask.png`, and manifest.csv, whose source is "clinician": `train.py --data` takes such a folder for training
 only.
 
-Several readers of one picture are joined: the class that most of them gave (a tie leaves the picture out), and the
-pixels that more than half of those who gave this class outlined. A reader's outline is the one they drew, or the
-model's where they called it good. One picture leaves once, however many sessions showed it.
+The class is the known truth where a session has one, whatever the readers say; conflicts.csv lists who differs. Where
+none is known it is what most readers gave (a tie leaves the picture out). The outline is what more than half drew of
+those whose class fits: beside a known truth all who saw a lesion, else those who gave this class. A reader's outline is
+the one they drew, or the model's where they called it good. "Agree" under a result that was itself uncertain is no
+label. One picture leaves once, however many sessions showed it.
 """
 
 import csv
@@ -18,13 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from busi_model.reading.errors import StoreError
+from busi_model.reading.errors import PictureError, StoreError
 from busi_model.reading.outline import decode_mask, encode_mask
 from busi_model.reading.records import CLASS_NAMES
 from busi_model.reading.store import Record, Store
 
 SOURCE = "clinician"
 MANIFEST = "manifest.csv"
+CONFLICTS = "conflicts.csv"
+CONFLICT_COLUMNS = ("image", "truth", *CLASS_NAMES, "exported")
+UNSURE = {"uncertain", "low_confidence", "heads_disagree"}  # codes of warnings under which "agree" says nothing
 MANIFEST_COLUMNS = ("image", "class", "group", "split", "fold", "scored", "source", "readers", "weights")
 
 
@@ -32,11 +37,12 @@ MANIFEST_COLUMNS = ("image", "class", "group", "split", "fold", "scored", "sourc
 class Exported:
     n_cases: int
     skipped: dict[str, int]  # why -> how many pictures
+    n_conflicts: int = 0  # pictures whose readers differ from the known truth; conflicts.csv lists them
 
 
 @dataclass(frozen=True)
 class _Opinion:
-    class_name: str
+    class_name: str | None  # None: none that counts
     mask: np.ndarray | None  # bool (H, W); None: the outline was called wrong and none was drawn
     weights: str
 
@@ -46,28 +52,65 @@ def export_cases(store: Store, folder, session_ids: Iterable[str] | None = None)
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise StoreError("The folder of the export is not empty. Name a new one; nothing was written.")
-    rows, skipped = [], Counter()
+    rows, conflicts, skipped = [], [], Counter()
+    truths = _truths(store)
     try:
         for class_name in CLASS_NAMES:
             (folder / class_name).mkdir(parents=True, exist_ok=True)
         for sha256, opinions in sorted(_opinions(store, session_ids).items()):
-            joined = _join(opinions) if store.image_path(sha256).is_file() else "the picture is gone"
-            if isinstance(joined, str):
+            name = f"{SOURCE}_{sha256[:16]}"
+            known = truths.get(sha256, set())
+            joined = _labelled(store, sha256, opinions, known)
+            exported = not isinstance(joined, str)
+            said = Counter(opinion.class_name for opinion in opinions if opinion.class_name)
+            if len(known) > 1 or (known and set(said) - known):
+                counts = (said[class_name] for class_name in CLASS_NAMES)
+                conflicts.append((f"{name}.png", " / ".join(sorted(known)), *counts, joined[0] if exported else joined))
+            if not exported:
                 skipped[joined] += 1
                 continue
             class_name, mask = joined
-            name = f"{SOURCE}_{sha256[:16]}"
             shutil.copyfile(store.image_path(sha256), folder / class_name / f"{name}.png")
             (folder / class_name / f"{name}_mask.png").write_bytes(encode_mask(mask))
             weights = " ".join(sorted({opinion.weights for opinion in opinions}))
             rows.append((f"{name}.png", class_name, name, "training", "", 0, SOURCE, len(opinions), weights))
-        with open(folder / MANIFEST, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([MANIFEST_COLUMNS, *rows])
+        _write(folder / MANIFEST, [MANIFEST_COLUMNS, *rows])
+        if conflicts:
+            _write(folder / CONFLICTS, [CONFLICT_COLUMNS, *conflicts])
     except OSError as error:
         raise StoreError(
             f"The export cannot be written ({error.strerror}). Free some space, then try again."
         ) from error
-    return Exported(len(rows), dict(skipped))
+    return Exported(len(rows), dict(skipped), len(conflicts))
+
+
+def _write(path, rows):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+
+
+def _truths(store) -> dict[str, set[str]]:
+    """Pictures -> the classes that sessions know to be true of them; of all sessions, exported or not."""
+    truths: dict[str, set[str]] = {}
+    with store.read() as connection:
+        for row in connection.execute("SELECT image_sha256, truth FROM session_case WHERE truth IS NOT NULL"):
+            truths.setdefault(row["image_sha256"], set()).add(row["truth"])
+    return truths
+
+
+def _labelled(store, sha256, opinions, known) -> tuple[str, np.ndarray] | str:
+    """Class and mask of a picture, or why it has none."""
+    if not store.image_path(sha256).is_file():
+        return "the picture is gone"
+    try:
+        gray = store.picture(sha256)
+    except PictureError:
+        return "the picture is damaged"
+    if len(known) > 1:
+        return "two sessions give it different truths"
+    if known == {"normal"}:  # whatever was outlined in it is no lesion
+        return "normal", np.zeros(gray.shape, bool)
+    return _join(opinions, *known)
 
 
 def _opinions(store, session_ids) -> dict[str, list[_Opinion]]:
@@ -81,16 +124,19 @@ def _opinions(store, session_ids) -> dict[str, list[_Opinion]]:
             model_mask = reveals[record.reader_id, record.case_number].model_mask_png
             opinion = _Opinion(record.content["class_name"], _mask(record, model_mask), record.weights_sha256)
         elif record.kind == "feedback" and record.image_kept and wanted is None:
-            class_name = record.content["own_class"]
-            if record.content["verdict"] == "agree" and class_name is None:
-                class_name = record.content["model"]["class_name"]
-            if class_name is None:
-                continue  # unsure, or disagreed without saying what it is
-            opinion = _Opinion(class_name, _mask(record, record.model_mask_png), record.weights_sha256)
+            opinion = _Opinion(_class_of(record.content), _mask(record, record.model_mask_png), record.weights_sha256)
         else:
             continue
         found.setdefault(record.image_sha256, []).append(opinion)
     return found
+
+
+def _class_of(feedback: dict) -> str | None:
+    """The class that quick feedback gives; None: unsure, disagreed without another, or agreed to an unsure model."""
+    if feedback["own_class"] is not None or feedback["verdict"] != "agree":
+        return feedback["own_class"]
+    model = feedback["model"]
+    return None if model["refused"] or UNSURE & set(model["warnings"]) else model["class_name"]
 
 
 def _mask(record: Record, model_mask_png) -> np.ndarray | None:
@@ -104,20 +150,33 @@ def _mask(record: Record, model_mask_png) -> np.ndarray | None:
     return None
 
 
-def _join(opinions: list[_Opinion]) -> tuple[str, np.ndarray] | str:
-    """Opinions on one picture -> class and mask, or why there is none."""
-    ranked = Counter(opinion.class_name for opinion in opinions).most_common()
-    if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
-        return "the readers are divided on the class"
-    class_name = ranked[0][0]
-    masks = [o.mask for o in opinions if o.class_name == class_name and o.mask is not None]
-    if class_name == "normal" and not masks:
-        return "called normal, but the model's outline was not judged"
-    if not masks:
+def _join(opinions: list[_Opinion], truth: str | None = None) -> tuple[str, np.ndarray] | str:
+    """Opinions on one picture, and the lesion's class where it is known -> class and mask, or why there is none."""
+    given = [opinion for opinion in opinions if opinion.class_name is not None]
+    class_name = truth
+    if truth is None:
+        ranked = Counter(opinion.class_name for opinion in given).most_common()
+        if not ranked:
+            return "nobody gave a class that counts"
+        if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
+            return "the readers are divided on the class"
+        class_name = ranked[0][0]
+    if class_name == "normal":
+        masks = [o.mask for o in given if o.class_name == class_name and o.mask is not None]
+        if not masks:
+            return "called normal, but the model's outline was not judged"
+        mask = _majority(masks)
+        return "called normal, but a lesion is outlined" if mask.any() else (class_name, mask)
+    # Where the truth is known, who took a cancer for benign may still have outlined it well.
+    fitting = [o for o in opinions if o.class_name == class_name or (truth is not None and o.class_name != "normal")]
+    masks = [o.mask for o in fitting if o.mask is not None]
+    if not masks and fitting:
         return "the outline was called wrong and none was drawn"
-    mask = 2 * np.sum(masks, axis=0) > len(masks)  # bool (H, W)
-    if class_name == "normal" and mask.any():
-        return "called normal, but a lesion is outlined"
-    if class_name != "normal" and not mask.any():
-        return f"called {class_name}, but no lesion is outlined"
-    return class_name, mask
+    if not masks:
+        return f"known to be {class_name}, but nobody outlined a lesion"
+    mask = _majority(masks)
+    return (class_name, mask) if mask.any() else f"called {class_name}, but no lesion is outlined"
+
+
+def _majority(masks):
+    return 2 * np.sum(masks, axis=0) > len(masks)  # bool (H, W)

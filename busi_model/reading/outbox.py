@@ -7,14 +7,18 @@ nothing is queued twice, and a restart goes on where the last process stopped. "
 What an attempt may meet, and what happens: refused token or full quota: told, tried again later; 429: the hub's
 Retry-After is kept; 500, silence, a cut connection: tried again after 2, 4, 8 ... seconds, ten minutes at most; a
 record that the hub refuses for itself is set aside until the next start, so that it does not hold up the others.
+Several programs on one store push one at a time. What is removed is looked for again when no push that began before
+its removal can be under way any more: a killed program's commit may arrive late.
 """
 
 import base64
+import contextlib
 import json
 import os
 import random
 import threading
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError
@@ -23,9 +27,16 @@ from huggingface_hub.utils._http import default_client_factory  # the only way t
 from busi_model.reading.errors import StoreError
 from busi_model.reading.store import SPACE_DISK, Record, Store, default_folder, now
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 REPO_VARIABLE, TOKEN_VARIABLE = "BUSI_SYNC_REPO", "HF_TOKEN"
 BATCH = 50  # records a commit
 REMOVALS = 500  # a commit
+SETTLED_S = 900.0  # no push lasts longer: from then on a record that is not on the hub will not turn up there
+LOCK = "outbox.lock"  # in the store's folder, held by the program that pushes; it falls with its program
 INTERVAL_S = 30.0  # between commits: the hub takes some hundred commits an hour
 TIMEOUT_S = 60.0  # without a byte from the hub
 FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_RETRY_AFTER_S = 2.0, 600.0, 3600.0
@@ -174,7 +185,11 @@ class Outbox:
         return FIRST_WAIT_S
 
     def _push(self) -> bool:
-        """Send one batch and the removals; returns whether more waits."""
+        """Send one batch and the removals, unless another program is doing so; returns whether more waits."""
+        with _alone(self._store.folder / LOCK) as alone:
+            return alone and self._push_alone()
+
+    def _push_alone(self) -> bool:
         self._sending = ()
         with self._store.write() as connection:
             keys = [
@@ -186,7 +201,10 @@ class Outbox:
             ]
             removals = {
                 _path(*row): row[0]
-                for row in connection.execute("SELECT key, saved_at FROM removal LIMIT ?", (REMOVALS,))
+                for row in connection.execute(
+                    f"SELECT key, saved_at FROM removal WHERE checked_at IS NULL OR {_SETTLED} LIMIT ?",
+                    (_settled_since(), REMOVALS),
+                )
             }
             if not keys and not removals:
                 return False
@@ -228,7 +246,34 @@ class Outbox:
             self._commit([CommitOperationDelete(file.path) for file in there], f"{len(there)} records removed")
         self._api.super_squash_history(self._repo_id, repo_type="dataset")
         with self._store.write() as connection:
-            connection.executemany("DELETE FROM removal WHERE key = ?", [(key,) for key in removals.values()])
+            for key in removals.values():
+                connection.execute(f"DELETE FROM removal WHERE key = ? AND {_SETTLED}", (key, _settled_since()))
+                connection.execute("UPDATE removal SET checked_at = ? WHERE key = ?", (now(), key))
+        self._store.work_off()
+
+
+_SETTLED = "coalesce(push_started_at, '') < ?"
+
+
+def _settled_since() -> str:
+    return (datetime.now(UTC) - timedelta(seconds=SETTLED_S)).isoformat(timespec="milliseconds")
+
+
+@contextlib.contextmanager
+def _alone(lock):
+    """Whether this program is the only one between here and the block's end; Windows cannot tell."""
+    if fcntl is None:
+        yield True
+        return
+    file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(file)
 
 
 def _path(key: str, saved_at: str) -> str:

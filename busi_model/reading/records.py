@@ -56,16 +56,43 @@ class Checked(BaseModel):
             raise RecordError(_in_words(error)) from None  # the cause would repeat what was typed
 
 
+# What a field is called where people fill it in; others bear their own name.
+_FIELDS = {
+    "name": "name of the session",
+    "n_readers": "number of readers",
+    "seed": "seed of the order",
+    "years": "years of experience",
+    "class_name": "class",
+    "birads": "BI-RADS category",
+}
+_NUMBER, _WHOLE, _TEXT = "a number is expected", "a whole number is expected", "text is expected"
+_PROBLEMS = {  # pydantic's name of a problem -> words, with what it says of the limits
+    "string_too_long": "at most {max_length} characters are kept; shorten the text",
+    "string_too_short": "at least {min_length} characters are needed",
+    "greater_than_equal": "at least {ge:g} is expected",
+    "less_than_equal": "at most {le:g} is expected",
+    "literal_error": "one of {expected} is expected",
+    "too_short": "{min_length} are expected, {actual_length} were given",
+    "too_long": "{max_length} are expected, {actual_length} were given",
+    "missing": "nothing was given",
+    "extra_forbidden": "there is no such field",
+    "finite_number": "a finite number is expected",
+    **dict.fromkeys(("float_type", "float_parsing"), _NUMBER),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), _WHOLE),
+    **dict.fromkeys(("string_type", "string_unicode"), _TEXT),
+    "bool_type": "yes or no is expected",
+    "bool_parsing": "yes or no is expected",
+}
+
+
 def _in_words(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_input=False)
     sentences = []
     for problem in found[:3]:
-        field = ".".join(str(part) for part in problem["loc"]) or "entry"
-        limit = problem.get("ctx", {}).get("max_length")
-        if problem["type"] == "string_too_long":
-            sentences.append(f"{field}: at most {limit} characters are kept; shorten the text")
-        else:
-            sentences.append(f"{field}: {problem['msg'].removeprefix('Value error, ')}")
+        path = ".".join(str(part) for part in problem["loc"]) or "entry"
+        words = _PROBLEMS.get(problem["type"])
+        words = words.format(**problem.get("ctx", {})) if words else problem["msg"].removeprefix("Value error, ")
+        sentences.append(f"{_FIELDS.get(path, path)}: {words}")
     more = f" ({len(found) - 3} more)" if len(found) > 3 else ""
     return f"Not saved. {'; '.join(sentences)}{more}."
 
@@ -169,6 +196,12 @@ class FinalRead(_OutlineJudgement):
     confidence: Percent
     birads: BiRads | None = None
     outline_verdict: OutlineVerdict
+
+
+class LeftOut(Checked):
+    """Why a reader went on without a case."""
+
+    reason: Literal["picture_damaged"] = "picture_damaged"
 
 
 class Feedback(_OutlineJudgement):

@@ -78,4 +78,29 @@ CREATE TABLE removal (
 ) STRICT
 """
 
-MIGRATIONS = (_FIRST,)
+# A deletion is worked off and retried until nothing is left; times are taken from a clock that nobody sets.
+_SECOND = """
+CREATE TABLE deletion (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    what TEXT NOT NULL,                     -- session, reader or feedback: no name, no code
+    began_at TEXT NOT NULL,                 -- the rows were gone from then on
+    n_records INTEGER NOT NULL,
+    n_pictures INTEGER NOT NULL,
+    n_copies INTEGER NOT NULL,              -- that may have left for the hub
+    log_emptied_at TEXT,                    -- from then on no old page is left in the write-ahead log
+    done_at TEXT
+) STRICT;
+CREATE TABLE deletion_picture (
+    deletion_id INTEGER NOT NULL REFERENCES deletion ON DELETE CASCADE,
+    image_sha256 TEXT NOT NULL,             -- to be removed unless somebody else refers to it
+    PRIMARY KEY (deletion_id, image_sha256)
+) STRICT;
+ALTER TABLE removal ADD COLUMN deletion_id INTEGER;
+ALTER TABLE removal ADD COLUMN push_started_at TEXT;
+ALTER TABLE removal ADD COLUMN checked_at TEXT;
+ALTER TABLE shown ADD COLUMN clock TEXT;
+ALTER TABLE shown ADD COLUMN clock_s REAL;
+ALTER TABLE record ADD COLUMN clock_step_s REAL
+"""
+
+MIGRATIONS = (_FIRST, _SECOND)

@@ -5,6 +5,7 @@ progress. What one reader does is in `desk`. No file name is kept, as it may nam
 order in which the host gave them.
 """
 
+import contextlib
 import csv
 import json
 import random
@@ -18,7 +19,7 @@ from busi_model.reading import codes
 from busi_model.reading.desk import Desk, fold, stage_of
 from busi_model.reading.errors import CodeError, RecordError, StageError, StoreError
 from busi_model.reading.records import CLASS_NAMES, NewSession
-from busi_model.reading.store import Store, forget, now
+from busi_model.reading.store import Deletion, Store, forget, now
 
 MAX_CASES = 999  # three digits in a step's key
 
@@ -58,6 +59,7 @@ class SessionInfo:
     read_first: bool
     n_cases: int
     readers: list[ReaderInfo]
+    left_out: tuple[int, ...] = ()  # numbers of cases that readers went on without: their pictures are damaged
 
 
 def read_truth(path) -> dict[str, str]:
@@ -84,7 +86,7 @@ class Sessions:
     """All reading sessions of a store."""
 
     def __init__(self, store: Store, attempts: codes.Attempts | None = None):
-        self._store = store
+        self.store = store
         self._attempts = attempts or codes.Attempts()
         self._opened: set[str] = set()  # locators whose right code was given to this process
 
@@ -100,11 +102,11 @@ class Sessions:
                     raise RecordError(f"A case's truth must be one of {', '.join(CLASS_NAMES)}, or unknown.")
                 if len(kept) == MAX_CASES:
                     raise RecordError(f"A session has at most {MAX_CASES} cases. Make two sessions.")
-                kept.append((self._store.keep_image(case.gray), *case.gray.shape[::-1], case.truth))
+                kept.append((self.store.keep_image(case.gray), *case.gray.shape[::-1], case.truth))
             if not kept:
                 raise RecordError("A session needs at least one image. Choose some.")
-            with self._store.write() as connection:
-                if not all(self._store.image_path(sha256).exists() for sha256, *_ in kept):
+            with self.store.write() as connection:
+                if not all(self.store.image_path(sha256).exists() for sha256, *_ in kept):
                     raise StoreError("Not saved. Another session with the same images was just deleted. Save again.")
                 connection.execute(
                     "INSERT INTO session (id, name, read_first, seed, created_at) VALUES (?, ?, ?, ?, ?)",
@@ -116,25 +118,26 @@ class Sessions:
                 )
                 return Created(session_id, [_add_reader(connection, session_id) for _ in range(new_session.n_readers)])
         except BaseException:
-            self._store.drop_images(sha256 for sha256, *_ in kept)
+            with contextlib.suppress(StoreError):  # the first error is the one to tell; leftovers go after a day
+                self.store.drop_images(sha256 for sha256, *_ in kept)
             raise
 
     def list(self) -> list[SessionInfo]:
         """All sessions, newest first."""
-        with self._store.read() as connection:
+        with self.store.read() as connection:
             sessions = connection.execute("SELECT * FROM session ORDER BY created_at DESC, rowid DESC").fetchall()
             return [_session_info(connection, session) for session in sessions]
 
     def add_reader(self, session_id: str) -> str:
         """A further reader; returns the code."""
-        with self._store.write() as connection:
+        with self.store.write() as connection:
             _must_be_open(connection, session_id)
             return _add_reader(connection, session_id)
 
     def renew_code(self, session_id: str, number: int) -> str:
         """A new code for a reader who lost theirs; the old one ends."""
         code = codes.make_code()
-        with self._store.write() as connection:
+        with self.store.write() as connection:
             changed = connection.execute(
                 "UPDATE reader SET locator = ?, salt = ?, code_hash = ? "
                 "WHERE session_id = ? AND number = ? AND removed_at IS NULL",
@@ -146,36 +149,31 @@ class Sessions:
 
     def close(self, session_id: str) -> None:
         """Nothing more is taken; all that was saved stays."""
-        with self._store.write() as connection:
+        with self.store.write() as connection:
             _session(connection, session_id)
             connection.execute(
                 "UPDATE session SET closed_at = ? WHERE id = ? AND closed_at IS NULL", (now(), session_id)
             )
 
-    def delete(self, session_id: str) -> None:
+    def delete(self, session_id: str) -> Deletion:
         """The session, its readers, its records and its pictures go, synced copies of the records too."""
-        with self._store.write() as connection:
+        with self.store.write() as connection:
             _session(connection, session_id)
-            images = [
-                row[0]
-                for row in connection.execute(
-                    "SELECT image_sha256 FROM session_case WHERE session_id = ?", (session_id,)
-                )
-            ]
-            forget(connection, "session_id = ?", (session_id,))
+            rows = connection.execute("SELECT image_sha256 FROM session_case WHERE session_id = ?", (session_id,))
+            pictures = [row[0] for row in rows.fetchall()]
+            number = forget(connection, "session", "session_id = ?", (session_id,), pictures)
             connection.execute("DELETE FROM session WHERE id = ?", (session_id,))
-        self._store.wipe()
-        self._store.drop_images(images)
+        return self.store.finish(number)
 
-    def remove_reader(self, session_id: str, pseudonym: str) -> int:
-        """A reader's right: their records, pseudonym and code go, synced copies too; returns how many records."""
-        with self._store.write() as connection:
+    def remove_reader(self, session_id: str, pseudonym: str) -> Deletion:
+        """A reader's right: their records, pseudonym and code go, synced copies too."""
+        with self.store.write() as connection:
             row = connection.execute(
                 "SELECT id FROM reader WHERE session_id = ? AND pseudonym_folded = ?", (session_id, fold(pseudonym))
             ).fetchone()
             if row is None:
                 raise RecordError("Nobody of this pseudonym reads in this session. Check the spelling.")
-            removed = forget(connection, "reader_id = ?", (row["id"],))
+            number = forget(connection, "reader", "reader_id = ?", (row["id"],))
             connection.execute("DELETE FROM shown WHERE reader_id = ?", (row["id"],))
             connection.execute(
                 "UPDATE reader SET pseudonym = NULL, pseudonym_folded = NULL, role = NULL, years = NULL, "
@@ -183,8 +181,7 @@ class Sessions:
                 "removed_at = ? WHERE id = ?",
                 (now(), row["id"]),
             )
-        self._store.wipe()
-        return removed
+        return self.store.finish(number)
 
     # The readers
 
@@ -198,7 +195,7 @@ class Sessions:
         if locator not in self._opened:  # behind a proxy all readers share an address: others' guesses are not theirs
             names.append(f"client {client}")
         self._attempts.check(*names)
-        with self._store.read() as connection:
+        with self.store.read() as connection:
             row = connection.execute("SELECT * FROM reader WHERE locator = ?", (locator,)).fetchone()
         if row is None or not codes.matches(secret, row["salt"], row["code_hash"]):
             self._attempts.wrong(*names)
@@ -207,7 +204,7 @@ class Sessions:
             self._attempts.wrong(*names)
             raise CodeError("This code belongs to another reader. Use your own, or the pseudonym you chose with it.")
         self._opened.add(locator)
-        return Desk(self._store, row["id"])
+        return Desk(self.store, row["id"])
 
 
 def _add_reader(connection, session_id) -> str:
@@ -268,4 +265,11 @@ def _session_info(connection, session) -> SessionInfo:
         bool(session["read_first"]),
         n_cases,
         readers,
+        tuple(
+            row[0]
+            for row in connection.execute(
+                "SELECT DISTINCT case_number FROM record WHERE session_id = ? AND kind = 'left_out' ORDER BY 1",
+                (session["id"],),
+            )
+        ),
     )
