@@ -210,7 +210,7 @@ def _markdown_table(table: pd.DataFrame) -> str:
 
 
 def _cell(cell):
-    return "" if pd.isna(cell) else as_text(cell) if isinstance(cell, str) else f"{cell:g}"
+    return "" if pd.isna(cell) else as_text(cell) if isinstance(cell, str) else f"{cell + 0.0:g}"  # no -0
 
 
 def _rounded(table):
