@@ -5,7 +5,7 @@ python -m busi_model evaluate --weights DIR --data DIR --manifest CSV --split fo
 python -m busi_model calibrate --weights DIR --data DIR --split fold0 --out DIR    fits the operating point and the gate
 python -m busi_model strangers --weights DIR --out DIR          does the gate turn away what is no breast ultrasound?
 python -m busi_model card --weights DIR --evaluation DIR...   writes the model card from evaluations
-python -m busi_model export --onnx FILE | --hub owner/name | --space owner/name
+python -m busi_model export --onnx FILE | --hub owner/name | --space owner/name [--out FOLDER]
 python -m busi_model arrange ARCHIVE_OR_FOLDER --out DIR      a download of BUSI, checked, ready for training
 """
 
@@ -90,8 +90,12 @@ def card(arguments) -> int:
 
 def export(arguments) -> int:
     from busi_model.training.export import ExportError, export_onnx
-    from busi_model.training.publish import PublishError, push_model, push_space
+    from busi_model.training.publish import PublishError, push_model, push_space, stage_space
 
+    program = Path(__file__).parents[1]
+    models = [arguments.hub] if arguments.hub else []
+    if arguments.out:
+        return _stage(arguments, program, models, stage_space, PublishError)
     if not (arguments.onnx or arguments.hub or arguments.space):
         print("export: nothing to do. Give --onnx FILE, --hub owner/name or --space owner/name.", file=sys.stderr)
         return 2
@@ -102,12 +106,25 @@ def export(arguments) -> int:
         if arguments.hub:
             print(f"Pushed the model: {push_model(arguments.weights, arguments.hub)}")
         if arguments.space:
-            models = [arguments.hub] if arguments.hub else []
-            program = Path(__file__).parents[1]
-            print(f"Pushed the Space: {push_space(program, arguments.weights, arguments.space, models)}")
+            address = push_space(program, arguments.weights, arguments.space, models, arguments.datasets)
+            print(f"Pushed the Space: {address}")
     except (ExportError, PublishError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _stage(arguments, program, models, stage_space, refusal) -> int:
+    """The Space's files in a folder to look at; nothing is sent."""
+    if not arguments.space:
+        print("export: --out shows the files of a Space; name it with --space owner/name.", file=sys.stderr)
+        return 2
+    try:
+        stage_space(program, arguments.weights, Path(arguments.out), arguments.space, models, arguments.datasets)
+    except refusal as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 1
+    print(f"{arguments.out} holds what the same command without --out pushes to {arguments.space}; nothing was sent.")
     return 0
 
 
@@ -179,6 +196,8 @@ def parse_arguments(arguments=None):
     one.add_argument("--onnx", metavar="FILE", help="file to write")
     one.add_argument("--hub", metavar="OWNER/NAME", help="model repository for weights and card, private when new")
     one.add_argument("--space", metavar="OWNER/NAME", help="Space for the page and these weights, private when new")
+    one.add_argument("--out", metavar="FOLDER", help="with --space: write its files there and push nothing")
+    one.add_argument("--datasets", nargs="+", default=[], metavar="OWNER/NAME", help="to name on the Space's page")
 
     one = command(arrange, "Arrange a download of BUSI for training and check it against the manifest.", weights=False)
     one.add_argument("source", metavar="ARCHIVE_OR_FOLDER", help="the zip file, or the folder it was unpacked to")

@@ -1,7 +1,7 @@
 """The page as a Hugging Face Space runs it, called as scripts call it.
 
-One server for all tests: a copy of the repository's own files, in a folder that cannot be written to, run by a user who
-is not root, on two cores, with SPACE_ID and without a token.
+One server for all tests: the files that `export --space --out` stages, in a folder that cannot be written to, run by a
+user who is not root, on two cores, with SPACE_ID and without a token.
 """
 
 import json
@@ -20,6 +20,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from busi_model.__main__ import main
 from busi_model.network import CLASS_NAMES
 from busi_model.page import strings
 from busi_model.phantom import draw_phantom
@@ -53,12 +54,10 @@ def on_two_cores() -> list[str]:
     return ["taskset", "-c", ",".join(map(str, cores))] if cores else []
 
 
-def copy_checkout(folder: Path) -> None:
-    """The files that git knows, as a Space gets them; nothing of them can be written to afterwards."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-    for name in listed.decode().split("\0")[:-1]:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, folder / name)
+def stage(folder: Path) -> None:
+    """The files of a Space, by the command that its owner runs; nothing of them can be written to afterwards."""
+    weights, name = str(ROOT / "weights"), "owner/name"
+    assert main(["export", "--weights", weights, "--space", name, "--out", str(folder)]) == 0
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
 
@@ -66,13 +65,11 @@ def copy_checkout(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def space():
     """Address of the running Space; at the end its log holds no file name and no traceback through our code."""
-    if not (ROOT / ".git").exists():
-        pytest.skip("this is no git checkout, so its own files are not known")
     place = Path(tempfile.mkdtemp(prefix="busi-test-space-"))  # not in pytest's own folder, which others may not enter
     place.chmod(0o755)
     code, home, log = place / "code", place / "home", place / "log.txt"
     home.mkdir()
-    copy_checkout(code)
+    stage(code)
     somebody = as_somebody()
     if somebody:
         os.chown(home, NOBODY, NOBODY)
