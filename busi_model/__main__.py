@@ -1,6 +1,7 @@
 """The command line.
 
 python -m busi_model predict PATH... --out DIR       a row for each picture in files, folders, patterns; DICOM as well
+python -m busi_model watch IN --out OUT              each picture that comes into a folder, once, as it comes
 python -m busi_model evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
 python -m busi_model calibrate --weights DIR --data DIR --split fold0 --out DIR    fits the operating point and the gate
 python -m busi_model strangers --weights DIR --out DIR          does the gate turn away what is no breast ultrasound?
@@ -23,6 +24,13 @@ def predict(arguments) -> int:
     wanted = {name: getattr(arguments, name) for name in ("masks", "overlays", "measurements", "frames")}
     how = {name: getattr(arguments, name) for name in ("workers", "ray", "retry")}
     return predict(arguments.places, arguments.weights, arguments.device, arguments.out, **how, **wanted)
+
+
+def watch(arguments) -> int:
+    from busi_model.batch.watch import watch
+
+    wanted = {name: getattr(arguments, name) for name in ("masks", "overlays", "measurements")}
+    return watch(arguments.folder, arguments.weights, arguments.out, arguments.device, arguments.every, **wanted)
 
 
 def evaluate(arguments) -> int:
@@ -164,6 +172,15 @@ def parse_arguments(arguments=None):
     one.add_argument("--retry", action="store_true", help="judge again the files that failed before")
     one.add_argument("--workers", type=int, help="processes on a CPU (default: one a core), threads on a GPU")
     one.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, local or its address")
+    one.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+    one = command(watch, "Judge each picture that comes into a folder, once, until it is ended; goes on after a kill.")
+    one.add_argument("folder", metavar="IN", help="folder that pictures come into; its folders too")
+    one.add_argument("--out", required=True, metavar="OUT", help="folder for predictions.csv and .jsonl")
+    one.add_argument("--masks", action="store_true", help="write each outline as a PNG in the picture's own size")
+    one.add_argument("--overlays", action="store_true", help="write each picture with its outline, the banner blanked")
+    one.add_argument("--measurements", action="store_true", help="write measurements.csv, a row for each lesion")
+    one.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="between two looks (default: 2)")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
     one = command(evaluate, "Figures with intervals, plots and one row a case, on images the weights never saw.")
