@@ -6,6 +6,7 @@ user who is not root, on two cores, with SPACE_ID and without a token.
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -19,15 +20,17 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
+from playwright._impl._driver import compute_driver_executable
 
 from busi_model.__main__ import main
 from busi_model.network import CLASS_NAMES
 from busi_model.page import strings
+from busi_model.page.api import Reading
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from tests.browser import wait_until_served
 from tests.conftest import ROOT
-from tests.examples import example
+from tests.examples import blocks, example
 
 PATIENCE_S = 180
 NOBODY = 65534
@@ -166,6 +169,22 @@ def test_the_curl_example(space, scan, predictor):
     assert done.returncode == 0, done.stdout + done.stderr
     reading, _ = _answer(Path("answer.txt").read_text())
     _is_answer(reading, "mask.png", scan, predictor)
+
+
+def test_the_javascript_example(space, scan, predictor):
+    """By the Node that Playwright brings."""
+    node, _ = compute_driver_executable()
+    script = next(text for text in blocks("javascript") if "call/predict" in text).replace(ADDRESS, space)
+    Path("judge.mjs").write_text(script)
+    done = subprocess.run([node, "judge.mjs"], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    _is_answer(json.loads(done.stdout), "mask.png", scan, predictor)
+
+
+def test_the_documentation_names_every_field():
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert set(Reading.__annotations__) <= {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
 
 def test_the_only_public_endpoint_says_its_types(space, client):

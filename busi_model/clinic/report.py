@@ -14,7 +14,6 @@ import numpy as np
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
-from busi_model.clinic import descriptors
 from busi_model.clinic.measure import Lesion
 from busi_model.predict import Prediction
 
@@ -74,7 +73,7 @@ def as_json(prediction: Prediction, lesions: list[Lesion], model: dict, reading:
         "refused": prediction.refused,
         "warnings": [asdict(warning) for warning in prediction.warnings],
         **reading,
-        "lesions": [_lesion(lesion) | _descriptors(frame.gray, lesion) for lesion in lesions],
+        "lesions": [_lesion(lesion) for lesion in lesions],
     }
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
@@ -83,10 +82,6 @@ def _lesion(lesion):
     content = {name: value for name, value in vars(lesion).items() if name not in GEOMETRY}
     content["taller_than_wide"] = lesion.taller_than_wide
     return content | {name: np.round(getattr(lesion, name), 2).tolist() for name in GEOMETRY}
-
-
-def _descriptors(gray, lesion):
-    return {"descriptors": {"note": descriptors.NOTICE, **descriptors.as_values(descriptors.describe(gray, lesion))}}
 
 
 def as_pdf(report: Report, picture: np.ndarray) -> bytes:

@@ -1,6 +1,5 @@
 """What a reader takes away from a case: overlay, mask, data and a page to print. Made when asked for, not before."""
 
-from busi_model.clinic.descriptors import sentences
 from busi_model.clinic.report import Report, as_json, as_pdf, as_text
 from busi_model.clinic.view import draw_overlay, encode_png, overlay_png
 from busi_model.operating_point import OperatingPoint, Threshold
@@ -56,7 +55,6 @@ class Takeaway:
             table=table(case.lesions),
             footer=(
                 *(notes if case.lesions else []),
-                *sentences(prediction.frame.gray, case.lesions),
                 strings.REPORT_MODEL.format(version=self.model["version"], sha256=self.model["weights_sha256"]),
             ),
         )
