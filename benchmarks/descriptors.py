@@ -226,12 +226,16 @@ def _area(figures):
     return "{:.2f} ({:.2f}-{:.2f})".format(*figures)
 
 
-def main(arguments=None) -> int:
+def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="BrEaST's folder, with its spreadsheet")
     parser.add_argument("--weights", default=str(Path(__file__).parents[1] / "weights"))
     parser.add_argument("--out", default="runs/descriptors", help="folder for descriptors.md and constants.txt")
-    arguments = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None) -> int:
+    arguments = parse_arguments(arguments)
     predictor = Predictor.load(arguments.weights)
     if any("BrEaST" in name for name in predictor.checkpoint.training.get("n_training_images", {})):
         print("descriptors: these weights trained on BrEaST; name some that did not with --weights.", file=sys.stderr)

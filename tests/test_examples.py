@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from importlib import import_module
 
 import pytest
 
@@ -10,6 +11,7 @@ from busi_model.__main__ import parse_arguments
 from tests.examples import blocks
 
 PROGRAM = re.compile(r"python -m busi_model (.+)")
+BENCHMARK = re.compile(r"python -m (benchmarks(?:\.\w+)?)(.*)")
 TRAINING = re.compile(r"(?:python|torchrun --nproc_per_node=\d+) train\.py (.+)")
 
 
@@ -24,6 +26,9 @@ def _commands():
 def test_a_command_is_understood(command):
     if match := PROGRAM.search(command):
         assert callable(parse_arguments(shlex.split(match[1])).run)
+    elif match := BENCHMARK.search(command):
+        module = match[1] if "." in match[1] else f"{match[1]}.__main__"
+        assert import_module(module).parse_arguments(shlex.split(match[2])).out
     elif match := TRAINING.search(command):
         assert train.parse_arguments(shlex.split(match[1])).out
     else:
