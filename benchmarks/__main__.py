@@ -16,14 +16,22 @@ from benchmarks.measure import describe_machine, markdown
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("latency", "network", "training", "start", "archive")
+ON_REQUEST = ("gpu",)  # wants a CUDA card
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=NAMES, action="append", help="run this one; may be given several times")
+def parse_arguments(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = (*NAMES, *ON_REQUEST)
+    parser.add_argument("--only", choices=names, action="append", help="run this one; may be given several times")
     parser.add_argument("--out", default="runs/benchmarks", help="folder for benchmarks.json and benchmarks.md")
     parser.add_argument("--weights", default=str(ROOT / "weights"))
-    arguments = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None) -> int:
+    arguments = parse_arguments(arguments)
     folder = Path(arguments.out)
     folder.mkdir(parents=True, exist_ok=True)
     machine, tables, failed = describe_machine(), [], []

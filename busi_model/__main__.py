@@ -2,13 +2,14 @@
 
 busi app                                      the web page
 busi predict PATH... --out DIR                a row for each picture in files, folders, patterns; DICOM as well
+busi watch IN --out OUT                       each picture that comes into a folder, once, as it comes
 busi train --data DIR... --out DIR            `busi train --help` says all of it
 busi evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
 busi calibrate --data DIR --out FILE          an operating point that holds at your own hospital
 busi strangers --weights DIR --out DIR        is what is no breast ultrasound refused?
 busi card --weights DIR --abroad DIR          writes the model card from studies
 busi pack --data DIR... --out FILE            all hospitals in one file, for a machine with a GPU
-busi export --onnx FILE | --hub owner/name | --space owner/name
+busi export --onnx FILE | --hub owner/name | --space owner/name [--out FOLDER]
 busi arrange ARCHIVE_OR_FOLDER --out DIR      a download of BUSI, checked, ready for training
 busi backup FILE | restore FILE               what readers said, also while the page runs
 """
@@ -46,6 +47,13 @@ def predict(arguments) -> int:
     }
     how = {name: getattr(arguments, name) for name in ("workers", "ray", "retry")}
     return predict(arguments.places, arguments.weights, arguments.device, arguments.out, **how, **wanted)
+
+
+def watch(arguments) -> int:
+    from busi_model.batch.watch import watch
+
+    wanted = {name: getattr(arguments, name) for name in ("masks", "overlays", "measurements")}
+    return watch(arguments.folder, arguments.weights, arguments.out, arguments.device, arguments.every, **wanted)
 
 
 def evaluate(arguments) -> int:
@@ -133,8 +141,12 @@ def card(arguments) -> int:
 
 def export(arguments) -> int:
     from busi_model.training.export import ExportError, export_onnx
-    from busi_model.training.publish import PublishError, push_model, push_space
+    from busi_model.training.publish import PublishError, push_model, push_space, stage_space
 
+    program = Path(__file__).parents[1]
+    models = [arguments.hub] if arguments.hub else []
+    if arguments.out:
+        return _stage(arguments, program, models, stage_space, PublishError)
     if not (arguments.onnx or arguments.hub or arguments.space):
         print("export: nothing to do. Give --onnx FILE, --hub owner/name or --space owner/name.", file=sys.stderr)
         return 2
@@ -145,12 +157,25 @@ def export(arguments) -> int:
         if arguments.hub:
             print(f"Pushed the model: {push_model(arguments.weights, arguments.hub)}")
         if arguments.space:
-            models = [arguments.hub] if arguments.hub else []
-            program = Path(__file__).parents[1]
-            print(f"Pushed the Space: {push_space(program, arguments.weights, arguments.space, models)}")
+            address = push_space(program, arguments.weights, arguments.space, models, arguments.datasets)
+            print(f"Pushed the Space: {address}")
     except (ExportError, PublishError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _stage(arguments, program, models, stage_space, refusal) -> int:
+    """The Space's files in a folder to look at; nothing is sent."""
+    if not arguments.space:
+        print("export: --out shows the files of a Space; name it with --space owner/name.", file=sys.stderr)
+        return 2
+    try:
+        stage_space(program, arguments.weights, Path(arguments.out), arguments.space, models, arguments.datasets)
+    except refusal as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 1
+    print(f"{arguments.out} holds what the same command without --out pushes to {arguments.space}; nothing was sent.")
     return 0
 
 
@@ -237,6 +262,15 @@ def parse_arguments(arguments=None):
     one.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, local or its address")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
+    one = command(watch, "Judge each picture that comes into a folder, once, until it is ended; goes on after a kill.")
+    one.add_argument("folder", metavar="IN", help="folder that pictures come into; its folders too")
+    one.add_argument("--out", required=True, metavar="OUT", help="folder for predictions.csv and .jsonl")
+    one.add_argument("--masks", action="store_true", help="write each outline as a PNG in the picture's own size")
+    one.add_argument("--overlays", action="store_true", help="write each picture with its outline, the banner blanked")
+    one.add_argument("--measurements", action="store_true", help="write measurements.csv, a row for each lesion")
+    one.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="between two looks (default: 2)")
+    one.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
     one = command(evaluate, "Figures with intervals, plots and one row a case, on images the weights never saw.")
     one.add_argument("--data", required=True, help="folder in a published layout, or with class folders")
     one.add_argument("--manifest", help="CSV that says how class folders are split")
@@ -271,6 +305,8 @@ def parse_arguments(arguments=None):
     one.add_argument("--onnx", metavar="FILE", help="file to write")
     one.add_argument("--hub", metavar="OWNER/NAME", help="model repository for weights and card, private when new")
     one.add_argument("--space", metavar="OWNER/NAME", help="Space for the page and these weights, private when new")
+    one.add_argument("--out", metavar="FOLDER", help="with --space: write its files there and push nothing")
+    one.add_argument("--datasets", nargs="+", default=[], metavar="OWNER/NAME", help="to name on the Space's page")
 
     one = command(arrange, "Arrange a download of BUSI for training and check it against the manifest.", weights=False)
     one.add_argument("source", metavar="ARCHIVE_OR_FOLDER", help="the zip file, or the folder it was unpacked to")

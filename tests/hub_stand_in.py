@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 TOKEN = "hf_standin"
-LFS_SUFFIX = ".safetensors"
+LFS_SUFFIXES = (".safetensors", ".png")  # what the Hub takes by LFS or Xet only
 
 
 @dataclass
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _entry(self, path, content):
         entry = {"type": "file", "path": path, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
-        if path.endswith(LFS_SUFFIX):
+        if path.endswith(LFS_SUFFIXES):
             entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
         return entry
 
@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         key, action = "/".join(parts[1:4]), parts[4]
         if action == "preupload":
             files = [
-                {"path": f["path"], "uploadMode": "lfs" if f["path"].endswith(LFS_SUFFIX) else "regular"}
+                {"path": f["path"], "uploadMode": "lfs" if f["path"].endswith(LFS_SUFFIXES) else "regular"}
                 for f in json.loads(body)["files"]
             ]
             return self._json({"files": [f | {"shouldIgnore": False} for f in files]})
@@ -179,6 +179,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _commit(self, key, lines):
         repository = self.server.repositories[key]
+        plain = [base64.b64decode(line["value"]["content"]) for line in lines if line["key"] == "file"]
+        if any(b"\0" in content for content in plain):
+            return self._error(400, None)  # a raw binary
         for line in lines:
             value = line["value"]
             if line["key"] == "file":

@@ -1,11 +1,12 @@
 """The page as a Hugging Face Space runs it, called as scripts call it.
 
-One server for all tests: a copy of the repository's own files, in a folder that cannot be written to, run by a user who
-is not root, on two cores, with SPACE_ID and without a token.
+One server for all tests: the files that `export --space --out` stages, in a folder that cannot be written to, run by a
+user who is not root, on two cores, with SPACE_ID and without a token.
 """
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -19,14 +20,17 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
+from playwright._impl._driver import compute_driver_executable
 
 from busi_model import checkpoint
+from busi_model.__main__ import main
 from busi_model.network import CLASS_NAMES
 from busi_model.page import strings
+from busi_model.page.api import Reading
 from busi_model.phantom import draw_phantom
 from tests.browser import wait_until_served
 from tests.conftest import ROOT
-from tests.examples import example
+from tests.examples import blocks, example
 
 pytestmark = pytest.mark.slow
 
@@ -55,12 +59,10 @@ def on_two_cores() -> list[str]:
     return ["taskset", "-c", ",".join(map(str, cores))] if cores else []
 
 
-def copy_checkout(folder: Path) -> None:
-    """The files that git knows, as a Space gets them; nothing of them can be written to afterwards."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-    for name in listed.decode().split("\0")[:-1]:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, folder / name)
+def stage(folder: Path) -> None:
+    """The files of a Space, by the command that its owner runs; nothing of them can be written to afterwards."""
+    weights, name = str(ROOT / "weights"), "owner/name"
+    assert main(["export", "--weights", weights, "--space", name, "--out", str(folder)]) == 0
     for name in (checkpoint.OOD_NAME, checkpoint.OLD_OOD_NAME):  # phantoms would be refused, and rightly so
         (folder / "weights" / name).unlink(missing_ok=True)
     for path in [folder, *folder.rglob("*")]:
@@ -70,13 +72,11 @@ def copy_checkout(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def space():
     """Address of the running Space; at the end its log holds no file name and no traceback through our code."""
-    if not (ROOT / ".git").exists():
-        pytest.skip("this is no git checkout, so its own files are not known")
     place = Path(tempfile.mkdtemp(prefix="busi-test-space-"))  # not in pytest's own folder, which others may not enter
     place.chmod(0o755)
     code, home, log = place / "code", place / "home", place / "log.txt"
     home.mkdir()
-    copy_checkout(code)
+    stage(code)
     somebody = as_somebody()
     if somebody:
         os.chown(home, NOBODY, NOBODY)
@@ -168,6 +168,22 @@ def test_the_curl_example(space, scan, predictor):
     assert done.returncode == 0, done.stdout + done.stderr
     reading, _ = _answer(Path("answer.txt").read_text())
     _is_answer(reading, "mask.png", scan, predictor)
+
+
+def test_the_javascript_example(space, scan, predictor):
+    """By the Node that Playwright brings."""
+    node, _ = compute_driver_executable()
+    script = next(text for text in blocks("javascript") if "call/predict" in text).replace(ADDRESS, space)
+    Path("judge.mjs").write_text(script)
+    done = subprocess.run([node, "judge.mjs"], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    _is_answer(json.loads(done.stdout), "mask.png", scan, predictor)
+
+
+def test_the_documentation_names_every_field():
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert set(Reading.__annotations__) <= {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
 
 def test_the_only_public_endpoint_says_its_types(space, client):

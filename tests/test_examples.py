@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import tomllib
+from importlib import import_module
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from tests.conftest import ROOT
 from tests.examples import blocks
 
 PROGRAM = re.compile(r"(?:python -m busi_model|^busi) (.+)")
+BENCHMARK = re.compile(r"python -m (benchmarks(?:\.\w+)?)(.*)")
 TRAINING = re.compile(r"(?:python|torchrun --nproc_per_node=\d+) train\.py (.+)")
 
 
@@ -30,6 +32,9 @@ def _commands():
 def test_a_command_is_understood(command):
     if match := PROGRAM.search(command):
         assert callable(parse_arguments(shlex.split(match[1])).run)
+    elif match := BENCHMARK.search(command):
+        module = match[1] if "." in match[1] else f"{match[1]}.__main__"
+        assert import_module(module).parse_arguments(shlex.split(match[2])).out
     elif match := TRAINING.search(command):
         assert train.parse_arguments(shlex.split(match[1])).out
     else:

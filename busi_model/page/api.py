@@ -1,7 +1,7 @@
 """The page's one public endpoint: an uploaded image goes in, figures as JSON and the mask as a PNG file come out.
 
 Its types are what clients see: `gradio_client` shows them with `view_api`, others under /gradio_api/info. All other
-endpoints of the page are private. The README has an example for Python and one for curl.
+endpoints of the page are private. docs/api.md has its schema and examples.
 """
 
 import logging

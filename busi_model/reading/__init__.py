@@ -95,7 +95,16 @@ outbox    storage_warning(folder=None) -> str | None: the sentence to show in re
           .start() / .stop(): a thread that pushes what waits and goes on after a restart.
           .state() -> SyncState(waiting, synced, problem: str): what the page shows beside "saved here"; never raises.
 
-figures   Kappas, rates, exact tests, bootstrap intervals over cases: what `results.summarise` is made of.
+mrmc      Multi-reader multi-case mathematics on arrays: areas under ROC curves with DeLong's or jackknifed covariance,
+          Obuchowski-Rockette's analysis with Hillis' degrees of freedom, power and size of a next study.
+
+study     A session as a reader study: ratings of malignancy, areas of each reader, the analysis of all, and its files
+          for iMRMC and MRMCaov.
+
+bootstrap Intervals of ratios, cases drawn again whole. `agreement` makes kappas of it.
+
+figures   Rates, exact tests, switches, trust, time, order, and the rows of `agreement` and `study`: what
+          `results.summarise` is made of.
 
 results   readings(store, session_id) -> DataFrame, one row a reader and case (READING_COLUMNS).
           summarise(readings) -> DataFrame: scope ("all" or a pseudonym), measure, value, low, high, n, note.
@@ -104,7 +113,8 @@ results   readings(store, session_id) -> DataFrame, one row a reader and case (R
 
 report    write_csv(table, path) (cells that begin with = + - @ tab CR are escaped), write_jsonl(table, path),
           write_report(store, session_id, path): DECIDE-AI-shaped Markdown.
-          write_downloads(store, session_id, folder) -> [readings.csv, readings.jsonl, summary.csv, report.md] paths
+          write_downloads(store, session_id, folder) -> paths of readings.csv, readings.jsonl, summary.csv, report.md,
+          and where truths are known of study.csv, ratings-mrmcaov.csv, ratings.imrmc
 
 export    export_cases(store, folder, session_ids=None) -> Exported(n_cases, skipped: {reason: n}, n_conflicts):
           BUSI's layout, conflicts.csv (readers against a known truth) and a manifest.csv whose source is "clinician";

@@ -1,26 +1,23 @@
-"""A table of readings becomes figures with intervals: agreement, accuracy before and after, switches, trust, time.
+"""A table of readings becomes figures with intervals: agreement, accuracy before and after, ROC areas, switches,
+trust, time, order.
 
-Enters: the table of `results.readings`. Leaves: one row a figure. Every ratio is kept as its sums for each case, so one
-bootstrap serves all: cases are drawn again whole, with all their readers, because two readers of one case are no two
-cases (Efron & Tibshirani 1993, percentile interval). Undefined is NaN, never 0.
+Enters: the table of `results.readings`. Leaves: one row a figure. Kappas are in `agreement`, ROC areas and what holds
+for readers in general in `study`, intervals in `bootstrap`. Undefined is NaN, never 0.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from busi_model.reading.agreement import birads_rows, class_rows
+from busi_model.reading.bootstrap import rate, ratio, step
 from busi_model.reading.outline import decode_mask, dice
-from busi_model.reading.records import CLASS_NAMES
+from busi_model.reading.study import POSITIVE, area_rows, study_rows
 
-N_RESAMPLES = 1000  # as in training.evaluate
 ALL = "all"  # the scope that pools all readers
-POSITIVE = "malignant"
 COLUMNS = ["scope", "measure", "value", "low", "high", "n", "note"]
-
-Formula = Callable[[np.ndarray], np.ndarray]  # sums (..., K) -> values (...)
 
 
 def summarise(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -39,73 +36,21 @@ def summarise(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 
 def _measures(table, pooled, rng):
-    for kind in ("own", "final"):
-        if table[f"{kind}_class"].notna().any():
-            yield _kappa_with_model(table, kind, rng)
-            if table["reader"].nunique() > 1:
-                yield _fleiss(table, kind, rng)
+    yield from class_rows(table, rng)
+    yield from birads_rows(table, rng)
     known = table[table["truth"].notna()]
     if len(known):
         yield from _against_truth(known, pooled, rng)
+        yield from study_rows(known) if pooled else area_rows(known)
         yield from _switches(known, pooled, rng)
     yield from _confidence(table, rng)
     for when in ("own", "final"):
         yield _mean(f"Dice of model and outline drawn {_WHEN[when]}", table, f"dice_model_{when}", rng)
     yield from _seconds(table)
+    yield from _order(table, rng)
 
 
 _WHEN = {"own": "before the reveal", "final": "after the reveal"}
-
-
-# Agreement
-
-
-def cohen_kappa(confusion: np.ndarray) -> np.ndarray:
-    """Counts (..., C, C) of two readers -> Cohen's kappa (...), unweighted (Cohen 1960); NaN when chance is certain."""
-    n = confusion.sum(axis=(-2, -1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        observed = np.trace(confusion, axis1=-2, axis2=-1) / n
-        expected = (confusion.sum(axis=-1) * confusion.sum(axis=-2)).sum(axis=-1) / n**2
-        return np.where(expected < 1, (observed - expected) / (1 - expected), np.nan)
-
-
-def fleiss_kappa(ratings: np.ndarray) -> float:
-    """Counts (cases, classes), the same number of readers in each row -> Fleiss' kappa (Fleiss 1971)."""
-    return float(_fleiss_formula(_fleiss_sums(ratings).sum(axis=0)))
-
-
-def _fleiss_sums(ratings):
-    """(cases, C) -> (cases, C + 2): agreement within the case, 1, counts of each class."""
-    n = ratings.sum(axis=1)
-    agreement = (ratings * (ratings - 1)).sum(axis=1) / (n * (n - 1))
-    return np.column_stack([agreement, np.ones(len(ratings)), ratings])
-
-
-def _fleiss_formula(sums):
-    with np.errstate(invalid="ignore", divide="ignore"):
-        observed = sums[..., 0] / sums[..., 1]
-        shares = sums[..., 2:] / sums[..., 2:].sum(axis=-1, keepdims=True)
-        expected = (shares**2).sum(axis=-1)
-        return np.where(expected < 1, (observed - expected) / (1 - expected), np.nan)
-
-
-def _kappa_with_model(table, kind, rng):
-    both = table[table[f"{kind}_class"].notna() & table["model_class"].notna()]
-    one_hot = np.zeros((len(both), len(CLASS_NAMES), len(CLASS_NAMES)))
-    for row, (reader, model) in enumerate(zip(both[f"{kind}_class"], both["model_class"], strict=True)):
-        one_hot[row, CLASS_NAMES.index(reader), CLASS_NAMES.index(model)] = 1
-    sums = _by_case(both, one_hot.reshape(len(both), -1))
-    value, low, high = _bootstrap(sums, lambda s: cohen_kappa(s.reshape(*s.shape[:-1], 3, 3)), rng)
-    return f"Cohen's kappa with the model, {kind} read", value, low, high, len(both), ""
-
-
-def _fleiss(table, kind, rng):
-    """Between the readers, over the cases that all of them read."""
-    counts = pd.crosstab(table["case"], table[f"{kind}_class"]).reindex(columns=CLASS_NAMES, fill_value=0)
-    complete = counts[counts.sum(axis=1) == table["reader"].nunique()].to_numpy(float)
-    value, low, high = _bootstrap(_fleiss_sums(complete), _fleiss_formula, rng)
-    note = f"{table['reader'].nunique()} readers, the cases that all of them read"
-    return f"Fleiss' kappa between readers, {kind} read", value, low, high, len(complete), note
 
 
 # Against the truth
@@ -121,12 +66,12 @@ def _against_truth(known, pooled, rng):
         for kind in ("model", "own", "final"):
             part = subset[subset[f"{kind}_class"].notna()]
             title = f"{name}, model" if kind == "model" else f"{name}, {kind} read"
-            yield _rate(title, part, right(part, f"{kind}_class"), pooled, rng)
+            yield rate(title, part, right(part, f"{kind}_class"), pooled, rng)
         paired = subset[subset["own_class"].notna()]
         if len(paired):
             own, final = right(paired, "own_class"), right(paired, "final_class")
             change = final.astype(float) - own.astype(float)
-            value, low, high = _ratio(paired, change, rng)
+            value, low, high = ratio(paired, change, rng)
             yield f"{name}, final minus own", value, low, high, len(paired), ""
             p, n = mcnemar_exact(int((own & ~final).sum()), int((~own & final).sum()))
             note = "readings of one case are taken as independent" if pooled else ""
@@ -150,7 +95,7 @@ def _switches(known, pooled, rng):
         ("switched to a wrong model, own read right (automation bias)", own_right),
         ("switched to a wrong model, own read wrong too", ~own_right & ~model_right),
     ):
-        yield _rate(name, differed[chosen], followed[chosen], pooled, rng)
+        yield rate(name, differed[chosen], followed[chosen], pooled, rng)
 
 
 # Trust and time
@@ -163,13 +108,13 @@ def _confidence(table, rng):
     agreed = kept["model_class"] == kept["own_class"]
     for name, part in (("the model agreed", kept[agreed]), ("the model disagreed", kept[~agreed])):
         shift = part["final_confidence"].astype(float) - part["own_confidence"].astype(float)
-        value, low, high = _ratio(part, shift, rng)
+        value, low, high = ratio(part, shift, rng)
         yield f"confidence shift, class kept, {name}", value, low, high, len(part), "points of 100"
 
 
 def _mean(name, table, column, rng):
     part = table[table[column].notna()]
-    value, low, high = _ratio(part, part[column].astype(float), rng)
+    value, low, high = ratio(part, part[column].astype(float), rng)
     return name, value, low, high, len(part), ""
 
 
@@ -188,60 +133,24 @@ def _seconds(table):
         yield name, value, low, high, len(seconds), note
 
 
+def _order(table, rng):
+    """What changed from the first to the second half of each reader's own order: learning, tiredness, growing trust."""
+    later = 2 * table["position"] > table.groupby("reader")["position"].transform("max")
+    known, agreed = table["truth"].notna(), table["model_class"].notna()
+    timed = ~table["interrupted"].astype(bool) & table[["own_seconds", "final_seconds"]].notna().any(axis=1)
+    seconds = table[["own_seconds", "final_seconds"]].astype(float).sum(axis=1, min_count=1)
+    for name, values, rows in (
+        ("accuracy, own read", table["own_class"] == table["truth"], known & table["own_class"].notna()),
+        ("accuracy, final read", table["final_class"] == table["truth"], known),
+        ("agreement with the model, final read", table["final_class"] == table["model_class"], agreed),
+        ("seconds, whole case", seconds, timed),
+    ):
+        if rows.any():
+            value, low, high = step(table[rows], values[rows], later[rows], rng)
+            note = "halves of each reader's own order"
+            yield f"{name}, second half minus first", value, low, high, int(rows.sum()), note
+
+
 def dice_of(a_png: bytes | None, b_png: bytes | None) -> float:
     """Dice of two masks kept as PNG; NaN when one was not drawn or both are empty."""
     return math.nan if a_png is None or b_png is None else dice(decode_mask(a_png), decode_mask(b_png))
-
-
-# Intervals
-
-
-def _rate(name, table, hit, pooled, rng):
-    """A share of readings, with its interval."""
-    n, hits = len(table), int(hit.sum())
-    if n == 0:
-        return name, math.nan, math.nan, math.nan, 0, "no such readings"
-    exact = binomtest(hits, n).proportion_ci(method="exact")
-    if not pooled:
-        return name, hits / n, exact.low, exact.high, n, ""
-    value, low, high = _ratio(table, hit.astype(float), rng)
-    if hits in (0, n):
-        n_cases = table["case"].nunique()
-        exact = binomtest(n_cases if hits else 0, n_cases).proportion_ci(method="exact")
-        return name, value, exact.low, exact.high, n, f"exact interval for {n_cases} cases"
-    return name, value, low, high, n, ""
-
-
-def _ratio(table, values, rng):
-    """Mean of values, one a row of the table -> value, low, high."""
-    sums = _by_case(table, np.column_stack([np.asarray(values, float), np.ones(len(table))]))
-
-    def formula(s):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return s[..., 0] / s[..., 1]
-
-    return _bootstrap(sums, formula, rng)
-
-
-def _by_case(table, parts: np.ndarray) -> np.ndarray:
-    """Parts (rows, K) -> their sums for each case (cases, K)."""
-    codes, cases = pd.factorize(table["case"])
-    sums = np.zeros((len(cases), parts.shape[1]))
-    np.add.at(sums, codes, parts)
-    return sums
-
-
-def _bootstrap(sums: np.ndarray, formula: Formula, rng) -> tuple[float, float, float]:
-    """Sums for each case (cases, K) -> value and 95 % interval; NaN where undefined."""
-    if not len(sums):
-        return math.nan, math.nan, math.nan
-    value = float(formula(sums.sum(axis=0)))
-    weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=N_RESAMPLES)  # (B, cases)
-    values = formula(weights @ sums)  # (B,)
-    values = values[np.isfinite(values)]
-    if math.isnan(value) or len(values) < N_RESAMPLES / 2:
-        return value, math.nan, math.nan
-    low, high = np.percentile(values, (2.5, 97.5))
-    if low == high:  # every case says the same: drawing them again shows no spread, which is not certainty
-        return value, math.nan, math.nan
-    return value, float(low), float(high)

@@ -1,7 +1,8 @@
 """A session as files to take away: tables as CSV and JSON lines, and a report in the order of DECIDE-AI.
 
-Enters: the store. Leaves: readings.csv, readings.jsonl, summary.csv, report.md. Readers' words are shown as text only:
-no cell begins a formula, no comment becomes Markdown or HTML.
+Enters: the store. Leaves: readings.csv, readings.jsonl, summary.csv, report.md; with known truths study.csv, and the
+ratings for iMRMC and MRMCaov. Readers' words are shown as text only: no cell begins a formula, no comment becomes
+Markdown or HTML.
 """
 
 import csv
@@ -15,20 +16,28 @@ from busi_model.reading.errors import RecordError, StoreError
 from busi_model.reading.figures import summarise
 from busi_model.reading.results import learning_curve, readings, usability
 from busi_model.reading.store import Store
+from busi_model.reading.study import crossed, imrmc_text, mrmcaov_table, study_table
 from busi_model.spreadsheet import without_formula
 
 
 def write_downloads(store: Store, session_id: str, folder) -> list[Path]:
-    """Write all four files into a folder, made when absent; returns their paths."""
+    """Write all files into a folder, made when absent; returns their paths."""
     folder = Path(folder)
     table = readings(store, session_id)
-    files = [folder / name for name in ("readings.csv", "readings.jsonl", "summary.csv", "report.md")]
+    known = table[table["truth"].notna()]
+    names = ("readings.csv", "readings.jsonl", "summary.csv", "report.md")
+    names += ("study.csv", "ratings-mrmcaov.csv", "ratings.imrmc") if len(known) else ()
+    files = [folder / name for name in names]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_csv(table, files[0])
         write_jsonl(table, files[1])
         write_csv(summarise(table), files[2])
         write_report(store, session_id, files[3])
+        if len(known):
+            write_csv(study_table(known), files[4])
+            write_csv(mrmcaov_table(known), files[5])
+            files[6].write_text(imrmc_text(known), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"The files cannot be written ({error.strerror}). Free some space, then try again.") from error
     return files
@@ -80,6 +89,7 @@ def write_report(store: Store, session_id: str, path) -> None:
         people=_markdown_table(people),
         models=_markdown_table(_models(table)),
         figures=_markdown_table(_rounded(summarise(table))),
+        study=_study(table),
         curve=_markdown_table(_rounded(learning_curve(table))),
         usability=_markdown_table(usability(store, session_id)),
         outlines=_markdown_table(_counts(table, "outline_verdict")),
@@ -130,10 +140,17 @@ Approval and consent of patients and readers: {host}
 
 {figures}
 
+## Results: before against after, for readers and cases in general
+{study}
+
 ## Results: judgement of outlines
 {outlines}
 
-## Results: learning curve over the session
+## Results: order
+Every reader read each case before the model and again at once with it, so the second read also gains by looking twice;
+only an arm without the model would tell the two apart. The rows "second half minus first" above and this table show
+what changed over the session.
+
 {curve}
 
 ## Results: usability (SUS, 0-100)
@@ -152,6 +169,32 @@ Readings that were right before the reveal and wrong after it:
 """
 
 
+_STUDY = """Multi-reader multi-case analysis (Obuchowski & Rockette 1995, degrees of freedom by Hillis 2007, DeLong's
+covariance): {words}. A rating is the confidence in the class, negative where that class is not malignant; sensitivity
+and specificity are at the reader's own cut, the class. `p` holds for readers and cases like these, `p_these_readers`
+for these readers alone. The FDA's iMRMC reads `ratings.imrmc`, R's MRMCaov reads `ratings-mrmcaov.csv`.
+
+{results}
+
+{variances}"""
+
+
+def _study(table):
+    known = table[table["truth"].notna()]
+    if known.empty:
+        return "Not analysed: no truth is known."
+    block = crossed(known)
+    if isinstance(block, str):
+        return f"Not analysed: {block.removeprefix('undefined: ')}."
+    found = study_table(known)
+    variances = ["merit", "var_reader", "var_read_reader", "error", "cov1", "cov2", "cov3"]
+    results = found.drop(columns=["readers", "cases", "malignant", *variances[1:]])
+    shown = found[variances].map(lambda cell: cell if isinstance(cell, str) else float(f"{cell:.3g}"))
+    return _STUDY.format(
+        words=block.words, results=_markdown_table(_rounded(results)), variances=_markdown_table(shown)
+    )
+
+
 def as_text(words) -> str:
     """Anything typed -> one line that Markdown and HTML show as it is."""
     line = " ".join(str(words).split())
@@ -167,7 +210,7 @@ def _markdown_table(table: pd.DataFrame) -> str:
 
 
 def _cell(cell):
-    return "" if pd.isna(cell) else as_text(cell) if isinstance(cell, str) else f"{cell:g}"
+    return "" if pd.isna(cell) else as_text(cell) if isinstance(cell, str) else f"{cell + 0.0:g}"  # no -0
 
 
 def _rounded(table):

@@ -16,7 +16,7 @@ __all__ = ["feedback", "learning_curve", "readings", "summarise", "usability"]
 
 READING_COLUMNS = (
     *("reader", "role", "years", "position", "case", "image_sha256", "truth"),
-    *("own_class", "own_confidence", "own_birads", "model_class", "model_confidence"),
+    *("own_class", "own_confidence", "own_birads", "model_class", "model_confidence", "model_malignant"),
     *("final_class", "final_confidence", "final_birads", "outline_verdict", "dice_model_own", "dice_model_final"),
     *("own_seconds", "final_seconds", "interrupted", "comment"),
     *("weights_sha256", "weights_revision", "app_version", "saved_at", "receipt"),
@@ -32,10 +32,10 @@ def readings(store: Store, session_id: str) -> pd.DataFrame:
     """One row a reader and finished case, in the order in which each reader read; columns as in READING_COLUMNS.
 
     reader is the pseudonym; position counts from 1 in that reader's order, case in the host's; confidences of readers
-    are 0..100, the model's 0..1; dice_model_own and dice_model_final compare the model's mask with the outline that was
-    drawn before and after the reveal (NaN: none was drawn, or both are empty); seconds run from the step's last
-    appearance on the screen to its saving, and interrupted says that a step appeared more than once (reload, pause), so
-    its seconds are too few.
+    are 0..100, the model's 0..1, as is its probability of malignant; dice_model_own and dice_model_final compare the
+    model's mask with the outline that was drawn before and after the reveal (NaN: none was drawn, or both are empty);
+    seconds run from the step's last appearance on the screen to its saving, and interrupted says that a step appeared
+    more than once (reload, pause), so its seconds are too few.
     """
     with store.read() as connection:
         readers = {
@@ -62,6 +62,7 @@ def _reading(own: Record | None, model: Record, final: Record) -> dict:
     return {
         **{f"own_{name.removesuffix('_name')}": own.content[name] if own else None for name in opinion},
         **{f"model_{name.removesuffix('_name')}": model.content[name] for name in opinion[:2]},
+        "model_malignant": model.content["class_probabilities"].get("malignant"),
         **{f"final_{name.removesuffix('_name')}": final.content[name] for name in opinion},
         "outline_verdict": final.content["outline_verdict"],
         "dice_model_own": dice_of(model.model_mask_png, own.mask_png if own else None),

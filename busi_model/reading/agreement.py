@@ -1,0 +1,134 @@
+"""How far readers agree: with the model, with each other, with themselves; kappas with intervals.
+
+Enters: the table of `results.readings`. Leaves: rows of `figures.summarise` (measure, value, low, high, n, note).
+"""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from busi_model.reading.bootstrap import bootstrap, by_case
+from busi_model.reading.records import CLASS_NAMES
+
+BIRADS_ORDER = ("1", "2", "3", "4A", "4B", "4C", "5")  # 0 (incomplete) and 6 (known) stand in no order with these
+BIRADS_NOTE = "linear weights, 1 to 5; 0 and 6 left out"
+
+
+def cohen_kappa(confusion: np.ndarray) -> np.ndarray:
+    """Counts (..., C, C) of two readers -> Cohen's kappa (...), unweighted (Cohen 1960); NaN when chance is certain."""
+    return weighted_kappa(confusion, np.eye(confusion.shape[-1]))
+
+
+def weighted_kappa(confusion: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Counts (..., C, C), weights of agreement (C, C) in [0, 1] -> kappa (...) (Cohen, Psychol Bull 70 (1968) 213);
+    NaN when chance is certain to agree."""
+    n = confusion.sum(axis=(-2, -1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        observed = (confusion * weights).sum(axis=(-2, -1)) / n
+        chance = confusion.sum(axis=-1)[..., :, None] * confusion.sum(axis=-2)[..., None, :]
+        expected = (chance * weights).sum(axis=(-2, -1)) / n**2
+        return np.where(expected < 1, (observed - expected) / (1 - expected), np.nan)
+
+
+def linear_weights(n: int) -> np.ndarray:
+    """Of n ordered categories: 1 on the diagonal, 0 between the first and the last."""
+    place = np.arange(n)
+    return 1 - abs(place[:, None] - place) / (n - 1)
+
+
+def fleiss_kappa(ratings: np.ndarray) -> float:
+    """Counts (cases, classes), the same number of readers in each row -> Fleiss' kappa (Fleiss 1971)."""
+    return float(_fleiss_formula(_fleiss_sums(ratings).sum(axis=0)))
+
+
+def _fleiss_sums(ratings):
+    """(cases, C) -> (cases, C + 2): agreement within the case, 1, counts of each class."""
+    n = ratings.sum(axis=1)
+    agreement = (ratings * (ratings - 1)).sum(axis=1) / (n * (n - 1))
+    return np.column_stack([agreement, np.ones(len(ratings)), ratings])
+
+
+def _fleiss_formula(sums):
+    with np.errstate(invalid="ignore", divide="ignore"):
+        observed = sums[..., 0] / sums[..., 1]
+        shares = sums[..., 2:] / sums[..., 2:].sum(axis=-1, keepdims=True)
+        expected = (shares**2).sum(axis=-1)
+        return np.where(expected < 1, (observed - expected) / (1 - expected), np.nan)
+
+
+# Rows of the summary
+
+
+def class_rows(table: pd.DataFrame, rng):
+    """Kappas of the class, own and final read: with the model, and between the readers where there are several."""
+    for kind in ("own", "final"):
+        if table[f"{kind}_class"].notna().any():
+            yield _with_model(table, kind, rng)
+            if table["reader"].nunique() > 1:
+                yield _between_readers(table, kind, rng)
+
+
+def _with_model(table, kind, rng):
+    both = table[table[f"{kind}_class"].notna() & table["model_class"].notna()]
+    sums = by_case(both, _one_hot(both[f"{kind}_class"], both["model_class"], CLASS_NAMES))
+    value, low, high = bootstrap(sums, _kappa_of_sums(len(CLASS_NAMES), np.eye(len(CLASS_NAMES))), rng)
+    return f"Cohen's kappa with the model, {kind} read", value, low, high, len(both), ""
+
+
+def _between_readers(table, kind, rng):
+    """Over the cases that all of them read."""
+    counts = pd.crosstab(table["case"], table[f"{kind}_class"]).reindex(columns=CLASS_NAMES, fill_value=0)
+    complete = counts[counts.sum(axis=1) == table["reader"].nunique()].to_numpy(float)
+    value, low, high = bootstrap(_fleiss_sums(complete), _fleiss_formula, rng)
+    note = f"{table['reader'].nunique()} readers, the cases that all of them read"
+    return f"Fleiss' kappa between readers, {kind} read", value, low, high, len(complete), note
+
+
+def birads_rows(table: pd.DataFrame, rng):
+    """Weighted kappas of the BI-RADS category: before against after, and between readers (mean over their pairs:
+    Light, Psychol Bull 76 (1971) 365). None where no category was given."""
+    n, weights = len(BIRADS_ORDER), linear_weights(len(BIRADS_ORDER))
+    both = table[table["own_birads"].isin(BIRADS_ORDER) & table["final_birads"].isin(BIRADS_ORDER)]
+    if len(both):
+        sums = by_case(both, _one_hot(both["own_birads"], both["final_birads"], BIRADS_ORDER))
+        value, low, high = bootstrap(sums, _kappa_of_sums(n, weights), rng)
+        yield "BI-RADS category, weighted kappa, own against final read", value, low, high, len(both), BIRADS_NOTE
+    for kind in ("own", "final"):
+        given = table[table[f"{kind}_birads"].isin(BIRADS_ORDER)]
+        pairs = list(combinations(dict.fromkeys(given["reader"]), 2))
+        if pairs:
+            sums, n_cases = _pair_sums(given.pivot(index="case", columns="reader", values=f"{kind}_birads"), pairs)
+            value, low, high = bootstrap(sums, _kappa_of_sums(n, weights), rng)
+            name = f"BI-RADS category, weighted kappa between readers, {kind} read"
+            yield name, value, low, high, n_cases, f"{BIRADS_NOTE}; mean over {len(pairs)} pairs; n counts cases"
+
+
+def _pair_sums(wide, pairs):
+    """Categories (cases, readers) -> counts of each pair for each case (cases, pairs x C x C), cases with a pair."""
+    wide = wide[wide.notna().sum(axis=1) > 1]
+    parts = []
+    for one, other in pairs:
+        read = wide[[one, other]].notna().all(axis=1).to_numpy()
+        part = np.zeros((len(wide), len(BIRADS_ORDER) ** 2))
+        part[read] = _one_hot(wide.loc[read, one], wide.loc[read, other], BIRADS_ORDER)
+        parts.append(part)
+    return np.concatenate(parts, axis=1), len(wide)
+
+
+def _one_hot(a, b, names) -> np.ndarray:
+    """Two columns of the same length -> (rows, C x C), one 1 a row."""
+    a, b = (np.array([names.index(word) for word in column], int) for column in (a, b))
+    return np.eye(len(names) ** 2)[a * len(names) + b]
+
+
+def _kappa_of_sums(n, weights):
+    """Formula: sums (..., pairs x n x n) -> mean kappa of the pairs (...); pairs without one do not count."""
+
+    def formula(sums):
+        kappas = weighted_kappa(sums.reshape(*sums.shape[:-1], -1, n, n), weights)
+        defined = np.isfinite(kappas)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(defined, kappas, 0).sum(axis=-1) / defined.sum(axis=-1)
+
+    return formula
