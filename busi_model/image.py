@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+from busi_model.colour import colour_notices, sample_step
 from busi_model.dicom.read import count_dicom_frames, is_dicom, read_dicom
 from busi_model.dicom.source import MAX_DICOM_BYTES
 from busi_model.frame import DAMAGED, MAX_FILE_BYTES, Box, Frame, ImageError, Notice, check_frame, check_size, strips
@@ -24,11 +25,6 @@ __all__ = ["Box", "Frame", "ImageError", "Notice", "count_frames", "read_image"]
 
 warnings.filterwarnings("ignore", module="PIL")  # of damage, which is refused here in words
 
-# Gray saved as colour JPEG or WebP differs by at most 1 level between channels. BUSI's Doppler images have
-# 0.29 % of their pixels or more above 24 levels, its coloured caliper marks 0.05 % or less.
-COLOUR_LEVELS = 24  # a pixel is coloured when its channels differ by more
-COLOUR_SHARE = 0.001  # a picture is coloured from this share of its pixels on
-
 _HEAD_BYTES = 132  # where a DICOM file says that it is one
 
 
@@ -36,8 +32,8 @@ def read_image(source, frame: int | None = None) -> Frame:
     """Read one picture; the same pixels give the same frame by every way in.
 
     source: path (str or os.PathLike), PIL.Image.Image, or array (H, W), (H, W, 1), (H, W, 3) RGB of bool,
-    integers or floats, or (H, W, 4) RGBA of uint8. Colour becomes ITU-R 601 luma (notice "colour"), alpha
-    lies on black, anything but 8 bits is stretched from its own minimum..maximum to 0..255 ("rescaled"), the EXIF
+    integers or floats, or (H, W, 4) RGBA of uint8. Colour becomes ITU-R 601 luma (what is told of it: see `colour`),
+    alpha lies on black, anything but 8 bits is stretched from its own minimum..maximum to 0..255 ("rescaled"), the EXIF
     turn is applied ("exif_turned"). frame: which one of a file with several, from 0 on (`count_frames`); None is the
     first ("first_frame"), of a DICOM cine loop the middle one ("middle_frame"). DICOM is shown as its tags ask, see
     `dicom.read` for what is told of it. Raises ImageError.
@@ -181,7 +177,7 @@ def _developed(rows: Callable[[int, int], np.ndarray], height: int, width: int) 
     gray = np.empty((height, width), np.uint8)
     deep = rows(0, 1).dtype not in (bool, np.uint8)
     low, high = _range(rows(strip.start, strip.stop) for strip in strips(height, width)) if deep else (0.0, 255.0)
-    n_coloured = 0
+    sampled, step = [], sample_step(height, width)  # for its colours
     for strip in strips(height, width):
         pixels = rows(strip.start, strip.stop)
         if pixels.dtype == bool:
@@ -192,15 +188,15 @@ def _developed(rows: Callable[[int, int], np.ndarray], height: int, width: int) 
             pixels = pixels[:, :, 0]  # (h, W)
         if pixels.ndim == 3:
             image = _on_black(Image.fromarray(np.ascontiguousarray(pixels)))
-            n_coloured += _count_coloured(np.asarray(image))
+            if image.mode == "RGB":
+                sampled.append(np.asarray(image)[-strip.start % step :: step, ::step])
             pixels = np.asarray(image.convert("L"))  # (h, W), Pillow's ITU-R 601 luma
         gray[strip] = pixels
     notices = []
     if deep:
         notices.append(Notice("rescaled", f"Pixel values {low:.6g} to {high:.6g} were stretched to 0 to 255."))
-    share = n_coloured / gray.size
-    if share >= COLOUR_SHARE:
-        notices.append(Notice("colour", f"{share:.1%} of the pixels are coloured; only their brightness is used."))
+    if sampled:
+        notices += colour_notices(np.concatenate(sampled))
     return Frame(gray, None, tuple(notices))
 
 
@@ -221,9 +217,3 @@ def _stretched(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
     levels /= (high - low) or 1.0
     levels *= 255
     return np.rint(levels).astype(np.uint8)
-
-
-def _count_coloured(rgb) -> int:
-    if rgb.ndim == 2:
-        return 0
-    return int((rgb.max(axis=2) - rgb.min(axis=2) > COLOUR_LEVELS).sum())

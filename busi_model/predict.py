@@ -7,7 +7,7 @@ import copy
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,11 +20,17 @@ from busi_model import checkpoint
 from busi_model.image import Frame, Notice, read_image
 from busi_model.network import CLASS_NAMES
 from busi_model.ood import ood_inputs
-from busi_model.quality import has_marks, is_split_screen
+from busi_model.quality import look
 
 REFUSALS = ("blank", "not_ultrasound")  # codes of the warnings that make a result meaningless
 BLANK_STANDARD_DEVIATION = 4.0  # gray levels; the flattest image of BUSI has 29, of BUS-BRA 16
 
+BLANK = Notice("blank", "The image is almost uniform. There is no result; export the frame again.")
+NOT_ULTRASOUND = Notice(
+    "not_ultrasound",
+    "I am not sure that this is a breast ultrasound. There is no result; open a B-mode image of the breast, or have "
+    "this one judged anyway, with care.",
+)
 ON_CPU = Notice(
     "on_cpu",
     "The graphics card had no memory left, so the CPU computed this result. It is as good; free the card for speed.",
@@ -33,33 +39,44 @@ ON_CPU = Notice(
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of one frame; all maps are in the frame's own pixels."""
+    """What the network says of one frame; all maps are in the frame's own pixels.
+
+    Of a picture that is `refused` nothing is said: no label, no probabilities, nothing outlined. What the network would
+    have said stands in `despite_refusal`, for a reader who knows better.
+    """
 
     frame: Frame
-    class_probabilities: dict[str, float]  # calibrated, sums to 1, in the order of CLASS_NAMES
+    class_probabilities: dict[str, float]  # calibrated, sums to 1, in the order of CLASS_NAMES; {} when refused
     mask: np.ndarray  # bool (H, W)
     mask_probability: np.ndarray  # float32 (H, W) in [0, 1], mean over the mirrored views
-    class_logits: np.ndarray  # float32 (3,), before the temperature: what calibration is fitted on
+    class_logits: np.ndarray  # float32 (3,), before the temperature: what calibration is fitted on; NaN when refused
     class_set: tuple[str, ...]  # the classes that cannot be ruled out, likeliest first; more than one: uncertain
     margin: np.ndarray  # bool (H, W): the band where the contour of a lesion could reasonably lie
-    warnings: tuple[Notice, ...]  # the frame's notices, then the model's own
+    warnings: tuple[Notice, ...]  # the frame's notices, then the picture's, then of the result
     ood_score: float = float("nan")  # of `OodDetector`: log-odds of no breast ultrasound; NaN: unknown
     ood_distance: float = float("nan")  # likewise, from the training pictures: about 1 for one like them
+    suggested_crops: tuple[tuple[int, int, int, int], ...] = ()  # (x0, y0, x1, y1) in frame pixels, ends not included
+    despite_refusal: "Prediction | None" = None  # None unless refused
 
     @property
-    def label(self) -> str:
-        """The likeliest class."""
-        return max(self.class_probabilities, key=self.class_probabilities.get)
+    def label(self) -> str | None:
+        """The likeliest class; None when refused."""
+        return max(self.class_probabilities, key=self.class_probabilities.get) if self.class_probabilities else None
 
     @property
     def confidence(self) -> float:
-        """The probability of `label`."""
-        return self.class_probabilities[self.label]
+        """The probability of `label`; NaN when refused."""
+        return self.class_probabilities.get(self.label, math.nan)
 
     @property
     def refused(self) -> bool:
-        """Whether the picture is not one that can be judged; class and mask are there, but mean nothing."""
+        """Whether the picture is not one that can be judged. Look at this first."""
         return any(warning.code in REFUSALS for warning in self.warnings)
+
+    @property
+    def judged_anyway(self) -> "Prediction":
+        """Itself, or what the network would have said of a refused picture."""
+        return self.despite_refusal or self
 
 
 class Predictor:
@@ -114,14 +131,16 @@ class Predictor:
         return twin
 
     def _prediction(self, frame, class_logits, mask_logits, features, notices) -> Prediction:
-        ood = self.ood(features, frame.gray)
         point = self.operating_point
         probabilities = point.class_probabilities(class_logits)
         square_probability = point.mask_probability(mask_logits)
         mask_probability = self.preprocess.restore(square_probability, *frame.gray.shape)
         class_probabilities = {name: float(p) for name, p in zip(CLASS_NAMES, probabilities, strict=True)}
         mask = point.mask(mask_probability, point.evidence(square_probability, class_probabilities["normal"]))
-        return Prediction(
+        ood = self.ood(features, frame.gray)
+        seen, crops = look(frame.gray)
+        seen = (*frame.notices, *notices, *seen, *self._refusals(frame, ood))
+        prediction = Prediction(
             frame,
             class_probabilities,
             mask,
@@ -129,9 +148,11 @@ class Predictor:
             class_logits,
             point.class_set(class_probabilities),
             point.margin(mask_probability),
-            frame.notices + notices + self._warnings(frame, class_probabilities, mask, ood),
+            (*seen, *self._doubts(class_probabilities, mask)),
             *ood,
+            tuple((box.left, box.top, box.right, box.bottom) for box in crops),
         )
+        return _silent(prediction, seen) if prediction.refused else prediction
 
     def logits(self, grays: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """N gray pictures uint8 (H, W) -> class logits (N, 3), mask logits (N, S, S) in the network's square and
@@ -160,54 +181,42 @@ class Predictor:
         inputs = ood_inputs(features, gray)[None]
         return float(detector.score(inputs)[0]), float(detector.distance(inputs)[0])
 
-    def _warnings(self, frame, class_probabilities, mask, ood):
+    def _refusals(self, frame, ood):
+        if ImageStat.Stat(Image.fromarray(frame.gray)).stddev[0] < BLANK_STANDARD_DEVIATION:
+            return (BLANK,)
+        return (NOT_ULTRASOUND,) if self.operating_point.is_out_of_distribution(*ood) else ()
+
+    def _doubts(self, class_probabilities, mask):
         found = []
         label = max(class_probabilities, key=class_probabilities.get)
-        if ImageStat.Stat(Image.fromarray(frame.gray)).stddev[0] < BLANK_STANDARD_DEVIATION:
-            found.append(
-                Notice("blank", "The image is almost uniform. The result means nothing; export the frame again.")
-            )
-        elif self.operating_point.is_out_of_distribution(*ood):
-            found.append(
-                Notice(
-                    "not_ultrasound",
-                    "This does not look like a breast ultrasound. The result means nothing; open a B-mode image.",
-                )
-            )
-        if is_split_screen(frame.gray):
-            found.append(
-                Notice(
-                    "split_screen",
-                    "Two pictures lie side by side, but one result is given for both. Open each on its own.",
-                )
-            )
-        if has_marks(frame.gray):
-            found.append(
-                Notice(
-                    "marks",
-                    "Calipers or text lie on the picture and can sway the result. Open the frame without them.",
-                )
-            )
         possible = self.operating_point.class_set(class_probabilities)
         if len(possible) > 1 or class_probabilities[label] < self.operating_point.low_confidence:
             text = f"{' and '.join(possible).capitalize()} cannot be told apart." if len(possible) > 1 else ""
             text = text or "The classes are close to each other."
             found.append(Notice("low_confidence", f"{text} Treat the class as open."))
         if label == "normal" and mask.any():
-            found.append(
-                Notice(
-                    "heads_disagree",
-                    "A region is outlined, but the class is normal. Look at the region yourself.",
-                )
-            )
+            text = "A region is outlined, but the class is normal. Look at the region yourself."
+            found.append(Notice("heads_disagree", text))
         if label != "normal" and not mask.any():
-            found.append(
-                Notice(
-                    "heads_disagree",
-                    f"The class is {label}, but no lesion is outlined. Look for it yourself.",
-                )
-            )
-        return tuple(found)
+            text = f"The class is {label}, but no lesion is outlined. Look for it yourself."
+            found.append(Notice("heads_disagree", text))
+        return found
+
+
+def _silent(judged: Prediction, warnings) -> Prediction:
+    """A refused picture's Prediction, which says nothing of class and outline."""
+    nothing = np.zeros(judged.mask.shape, bool)
+    return replace(
+        judged,
+        class_probabilities={},
+        mask=nothing,
+        mask_probability=np.zeros(judged.mask.shape, np.float32),
+        class_logits=np.full_like(judged.class_logits, np.nan),
+        class_set=(),
+        margin=nothing,
+        warnings=warnings,
+        despite_refusal=judged,
+    )
 
 
 def use_one_thread() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image
 
-from busi_model.image import COLOUR_LEVELS, Frame, ImageError, count_frames, read_image
+from busi_model.image import Frame, ImageError, count_frames, read_image
 from tests.picture_files import blank_png, bmp_5_6_5, encoded, encoded_tiff, noise, png
 
 SECRET = "Jane Doe 1961"  # stands for what a file or folder may be called after
@@ -143,28 +143,26 @@ def test_equal_channels_give_exactly_the_channel(array):
     assert frame.notices == ()
 
 
-def coloured_pixels(count, difference):
-    array = np.full((100, 100, 3), 90, np.uint8)
-    array.reshape(-1, 3)[:count, 0] = 90 + difference
+def coloured_pixels(rows, columns, colour):
+    array = np.repeat(noise(100, 100)[:, :, None] // 4 + 60, 3, axis=2)
+    array[:rows, :columns] = colour
     return array
 
 
-def test_colour_notice_states_the_share_of_coloured_pixels():
-    (notice,) = read_image(coloured_pixels(1250, 60)).notices
-    assert notice.code == "colour"
-    assert notice.text == "12.5% of the pixels are coloured; only their brightness is used."
-
-
 @pytest.mark.parametrize(
-    ("count", "difference", "expected"),
+    ("rows", "columns", "colour", "expected"),
     [
-        (10, COLOUR_LEVELS + 1, ["colour"]),  # 10 of 10 000 pixels: the share from which on it is said
-        (9, COLOUR_LEVELS + 1, []),
-        (10_000, COLOUR_LEVELS, []),
+        (3, 3, (160, 70, 70), ["colour"]),  # one patch in 10 000 pixels: the share from which on it is said
+        (3, 3, (70, 70, 160), ["colour"]),
+        (2, 100, (160, 70, 70), []),  # a line is no patch
+        (3, 3, (95, 70, 70), []),  # pale
+        (9, 9, (70, 160, 70), []),  # green and yellow are calipers and logos
+        (9, 9, (160, 150, 60), []),
+        (60, 100, (40, 220, 40), ["colour"]),  # but not over half of the picture
     ],
 )
-def test_colour_notice_begins_at_its_limits(count, difference, expected):
-    assert codes(read_image(coloured_pixels(count, difference))) == expected
+def test_colour_notice_begins_at_its_limits(rows, columns, colour, expected):
+    assert codes(read_image(coloured_pixels(rows, columns, colour))) == expected
 
 
 @pytest.mark.parametrize("quality", [10, 50, 95])

@@ -11,6 +11,7 @@ PACKAGE = ROOT / "busi_model"
 # What each place may import of this project; a folder's own modules are checked for cycles below.
 SPINE = (
     "frame",
+    "colour",
     "dicom",
     "picture_file",
     "image",
@@ -27,9 +28,10 @@ SPINE = (
 )
 MAY_IMPORT = {
     "frame": (),
+    "colour": ("frame",),
     "dicom": ("frame",),
     "picture_file": ("frame",),
-    "image": ("dicom", "frame", "picture_file"),
+    "image": ("colour", "dicom", "frame", "picture_file"),
     "banner": ("frame",),
     "preprocess": ("frame",),
     "network": (),

@@ -153,6 +153,22 @@ def test_frame_notices_come_along(predictor):
     assert "colour" in [w.code for w in predictor(colour).warnings]
 
 
+def test_what_to_do_about_the_picture_is_told_before_the_refusal(tmp_path):
+    gray = draw_phantom("benign", 1, 300, 400)[0]
+    say = _predictor_that_says(tmp_path, [9.0, 0.0, 0.0], 5.0, ood_score=0.0)
+    window = np.full((600, 800), 30, np.uint8)
+    window[200:500, 300:700] = gray
+    say.ood = lambda features, gray: (1.0, 1.0)  # no breast ultrasound
+    prediction = say(np.hstack([gray, gray]))
+    assert [w.code for w in prediction.warnings] == ["split_screen", "not_ultrasound"]
+    assert prediction.suggested_crops == ((0, 0, 400, 300), (400, 0, 800, 300))
+    prediction = say(window)
+    assert [w.code for w in prediction.warnings] == ["window", "not_ultrasound"]
+    ((left, top, right, bottom),) = prediction.suggested_crops
+    assert np.abs(np.subtract((left, top, right, bottom), (300, 200, 700, 500))).max() <= 50
+    assert say(gray).suggested_crops == ()
+
+
 class _FullAtFirst(torch.nn.Module):
     """A network on a graphics card whose memory is taken, and then free."""
 
@@ -199,7 +215,7 @@ def test_shipped_weights_give_the_recorded_answers(shipped):
     predictor = Predictor.load(shipped, device="cpu")
     assert predictor.checkpoint.weights_sha256 == recorded["weights_sha256"]
     for case in recorded["cases"]:
-        prediction = predictor(draw_phantom(case["class_name"], case["seed"])[0])
+        prediction = predictor(draw_phantom(case["class_name"], case["seed"])[0]).judged_anyway
         assert prediction.class_probabilities == pytest.approx(case["class_probabilities"], abs=0.01)
         assert prediction.mask.sum() == pytest.approx(case["mask_px2"], rel=0.02, abs=20)
 
@@ -233,8 +249,16 @@ def test_strangers_are_refused_and_what_the_network_knows_is_not(untrained, tmp_
     predictor = Predictor.load(tmp_path, device="cpu")
     known = predictor(phantoms[0])
     assert not known.refused and known.ood_distance < point.ood_distance
+    assert known.judged_anyway is known
     stranger = predictor(np.random.default_rng(0).integers(0, 256, (100, 130), dtype=np.uint8))
-    assert stranger.refused and "not_ultrasound" in [w.code for w in stranger.warnings]
+    assert stranger.refused and [w.code for w in stranger.warnings] == ["not_ultrasound"]
+    assert "I am not sure that this is a breast ultrasound" in stranger.warnings[0].text
+    assert stranger.label is None and stranger.class_probabilities == {} and stranger.class_set == ()
+    assert np.isnan(stranger.confidence) and np.isnan(stranger.class_logits).all()
+    assert not stranger.mask.any() and not stranger.margin.any() and not stranger.mask_probability.any()
+    anyway = stranger.despite_refusal
+    assert stranger.judged_anyway is anyway and anyway.refused and anyway.label in anyway.class_probabilities
+    assert sum(anyway.class_probabilities.values()) == pytest.approx(1) and anyway.mask_probability.any()
     (tmp_path / checkpoint.OOD_NAME).rename(tmp_path / checkpoint.OLD_OOD_NAME)  # as older weights have it
     assert Predictor.load(tmp_path, device="cpu")(phantoms[0]).ood_distance == known.ood_distance
     (tmp_path / checkpoint.OOD_NAME).write_bytes(b"no arrays")

@@ -87,10 +87,12 @@ WARNINGS_HEADING = "Before you rely on this"
 WARNINGS_COUNT = "Warnings: {count}."
 WARNINGS = {  # code: what it is, and what to do beyond what the warning itself says
     "blank": ("Blank picture", "Check that it shows tissue."),
-    "not_ultrasound": ("Probably not a breast ultrasound image", "A gray still image of the breast is expected."),
+    "not_ultrasound": ("Perhaps not a breast ultrasound", "A gray still image of the breast is expected."),
     "colour": ("Colour in the picture", "Use the frame without Doppler or elastography; the network learnt from gray."),
+    "photo": ("A photograph of a screen", "Glare and tilt change what the network sees."),
+    "window": ("More than the scan in the picture", "The network sees the scan too small."),
     "marks": ("Calipers or text in the picture", "A frame stored before measuring is best."),
-    "split_screen": ("Two pictures in one", "Crop the file to one of them to do so."),
+    "split_screen": ("Two pictures in one", "The network was trained on single pictures."),
     "heads_disagree": ("Outline and class contradict each other", "Rely on neither."),
     "low_confidence": ("Close classes", "Which one stands first says little."),
     "uncertain": ("More than one class is possible", "Treat the class as open, whatever stands first."),
