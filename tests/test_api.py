@@ -20,10 +20,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from busi_model import checkpoint
 from busi_model.network import CLASS_NAMES
 from busi_model.page import strings
 from busi_model.phantom import draw_phantom
-from busi_model.predict import Predictor
 from tests.browser import wait_until_served
 from tests.conftest import ROOT
 from tests.examples import example
@@ -59,6 +59,8 @@ def copy_checkout(folder: Path) -> None:
     for name in listed.decode().split("\0")[:-1]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, folder / name)
+    for name in (checkpoint.OOD_NAME, checkpoint.OLD_OOD_NAME):  # phantoms would be refused, and rightly so
+        (folder / "weights" / name).unlink(missing_ok=True)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
 
@@ -122,11 +124,6 @@ def scan(tmp_path, monkeypatch):
     return gray
 
 
-@pytest.fixture(scope="module")
-def predictor():
-    return Predictor.load(ROOT / "weights", "cpu")
-
-
 def _mask(path):
     with Image.open(path) as image:
         assert image.mode == "L" and image.format == "PNG"
@@ -137,7 +134,7 @@ def _is_answer(reading, mask_path, gray, predictor):
     expected = predictor(gray)
     assert reading["label"] == expected.label
     assert reading["class_probabilities"] == pytest.approx(expected.class_probabilities, abs=1e-4)
-    assert reading["confidence"] == max(reading["class_probabilities"].values())
+    assert reading["confidence"] == max(reading["class_probabilities"].values()) and not reading["refused"]
     assert [w["code"] for w in reading["warnings"]] == [w.code for w in expected.warnings]
     assert (reading["height_px"], reading["width_px"]) == gray.shape
     assert reading["weights_sha256"] == predictor.checkpoint.weights_sha256
@@ -179,9 +176,19 @@ def test_the_only_public_endpoint_says_its_types(space, client):
     assert "research use only" in endpoint["description"]
     assert [p["parameter_name"] for p in endpoint["parameters"]] == ["image"]
     reading, mask = (r["type"]["properties"] for r in endpoint["returns"])
-    assert reading["label"] == {"enum": list(CLASS_NAMES)}
+    assert reading["label"] == {"oneOf": [{"type": "null"}, {"enum": list(CLASS_NAMES)}]}  # null: refused
+    assert reading["confidence"] == {"oneOf": [{"type": "null"}, {"type": "number"}]}
     assert reading["class_probabilities"] == {"type": "object", "additionalProperties": {"type": "number"}}
     assert mask["meta"]["properties"]["_type"] == {"const": "gradio.FileData"}
+
+
+def test_a_refused_picture_gets_no_label(client, tmp_path):
+    Image.new("L", (120, 90), 40).save(tmp_path / "blank.png")
+    reading, mask = client.predict(image=handle_file(tmp_path / "blank.png"), api_name="/predict")
+    assert reading["refused"] and [w["code"] for w in reading["warnings"]] == ["blank"]
+    assert reading["label"] is None and reading["confidence"] is None
+    assert (reading["class_probabilities"], reading["class_set"], reading["outlines_xy"]) == ({}, [], [])
+    assert not _mask(mask).any()
 
 
 def test_the_pages_own_endpoints_are_private(client):

@@ -178,6 +178,11 @@ def test_no_class_is_printed_for_a_picture_that_is_refused(untrained, tmp_path, 
     for _ in "once", "again":
         assert predict("--weights", untrained, tmp_path, "--out", tmp_path / "out") == 0
         assert "1 rows, 0 of them failed and 1 refused (blank, or no breast ultrasound)" in capsys.readouterr().out
+    row = json.loads((tmp_path / "out" / "predictions.jsonl").read_text())
+    assert row["label"] is None and row["class_set"] == [] and {row[name] for name in CLASSES} == {None}
+    with open(tmp_path / "out" / "predictions.csv", newline="") as file:
+        (cells,) = csv.DictReader(file)
+    assert cells["status"] == "refused" and {cells[name] for name in ("label", "class_set", *CLASSES)} == {""}
 
 
 @pytest.mark.parametrize(

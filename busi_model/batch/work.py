@@ -118,13 +118,17 @@ def _verdict(prediction) -> dict:
     return {
         "status": "refused" if prediction.refused else "ok",
         "label": prediction.label,
-        **{name: round(prediction.class_probabilities[name], 6) for name in CLASS_NAMES},
+        **{name: _rounded(prediction.class_probabilities.get(name)) for name in CLASS_NAMES},
         "class_set": list(prediction.class_set),
         "outlined_px2": int(prediction.mask.sum()),
         "row_mm": spacing_mm[0],
         "column_mm": spacing_mm[1],
         "warnings": [asdict(warning) for warning in prediction.warnings],
     }
+
+
+def _rounded(probability):
+    return None if probability is None else round(probability, 6)
 
 
 def lesion_values(prediction) -> list[dict]:

@@ -37,11 +37,11 @@ class Warned(TypedDict):
 class Reading(TypedDict):
     """What the model says of one image."""
 
-    label: Literal["benign", "malignant", "normal"]
-    confidence: float  # probability of the label
-    class_probabilities: dict[str, float]  # calibrated, sum to 1
+    label: Literal["benign", "malignant", "normal"] | None  # None when refused
+    confidence: float | None  # probability of the label; None when refused
+    class_probabilities: dict[str, float]  # calibrated, sum to 1; empty when refused
     class_set: list[str]  # the classes that cannot be ruled out, likeliest first
-    refused: bool  # the picture cannot be judged; the rest means nothing
+    refused: bool  # the picture cannot be judged: no label, nothing outlined. Look at this first
     warnings: list[Warned]
     height_px: int
     width_px: int
@@ -87,7 +87,7 @@ def _reading(prediction, predictor) -> Reading:
     height, width = prediction.frame.gray.shape
     return {
         "label": prediction.label,
-        "confidence": prediction.confidence,
+        "confidence": None if prediction.refused else prediction.confidence,
         "class_probabilities": prediction.class_probabilities,
         "class_set": list(prediction.class_set),
         "refused": prediction.refused,

@@ -117,7 +117,7 @@ def model_record(prediction: Prediction, weights_sha256: str) -> Model:
     return Model.checked(
         class_name=None if prediction.refused else prediction.label,
         confidence=None if prediction.refused else prediction.confidence,
-        class_probabilities=prediction.class_probabilities,
+        class_probabilities={} if prediction.refused else prediction.class_probabilities,
         outline=Outline.checked(polygons=polygons, width=width, height=height),
         mask_png=encode_mask(prediction.mask),
         weights_sha256=weights_sha256,

@@ -53,7 +53,7 @@ def evaluate_cases(
         frame, truth = case.read()
         if paint:
             frame = replace(frame, gray=paint(frame.gray, case.case_id))
-        prediction = predictor(frame)
+        prediction = predictor(frame).judged_anyway  # what is refused wrongly counts all the same
         share = float(truth.mean())
         rows.append(
             {
