@@ -38,36 +38,36 @@ def sample_step(height: int, width: int) -> int:
 
 def colour_notices(rgb: np.ndarray) -> tuple[Notice, ...]:
     """RGB uint8 (H, W, 3) -> none, `COLOUR`, `PHOTO` or both."""
-    off = _off_curve(rgb)
-    raw = rgb.astype(np.int16)
-    saturated = ((_excess(off, c) > SATURATED) & (_excess(raw, c) > SATURATED_RAW) for c in (0, 2))  # red, blue
-    patches = sum(float(_whole_patches(s).sum()) for s in saturated) / (rgb.size / 3)
-    distance = np.abs(off).max(axis=2)  # (H, W)
-    strong = float((distance > STRONG).mean())
+    raw = np.ascontiguousarray(np.moveaxis(rgb, 2, 0), np.int16)  # (3, H, W)
+    if max(np.abs(raw[0] - raw[1]).max(), np.abs(raw[2] - raw[1]).max()) <= PHOTO_LEVELS:
+        return ()  # gray, stored in colour
+    off = _off_curve(raw, np.asarray(Image.fromarray(rgb).convert("L")))
+    patches = 0
+    for channel, others in ((0, (1, 2)), (2, (0, 1))):  # red, blue
+        excess, excess_raw = (c[channel] - np.maximum(c[others[0]], c[others[1]]) for c in (off, raw))
+        patches += np.count_nonzero(_whole_patches((excess > SATURATED) & (excess_raw > SATURATED_RAW)))
+    distance = np.abs(off)
+    distance = np.maximum(np.maximum(distance[0], distance[1]), distance[2])  # (H, W)
+    strong = np.count_nonzero(distance > STRONG) / distance.size
     found = []
-    if patches >= SATURATED_SHARE or strong >= STRONG_SHARE:
+    if patches >= SATURATED_SHARE * distance.size or strong >= STRONG_SHARE:
         found.append(COLOUR)
     if np.median(distance) > PHOTO_LEVELS and strong < STRONG_SHARE:
         found.append(PHOTO)
     return tuple(found)
 
 
-def _off_curve(rgb: np.ndarray) -> np.ndarray:
-    """int16 (H, W, 3): each channel less luma, less the median of that among pixels as bright (at most TINT)."""
-    luma = np.asarray(Image.fromarray(rgb).convert("L"))
+def _off_curve(raw: np.ndarray, luma: np.ndarray) -> np.ndarray:
+    """int16 (3, H, W): each channel less luma, less the median of that among pixels as bright (at most TINT)."""
     step = luma // LEVELS_A_STEP
-    off = rgb.astype(np.int16) - luma[:, :, None]
+    n_steps = 255 // LEVELS_A_STEP + 1
+    off = raw - luma
     for channel in range(3):
-        places = step.astype(np.int32) * 511 + off[:, :, channel] + 255
-        counts = np.bincount(places.ravel(), minlength=(255 // LEVELS_A_STEP + 1) * 511).reshape(-1, 511).cumsum(axis=1)
+        places = (step.astype(np.intp) * 511 + off[channel] + 255).ravel()
+        counts = np.bincount(places, minlength=n_steps * 511).reshape(n_steps, 511).cumsum(axis=1)
         median = (counts * 2 >= np.maximum(counts[:, -1:], 1)).argmax(axis=1) - 255
-        off[:, :, channel] -= median.clip(-TINT, TINT).astype(np.int16)[step]
+        off[channel] -= median.clip(-TINT, TINT).astype(np.int16)[step]
     return off
-
-
-def _excess(levels: np.ndarray, channel: int) -> np.ndarray:
-    """By how much a channel exceeds the others, (H, W, 3) -> (H, W)."""
-    return levels[:, :, channel] - np.delete(levels, channel, axis=2).max(axis=2)
 
 
 def _whole_patches(mask: np.ndarray) -> np.ndarray:

@@ -25,11 +25,11 @@ from busi_model.quality import look
 REFUSALS = ("blank", "not_ultrasound")  # codes of the warnings that make a result meaningless
 BLANK_STANDARD_DEVIATION = 4.0  # gray levels; the flattest image of BUSI has 29, of BUS-BRA 16
 
-BLANK = Notice("blank", "The image is almost uniform, so there is no result. Export the frame again.")
+BLANK = Notice("blank", "The image is almost uniform. There is no result; export the frame again.")
 NOT_ULTRASOUND = Notice(
     "not_ultrasound",
-    "I am not sure that this is a breast ultrasound, so there is no result. Open a B-mode image of the breast; if this "
-    "is one, you can have it judged anyway, with care.",
+    "I am not sure that this is a breast ultrasound. There is no result; open a B-mode image of the breast, or have "
+    "this one judged anyway, with care.",
 )
 ON_CPU = Notice(
     "on_cpu",

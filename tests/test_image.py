@@ -158,7 +158,7 @@ def coloured_pixels(rows, columns, colour):
         (3, 3, (95, 70, 70), []),  # pale
         (9, 9, (70, 160, 70), []),  # green and yellow are calipers and logos
         (9, 9, (160, 150, 60), []),
-        (60, 100, (90, 160, 90), ["colour"]),  # but not over half of the picture
+        (60, 100, (40, 220, 40), ["colour"]),  # but not over half of the picture
     ],
 )
 def test_colour_notice_begins_at_its_limits(rows, columns, colour, expected):
