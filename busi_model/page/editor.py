@@ -74,6 +74,11 @@ def drawn(carried: str, key: str) -> list[list[tuple[float, float]]]:
     return polygons
 
 
+def shown_key(carried: str) -> str | None:
+    """What the editor's outlines belong to."""
+    return json.loads(carried)["shown"]
+
+
 def model_polygons(mask: np.ndarray) -> list[list[list[float]]]:
     """Bool (H, W) -> outlines for the editor, largest first: those of `outlines_xy`, not closed, and thinned.
 
