@@ -1,11 +1,13 @@
 """Quick feedback under the result of a single image: one click says agree, disagree or unsure, and is kept.
 
-Enters: the `Reading` that is on the screen, in a gr.State that single.py fills. Leaves: one record in the store, and a
-receipt. Class, outline and comment may be added before the click. A new picture starts anew.
+Enters: the `Reading` that is on the screen, in a gr.State that single.py fills, and the outline as it was edited in the
+viewer. Leaves: one record in the store, and a receipt. Class and comment may be added before the click. A new picture
+starts anew.
 """
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from functools import partial
 
 import gradio as gr
@@ -21,6 +23,11 @@ from busi_model.reading.records import Feedback, Model, image_sha256, new_key
 from busi_model.reading.store import Store
 
 LOG = logging.getLogger(__name__)
+EDIT = """() => {
+    const edit = document.querySelector("#viewer [data-do=edit]");
+    if (edit.getAttribute("aria-pressed") === "false") edit.click();
+    document.querySelector("#viewer").scrollIntoView({block: "nearest"});
+}"""
 HOW = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8, "concurrency_id": "feedback"}
 
 
@@ -31,13 +38,20 @@ class Reading:
     key: str  # one a picture shown: a double click saves once
     model: Model
     image_sha256: str
-    gray: np.ndarray  # uint8 (H, W): for the editor, and to keep it when the reader ticks so
+    gray: np.ndarray  # uint8 (H, W): to keep it when the reader ticks so
+    outlines: Callable[[], list | None]  # the outlines as they were edited in the viewer by now; None: the model's
 
 
-def reading(prediction: Prediction | None, weights_sha256: str, current: Reading | None = None) -> Reading | None:
+def reading(
+    prediction: Prediction | None,
+    weights_sha256: str,
+    current: Reading | None = None,
+    outlines: Callable[[], list | None] = lambda: None,
+) -> Reading | None:
     """What `build`'s state must hold while a finished prediction is on the screen; None: nothing is, or not yet.
 
     current: what it held before; while the same picture is shown that stays, and with it what was begun or saved.
+    outlines: see `Reading`.
     """
     if prediction is None:
         return None
@@ -45,12 +59,17 @@ def reading(prediction: Prediction | None, weights_sha256: str, current: Reading
     sha256 = image_sha256(gray)
     if current is not None and current.image_sha256 == sha256:
         return current
-    return Reading(new_key(), model_record(prediction, weights_sha256), sha256, gray)
+    return Reading(new_key(), model_record(prediction, weights_sha256), sha256, gray, outlines)
 
 
-def build(store: Store, current: gr.State, outbox=None) -> None:
-    """Lay out the panel inside the current gr.Blocks. current: holds a Reading, or None while nothing is shown."""
-    Panel(store, outbox).connect(current)
+def build(store: Store, current: gr.State, outbox=None) -> gr.Radio:
+    """Lay out the panel inside the current gr.Blocks. current: holds a Reading, or None while nothing is shown.
+
+    Returns the question how the model's outline is: once it was edited the answer is "corrected".
+    """
+    panel = Panel(store, outbox)
+    panel.connect(current)
+    return panel.verdict
 
 
 class Panel:
@@ -68,7 +87,6 @@ class Panel:
                 self.own_class = gr.Radio(classes, label=strings.CLASS_LABEL, elem_id="feedback-class")
                 self.verdict = gr.Radio(verdicts, label=strings.OUTLINE_VERDICT, elem_id="feedback-verdict")
                 self.edit_button = gr.Button(strings.FEEDBACK_EDIT, size="md", elem_id="feedback-edit")
-                self.editor = editor.build("feedback-editor")
                 self.no_lesion = gr.Checkbox(False, label=strings.NO_LESION, elem_id="feedback-no-lesion")
                 self.comment = gr.Textbox(label=strings.COMMENT, lines=2, max_lines=8, elem_id="feedback-comment")
                 self.keep_image = gr.Checkbox(False, label=strings.KEEP_IMAGE, elem_id="feedback-keep")
@@ -79,14 +97,13 @@ class Panel:
                 }
             self.receipt = html("", elem_id="feedback-receipt")
             self.again_button = gr.Button(strings.FEEDBACK_AGAIN, size="md", visible=False, elem_id="feedback-again")
-        self.fields = [self.own_class, self.verdict, self.no_lesion, self.comment, self.editor, self.keep_image]
+        self.fields = [self.own_class, self.verdict, self.no_lesion, self.comment, self.keep_image]
 
     def connect(self, current) -> None:
-        everything = [self.panel, self.more, self.edit_button, self.buttons, self.receipt, self.again_button]
+        everything = [self.panel, self.more, self.buttons, self.receipt, self.again_button]
         everything += self.fields
         current.change(self.start, [current], everything, **HOW)
-        self.edit_button.click(self.edit, [current], [self.editor, self.edit_button, self.receipt], **HOW)
-        self.editor.input(None, None, [self.verdict], js="() => 'corrected'")
+        self.edit_button.click(None, None, None, js=EDIT)
         for name, button in self.verdict_buttons.items():
             button.click(partial(self.send, name), [current, *self.fields], everything, **HOW)
         # The new state tells `start`, as a new picture does.
@@ -94,23 +111,15 @@ class Panel:
 
     def start(self, current: Reading | None) -> dict:
         """A new picture, or none: nothing of the one before may stay."""
-        blank = dict(zip(self.fields, (None, None, False, "", None, False), strict=True))
+        blank = dict(zip(self.fields, (None, None, False, "", False), strict=True))
         return {
             **{field: gr.update(value=value) for field, value in blank.items()},
-            self.editor: editor.hide(),
             self.panel: gr.Column(visible=current is not None),
             self.more: gr.Accordion(open=False),
-            self.edit_button: gr.Button(visible=True),
             self.buttons: gr.Row(visible=True),
             self.receipt: "",
             self.again_button: gr.Button(visible=False),
         }
-
-    def edit(self, current: Reading | None) -> dict:
-        if current is None:
-            return {self.receipt: session_view.problem_html(strings.FEEDBACK_NO_PICTURE)}
-        shown = editor.show(current.key, current.gray, current.model.outline.polygons)
-        return {self.editor: shown, self.edit_button: gr.Button(visible=False), self.receipt: ""}
 
     def send(self, verdict: str, current: Reading | None, *values) -> dict:
         """Save one opinion. When that fails the fields stay as they are."""
@@ -119,10 +128,7 @@ class Panel:
                 raise RecordError(strings.FEEDBACK_NO_PICTURE)
             record = _record(verdict, current, *values)
             receipt = self.store.save_feedback(current.key, record, current.gray if record.keep_image else None)
-        except Mended as mended:
-            shown = gr.HTML(value=editor.value(current.key, mended.polygons))
-            return {self.editor: shown, self.receipt: session_view.problem_html(str(mended))}
-        except (ReadingError, EditorError) as error:
+        except (ReadingError, EditorError, Mended) as error:
             return {self.receipt: session_view.problem_html(str(error))}
         except Exception:  # the reader must not lose the text, and the cause belongs in the log
             LOG.exception("Feedback was not saved.")
@@ -140,9 +146,9 @@ def _again(current):
     return dataclasses.replace(current, key=new_key()) if current else None
 
 
-def _record(verdict, current, own_class, outline_verdict, no_lesion, comment, carried, keep_image):
-    if carried == editor.NOTHING:  # the editor was not opened
-        carried = editor.value(current.key, current.model.outline.polygons)
+def _record(verdict, current, own_class, outline_verdict, no_lesion, comment, keep_image):
+    drawn = current.outlines()
+    carried = editor.value(current.key, current.model.outline.polygons if drawn is None else drawn)
     fields = Fields(outline_verdict=outline_verdict, no_lesion=no_lesion, carried=carried)
     return Feedback.checked(
         verdict=verdict,

@@ -5,16 +5,18 @@ import html
 from busi_model.clinic.measure import Lesion
 from busi_model.operating_point import OperatingPoint
 from busi_model.page import strings
+from busi_model.page.lightbox import Case
 from busi_model.page.result import rate_words
 
 
-def measurements_html(lesions: list[Lesion], spacing_mm, marked: bool, point: OperatingPoint) -> str:
-    """One row a lesion; nothing without a lesion. marked: the spacing is the user's mark, not the file's."""
+def measurements_html(case: Case, point: OperatingPoint) -> str:
+    """One row a lesion; nothing without a lesion."""
+    lesions = case.lesions
     if not lesions:
         return ""
     head = "".join(f'<th scope="col">{column}</th>' for column in strings.MEASURES_COLUMNS)
     rows = "".join(_row(cells) for cells in table(lesions)[1:])
-    notes = " ".join((spacing_words(spacing_mm, marked), strings.MEASURES_NOTE, *margin_words(lesions, point)))
+    notes = " ".join(notes_words(case, point))
     return (
         f'<section class="measures"><h2>{strings.MEASURES_HEADING}</h2><div class="scroll" tabindex="0" role="region" '
         f'aria-label="{strings.MEASURES_HEADING}"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
@@ -44,11 +46,19 @@ def table(lesions: list[Lesion]) -> tuple[tuple[str, ...], ...]:
     return (strings.MEASURES_COLUMNS, *rows)
 
 
-def spacing_words(spacing_mm, marked: bool) -> str:
-    if spacing_mm is None:
+def notes_words(case: Case, point: OperatingPoint) -> list[str]:
+    """Where millimetres and outline come from, and how far the outline can be trusted."""
+    if case.drawn is not None:
+        return [spacing_words(case), strings.MEASURES_EDITED]
+    return [spacing_words(case), strings.MEASURES_NOTE, *margin_words(case.lesions, point)]
+
+
+def spacing_words(case: Case) -> str:
+    if case.spacing_mm is None:
         return strings.SPACING_NONE
-    row, column = (f"{value:.3g}" for value in spacing_mm)
-    return (strings.SPACING_MARK if marked else strings.SPACING_FILE).format(row=row, column=column)
+    row, column = (f"{value:.3g}" for value in case.spacing_mm)
+    mark = strings.SPACING_CARRIED if case.carried else strings.SPACING_MARK
+    return (mark if case.marked else strings.SPACING_FILE).format(row=row, column=column)
 
 
 def margin_words(lesions: list[Lesion], point: OperatingPoint) -> list[str]:

@@ -11,15 +11,19 @@ from dataclasses import dataclass, field
 import gradio as gr
 from gradio.data_classes import FileData
 
+from busi_model.image import ImageError
 from busi_model.operating_point import OperatingPoint, Threshold
 from busi_model.page import result, strings
 from busi_model.page.lightbox import Case, Lightbox
 from busi_model.page.measurements import measurements_html
 from busi_model.page.takeaway import Takeaway
-from busi_model.page.viewer import empty_data, viewer_data
+from busi_model.page.viewer.scene import empty_data, viewer_data
 from busi_model.page.worklist import worklist_data
+from busi_model.reading.errors import OutlineError
 
 LOG = logging.getLogger(__name__)
+PREVIEWS_AT_ONCE = 16  # frames of a film, before the viewer hears of them
+JUDGED_AT_ONCE = 4
 
 
 @dataclass
@@ -30,6 +34,7 @@ class Visit:
     version: int = 0  # of the worklist, for the browser: an older one that arrives later is not shown
     case_ids: list[str] = field(default_factory=list)
     shown: str | None = None
+    scale: tuple | None = None  # spacing_mm and frame shape of the mark that goes on to the next images
 
 
 @dataclass(frozen=True)
@@ -99,11 +104,90 @@ class Reader:
         try:
             if "mm" in _sent(event):
                 self.lightbox.mark_length(case, event.start, event.end, float(event.mm))
+                visit.scale = (case.spacing_mm, case.frame.gray.shape) if _sent(event).get("next") else None
             else:
                 self.lightbox.unmark_length(case)
+                visit.scale = None
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             note = strings.SCALE_REFUSED.format(reason=error)
         return self._step(case, visit, threshold_name, note).outputs()
+
+    def outline(self, visit: Visit, threshold_name, event: gr.EventData) -> list:
+        """The outline was edited: it becomes the shown one, and everything that follows from it is made anew."""
+        sent = _sent(event)
+        case, revision = self._own(visit, sent.get("case")), sent.get("revision")
+        if not _shows(case, visit, sent) or case.prediction is None or case.withheld:
+            return skip()
+        if not isinstance(revision, int) or revision <= case.revision:
+            return skip()  # overtaken by a newer one
+        try:
+            mended = self.lightbox.draw(case, sent.get("lesions"), revision)
+            note = strings.OUTLINE_MENDED_NOTE.format(text=mended) if mended else ""
+        except OutlineError as error:
+            note = strings.OUTLINE_REFUSED.format(reason=error)
+        return skip() if case.revision != revision else self._step(case, visit, threshold_name, note).outputs()
+
+    def crop(self, visit: Visit, threshold_name, event: gr.EventData) -> Iterator[list]:
+        """Judge a part of the picture as an image of its own; it comes after the one that it was cut from."""
+        sent = _sent(event)
+        case, box = self._own(visit, sent.get("case")), sent.get("box")
+        if case is None or case.frame is None or not _is_box(box):
+            yield skip()
+            return
+        try:
+            part = self.lightbox.cut(case, box)
+        except ImageError as error:
+            yield self._step(case, visit, threshold_name, str(error)).outputs()
+            return
+        visit.case_ids.insert(visit.case_ids.index(case.case_id) + 1, part.case_id)
+        yield from self._turn(part, visit, threshold_name)
+
+    def frame(self, visit: Visit, threshold_name, event: gr.EventData) -> Iterator[list]:
+        """Show another frame of a film and judge it."""
+        sent = _sent(event)
+        case, index = self._own(visit, sent.get("case")), sent.get("index")
+        if not self._is_film(case, visit) or not isinstance(index, int) or not 0 <= index < case.film.count:
+            yield skip()
+            return
+        visit.turn += 1  # what is still on its way is of the frame before
+        try:
+            self.lightbox.turn_to(case, index)
+        except ImageError as error:
+            yield self._step(case, visit, threshold_name, strings.FRAME_LOST.format(reason=error)).outputs()
+            return
+        yield from self._turn(case, visit, threshold_name)
+
+    def film(self, visit: Visit, event: gr.EventData) -> Iterator[dict]:
+        """Prepare small pictures of all frames, to be looked through; the viewer learns how many are there."""
+        case = self._own(visit, _sent(event).get("case"))
+        if not self._is_film(case, visit):
+            yield gr.skip()
+            return
+        try:
+            for ready in self.lightbox.previews(case):
+                if visit.shown != case.case_id:
+                    yield gr.skip()
+                    return
+                if ready % PREVIEWS_AT_ONCE == 0:
+                    yield self._viewer(case, visit, "")
+            yield self._viewer(case, visit, "")
+        except ImageError as error:
+            yield self._viewer(case, visit, strings.FRAME_LOST.format(reason=error))
+
+    def judge(self, visit: Visit, event: gr.EventData) -> Iterator[dict]:
+        """Judge all frames of a film, to find the most suspicious one; it ends when another image is shown."""
+        case = self._own(visit, _sent(event).get("case"))
+        if not self._is_film(case, visit):
+            yield gr.skip()
+            return
+        for index in range(case.film.count):
+            case.film.judge(self.lightbox.predictor, index)
+            if visit.shown != case.case_id:
+                yield gr.skip()
+                return
+            if index % JUDGED_AT_ONCE == 0:
+                yield self._viewer(case, visit, "", judging=True)
+        yield self._viewer(case, visit, "")
 
     def explain(self, visit: Visit, event: gr.EventData) -> dict:
         """The viewer with a heat map of what speaks for the likeliest class."""
@@ -148,6 +232,9 @@ class Reader:
         """The user's own case of this id, or None: ids come from the browser."""
         return self.lightbox.get(case_id) if case_id in visit.case_ids else None
 
+    def _is_film(self, case, visit) -> bool:
+        return case is not None and case.film is not None and case.case_id == visit.shown
+
     def _turn(self, case, visit, threshold_name):
         """Show a case, until a newer image takes the turn."""
         visit.turn += 1
@@ -174,6 +261,7 @@ class Reader:
 
     def _step(self, case, visit, threshold_name, note="") -> Step:
         """What there is to say of a case by now."""
+        self._carry_scale(case, visit)
         worklist = self._worklist(visit)
         message = self._message(case)
         if message is not None:
@@ -185,13 +273,23 @@ class Reader:
             blank = any(warning.code == "blank" for warning in case.prediction.warnings)
             return Step(result.refused_html(case.prediction), viewer, worklist, insistable=not blank)
         threshold = self._threshold(threshold_name)
-        words = result.result_html(case.prediction, self.point, threshold, len(case.lesions), case.synthetic)
-        measures = measurements_html(case.lesions, case.spacing_mm, case.marked, self.point)
+        edited = case.drawn is not None
+        words = result.result_html(case.prediction, self.point, threshold, len(case.lesions), case.synthetic, edited)
+        measures = measurements_html(case, self.point)
         return Step(words, viewer, worklist, measures, self.takeaway.text(case, threshold))
 
-    def _viewer(self, case, visit, note):
-        heat = self.lightbox.explanation(case) if case.explained else None
-        return viewer_data(case, visit.turn, self.lightbox.picture(case), heat, note)
+    def _viewer(self, case, visit, note, judging=False):
+        with case.lock:  # a film may turn to another frame meanwhile
+            heat = self.lightbox.explanation(case) if case.explained and case.prediction is not None else None
+            return viewer_data(case, visit.turn, self.lightbox.picture(case), heat, note, judging)
+
+    def _carry_scale(self, case, visit):
+        """The mark of an earlier image, where the user said that it holds for the next ones of the same size."""
+        if visit.scale is None or case is None or case.frame is None or case.spacing_mm is not None:
+            return
+        spacing_mm, shape = visit.scale
+        if case.frame.gray.shape == shape:
+            self.lightbox.carry_scale(case, spacing_mm)
 
     def _message(self, case):
         """Heading and text in place of picture and result, where there are none."""
@@ -210,6 +308,17 @@ class Reader:
         visit.version += 1
         cases = [self.lightbox.get(case_id) for case_id in visit.case_ids]
         return worklist_data([case for case in cases if case is not None], visit.shown, visit.version)
+
+
+def _shows(case, visit, sent) -> bool:
+    """Whether the browser speaks of the very frame that is shown."""
+    if case is None or case.frame is None or case.case_id != visit.shown:
+        return False
+    return sent.get("frame", 0) == (0 if case.film is None else case.film.index)
+
+
+def _is_box(box) -> bool:
+    return isinstance(box, list) and len(box) == 4 and all(isinstance(edge, int) for edge in box)
 
 
 def _sent(event) -> dict:

@@ -37,22 +37,29 @@ def refused_html(prediction: Prediction) -> str:
 
 
 def result_html(
-    prediction: Prediction, point: OperatingPoint, threshold: Threshold | None, n_lesions: int, synthetic: bool
+    prediction: Prediction,
+    point: OperatingPoint,
+    threshold: Threshold | None,
+    n_lesions: int,
+    synthetic: bool,
+    edited: bool = False,
 ) -> str:
-    """threshold: the operating point in use. synthetic: the picture is one of our phantoms, and the words say so."""
+    """threshold: the operating point in use. synthetic: the picture is one of our phantoms, and the words say so.
+    edited: the lesions are those of an outline that the user edited."""
     parts = [f"<h2>{headline(prediction)}</h2>"]
     if prediction.refused:
         parts.append(f'<p class="synthetic">{strings.ANYWAY_NOTE}</p>')
     if synthetic:
         parts.append(f'<p class="synthetic">{strings.SYNTHETIC_NOTE}</p>')
-    parts += [f"<p>{sentence}</p>" for sentence in (*doubt_sentences(prediction, point), outlined_words(n_lesions))]
+    outlined = outlined_words(n_lesions, edited)
+    parts += [f"<p>{sentence}</p>" for sentence in (*doubt_sentences(prediction, point), outlined)]
     parts += [_warnings(prediction, strings.WARNINGS_HEADING), _table(prediction)]
     for heading, sentences in (
         (strings.MEANING_HEADING, meaning_sentences(prediction, point)),
         (strings.OPERATING_HEADING, operating_sentences(prediction, threshold)),
     ):
         parts.append(f"<h3>{heading}</h3>" + "".join(f"<p>{html.escape(s)}</p>" for s in sentences))
-    said = f"{headline(prediction)}. {outlined_words(n_lesions)}"
+    said = f"{headline(prediction)}. {outlined}"
     if prediction.warnings:
         said += " " + strings.WARNINGS_COUNT.format(count=len(prediction.warnings))
     return _section("uncertain done" if is_uncertain(prediction) else "done", said, "".join(parts))
@@ -126,8 +133,10 @@ def operating_sentences(prediction: Prediction, threshold: Threshold | None) -> 
     return [verdict, rates]
 
 
-def outlined_words(n_lesions: int) -> str:
-    return strings.OUTLINED.get(n_lesions) or strings.OUTLINED_SEVERAL.format(count=n_lesions)
+def outlined_words(n_lesions: int, edited: bool = False) -> str:
+    """edited: the outline is the user's, no longer the model's."""
+    words = strings.OUTLINED.get(n_lesions) or strings.OUTLINED_SEVERAL.format(count=n_lesions)
+    return f"{words} {strings.OUTLINE_EDITED}." if edited else words
 
 
 def percent(probability: float) -> str:

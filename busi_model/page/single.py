@@ -16,7 +16,8 @@ from busi_model.page.lightbox import THUMBNAIL_PX, Lightbox
 from busi_model.page.reader import Reader, Visit
 from busi_model.page.result import waiting_html
 from busi_model.page.takeaway import Takeaway
-from busi_model.page.viewer import empty_data, viewer_component
+from busi_model.page.viewer.component import viewer_component
+from busi_model.page.viewer.scene import empty_data
 from busi_model.page.worklist import worklist_component
 from busi_model.phantom import draw_phantom
 
@@ -66,7 +67,7 @@ def build(predictor, folder, store=None, outbox=None) -> None:
                 )
             if store:
                 opinion = gr.State(None)
-                feedback.build(store, opinion, outbox)
+                corrected = feedback.build(store, opinion, outbox)
             _html(f"<p>{strings.PRIVACY}</p>", elem_classes="quiet")
     script = (Path(__file__).parent / "download.js").read_text(encoding="utf-8")
     handover = gr.HTML(None, html_template="", js_on_load=script, apply_default_css=False, elem_id="handover")
@@ -83,7 +84,14 @@ def build(predictor, folder, store=None, outbox=None) -> None:
     turns.append(worklist.pick(reader.pick, [visit, threshold], **how))
     turns.append(insist.click(reader.insist, [visit, threshold], **how))
     threshold.input(reader.refresh, [visit, threshold], **how)
+    turns.append(viewer.crop(reader.crop, [visit, threshold], **how))
+    turns.append(viewer.frame(reader.frame, [visit, threshold], **how))
     viewer.mark(reader.mark, [visit, threshold], **how)
+    viewer.outline(reader.outline, [visit, threshold], **how)
+    if store:
+        viewer.outline(None, None, [corrected], js="() => 'corrected'", trigger_mode="multiple")
+    viewer.film(reader.film, [visit], [viewer], concurrency_limit=2, **quiet)
+    viewer.judge(reader.judge, [visit], [viewer], concurrency_limit=2, **quiet)
     viewer.explain(reader.explain, [visit], [viewer], concurrency_limit=2, **quiet)
     turns.append(clear.click(reader.clear, [visit], **how))
     if store:
@@ -103,7 +111,7 @@ def _reading(lightbox, weights_sha256, visit, current):
     """What feedback is about: the result that is on the screen, or None."""
     case = lightbox.get(visit.shown) if visit.shown in visit.case_ids else None
     shown = None if case is None or case.withheld else case.prediction
-    return feedback.reading(shown, weights_sha256, current)
+    return feedback.reading(shown, weights_sha256, current, lambda: case.drawn and case.drawn.polygons)
 
 
 def _html(value, **arguments):

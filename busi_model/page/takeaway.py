@@ -5,7 +5,7 @@ from busi_model.clinic.view import draw_overlay, encode_png, overlay_png
 from busi_model.operating_point import OperatingPoint, Threshold
 from busi_model.page import result, strings
 from busi_model.page.lightbox import Case
-from busi_model.page.measurements import margin_words, spacing_words, table
+from busi_model.page.measurements import notes_words, table
 
 PRINTED_PX = 2400  # longer side: 350 pixels an inch between the margins
 
@@ -20,12 +20,12 @@ class Takeaway:
         """kind: a key of `strings.TAKE_FILES`. The case must have a result."""
         prediction = case.prediction
         if kind == "mask":
-            return encode_png(prediction.mask)
+            return encode_png(case.mask)
         if kind == "data":
             return as_json(prediction, case.lesions, self.model, self._reading(case, threshold)).encode()
         if kind == "overlay":
-            return overlay_png(prediction.frame.gray, prediction.mask)
-        printed = draw_overlay(prediction.frame.gray, prediction.mask, longest_px=PRINTED_PX)
+            return overlay_png(prediction.frame.gray, case.mask)
+        printed = draw_overlay(prediction.frame.gray, case.mask, longest_px=PRINTED_PX)
         return as_pdf(self.report(case, threshold), printed)
 
     def text(self, case: Case, threshold: Threshold | None) -> str:
@@ -36,7 +36,6 @@ class Takeaway:
         figures = "; ".join(
             f"{strings.CLASS_NAMES[name]} {result.percent(p)}" for name, p in prediction.class_probabilities.items()
         )
-        notes = [spacing_words(case.spacing_mm, case.marked), *margin_words(case.lesions, self.point)]
         return Report(
             title=strings.REPORT_TITLE,
             notice=strings.RESEARCH_USE,
@@ -45,16 +44,16 @@ class Takeaway:
                 *([strings.ANYWAY_NOTE] if prediction.refused else []),
                 *([strings.SYNTHETIC_NOTE] if case.synthetic else []),
                 f"{figures}.",
-                result.outlined_words(len(case.lesions)),
+                result.outlined_words(len(case.lesions), case.drawn is not None),
                 *result.doubt_sentences(prediction, self.point),
                 *result.meaning_sentences(prediction, self.point),
                 *result.operating_sentences(prediction, threshold),
             ),
             warnings=tuple(result.warning_sentences(prediction)),
-            table_heading=strings.REPORT_MEASURES,
+            table_heading=strings.REPORT_MEASURES if case.drawn is None else strings.REPORT_MEASURES_EDITED,
             table=table(case.lesions),
             footer=(
-                *(notes if case.lesions else []),
+                *(notes_words(case, self.point) if case.lesions else []),
                 strings.REPORT_MODEL.format(version=self.model["version"], sha256=self.model["weights_sha256"]),
             ),
         )
@@ -66,4 +65,14 @@ class Takeaway:
         spacing = None
         if case.spacing_mm is not None:
             spacing = {"row": case.spacing_mm[0], "column": case.spacing_mm[1], "from": ["file", "mark"][case.marked]}
-        return {"operating_point": point, "spacing_mm": spacing, "synthetic": case.synthetic}
+        outline = "model" if case.drawn is None else "edited"
+        cut = {} if case.crop is None else {"cut_out_xyxy_px": case.crop}
+        film = {} if case.film is None else {"frame": case.film.index + 1, "frames": case.film.count}
+        return {
+            "operating_point": point,
+            "spacing_mm": spacing,
+            "synthetic": case.synthetic,
+            "outline": outline,
+            **cut,
+            **film,
+        }
