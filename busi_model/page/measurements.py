@@ -5,18 +5,19 @@ import html
 from busi_model.clinic.measure import Lesion
 from busi_model.operating_point import OperatingPoint
 from busi_model.page import strings
-from busi_model.page.lightbox import Case
 from busi_model.page.result import rate_words
 
 
-def measurements_html(case: Case, point: OperatingPoint) -> str:
-    """One row a lesion; nothing without a lesion."""
-    lesions = case.lesions
+def measurements_html(
+    lesions: list[Lesion], spacing_mm, marked: bool, point: OperatingPoint, edited: bool = False, carried: bool = False
+) -> str:
+    """One row a lesion; nothing without a lesion. marked: the spacing is the user's mark, not the file's; carried: that
+    mark was made in an earlier image. edited: the lesions are those of an outline that the user edited."""
     if not lesions:
         return ""
     head = "".join(f'<th scope="col">{column}</th>' for column in strings.MEASURES_COLUMNS)
     rows = "".join(_row(cells) for cells in table(lesions)[1:])
-    notes = " ".join(notes_words(case, point))
+    notes = " ".join(notes_words(lesions, spacing_mm, marked, point, edited, carried))
     return (
         f'<section class="measures"><h2>{strings.MEASURES_HEADING}</h2><div class="scroll" tabindex="0" role="region" '
         f'aria-label="{strings.MEASURES_HEADING}"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
@@ -46,19 +47,20 @@ def table(lesions: list[Lesion]) -> tuple[tuple[str, ...], ...]:
     return (strings.MEASURES_COLUMNS, *rows)
 
 
-def notes_words(case: Case, point: OperatingPoint) -> list[str]:
+def notes_words(lesions, spacing_mm, marked, point, edited=False, carried=False) -> list[str]:
     """Where millimetres and outline come from, and how far the outline can be trusted."""
-    if case.drawn is not None:
-        return [spacing_words(case), strings.MEASURES_EDITED]
-    return [spacing_words(case), strings.MEASURES_NOTE, *margin_words(case.lesions, point)]
+    spacing = spacing_words(spacing_mm, marked, carried)
+    if edited:
+        return [spacing, strings.MEASURES_EDITED]
+    return [spacing, strings.MEASURES_NOTE, *margin_words(lesions, point)]
 
 
-def spacing_words(case: Case) -> str:
-    if case.spacing_mm is None:
+def spacing_words(spacing_mm, marked: bool, carried: bool = False) -> str:
+    if spacing_mm is None:
         return strings.SPACING_NONE
-    row, column = (f"{value:.3g}" for value in case.spacing_mm)
-    mark = strings.SPACING_CARRIED if case.carried else strings.SPACING_MARK
-    return (mark if case.marked else strings.SPACING_FILE).format(row=row, column=column)
+    row, column = (f"{value:.3g}" for value in spacing_mm)
+    mark = strings.SPACING_CARRIED if carried else strings.SPACING_MARK
+    return (mark if marked else strings.SPACING_FILE).format(row=row, column=column)
 
 
 def margin_words(lesions: list[Lesion], point: OperatingPoint) -> list[str]:

@@ -275,7 +275,7 @@ class Reader:
         threshold = self._threshold(threshold_name)
         edited = case.drawn is not None
         words = result.result_html(case.prediction, self.point, threshold, len(case.lesions), case.synthetic, edited)
-        measures = measurements_html(case, self.point)
+        measures = measurements_html(case.lesions, case.spacing_mm, case.marked, self.point, edited, case.carried)
         return Step(words, viewer, worklist, measures, self.takeaway.text(case, threshold))
 
     def _viewer(self, case, visit, note, judging=False):

@@ -36,6 +36,8 @@ class Takeaway:
         figures = "; ".join(
             f"{strings.CLASS_NAMES[name]} {result.percent(p)}" for name, p in prediction.class_probabilities.items()
         )
+        edited = case.drawn is not None
+        notes = notes_words(case.lesions, case.spacing_mm, case.marked, self.point, edited, case.carried)
         return Report(
             title=strings.REPORT_TITLE,
             notice=strings.RESEARCH_USE,
@@ -44,16 +46,16 @@ class Takeaway:
                 *([strings.ANYWAY_NOTE] if prediction.refused else []),
                 *([strings.SYNTHETIC_NOTE] if case.synthetic else []),
                 f"{figures}.",
-                result.outlined_words(len(case.lesions), case.drawn is not None),
+                result.outlined_words(len(case.lesions), edited),
                 *result.doubt_sentences(prediction, self.point),
                 *result.meaning_sentences(prediction, self.point),
                 *result.operating_sentences(prediction, threshold),
             ),
             warnings=tuple(result.warning_sentences(prediction)),
-            table_heading=strings.REPORT_MEASURES if case.drawn is None else strings.REPORT_MEASURES_EDITED,
+            table_heading=strings.REPORT_MEASURES_EDITED if edited else strings.REPORT_MEASURES,
             table=table(case.lesions),
             footer=(
-                *(notes_words(case, self.point) if case.lesions else []),
+                *(notes if case.lesions else []),
                 strings.REPORT_MODEL.format(version=self.model["version"], sha256=self.model["weights_sha256"]),
             ),
         )
