@@ -4,6 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from busi_model.clinic import words
 from busi_model.page import strings
 from tests.browser import expect_result, phantom_file, upload
 
@@ -40,7 +41,7 @@ def test_axe_finds_nothing_grave_and_nothing_sticks_out(open_staged_tab, tmp_pat
     assert grave_findings(tab) == []
     assert_fits(tab)
     tab.keyboard.press("n")
-    expect(tab.locator("#result h2")).to_have_text(strings.REFUSED_HEADING)
+    expect(tab.locator("#result h2")).to_have_text(words.VERDICTS["not_judged"])
     assert grave_findings(tab) == []
     tab.get_by_role("tab", name=strings.TAB_ABOUT).click()
     expect(tab.get_by_role("heading", name=strings.ABOUT_HEADING, exact=True)).to_be_visible()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gradio.events import EventData
 
+from busi_model.clinic import words
 from busi_model.image import Notice
 from busi_model.network import CLASS_NAMES
 from busi_model.operating_point import OperatingPoint, Rate, Threshold
@@ -53,7 +54,7 @@ def panel(tmp_path):
         oracle = Oracle(**arguments)
         box = lightbox.Lightbox(oracle, tmp_path)
         return SimpleNamespace(
-            oracle=oracle, box=box, visit=reader.Visit(), reader=reader.Reader(box, POINT, Takeaway(POINT, "net", "ab"))
+            oracle=oracle, box=box, visit=reader.Visit(), reader=reader.Reader(box, Takeaway(POINT, "net", "ab" * 32))
         )
 
     return make
@@ -79,10 +80,14 @@ def test_reading_goes_from_picture_to_result(panel, tmp_path):
     opening, analysing, done = steps(p.reader.read([phantom_file(tmp_path)], p.visit, "balanced"))
     assert strings.OPENING in opening.words and opening.viewer["image"] is None
     assert strings.ANALYSING in analysing.words and analysing.viewer["image"] and analysing.viewer["lesions"] == []
-    assert "Malignant pattern, 87 %" in done.words and len(done.viewer["lesions"]) == 1
+    assert (
+        words.VERDICTS["cannot_say"] in done.words
+        and "Malignant 87\u00a0%" in done.words
+        and len(done.viewer["lesions"]) == 1
+    )
     assert [item["state"] for item in done.worklist["items"]] == [strings.CASE_STATES["done"]]
-    assert done.measures.count("<tr>") == 2
-    assert "Malignant pattern, 87 %" in done.text
+    assert done.measures.count("<tr>") == 1 + len(words.MEASURES_ROWS)
+    assert done.text.startswith("Cannot say. Malignant 87 % is below the balanced threshold, 90 %, but possible.")
 
 
 def test_a_late_answer_is_thrown_away(panel, tmp_path):
@@ -91,7 +96,7 @@ def test_a_late_answer_is_thrown_away(panel, tmp_path):
     assert strings.OPENING in named(next(old)).words
     assert strings.ANALYSING in named(next(old)).words
     *_, new = steps(p.reader.read([phantom_file(tmp_path, "malignant")], p.visit, None))
-    assert "Malignant pattern, 87 %" in new.words
+    assert words.VERDICTS["cannot_say"] in new.words
     assert list(old) == [[gr.skip()] * len(NAMES)]  # Gradio repeats a run's last output
 
 
@@ -139,19 +144,19 @@ def test_a_failure_of_the_program_is_a_sentence_too(panel, tmp_path, caplog):
 def test_a_refused_image_gets_its_result_only_on_demand(panel, tmp_path):
     p = panel(codes=["not_ultrasound"])
     *_, refused = steps(p.reader.read([phantom_file(tmp_path)], p.visit, None))
-    assert strings.REFUSED_HEADING in refused.words and "87" not in refused.words
+    assert words.VERDICTS["not_judged"] in refused.words and "87" not in refused.words
     assert refused.viewer["image"] and refused.viewer["lesions"] == [] and refused.measures == ""
     assert refused.insist.visible and not refused.take.visible
     assert p.reader.take("report", p.visit, None) == gr.skip()
     insisted = named(p.reader.insist(p.visit, None))
-    assert "Malignant pattern, 87 %" in insisted.words and strings.ANYWAY_NOTE in insisted.words
-    assert len(insisted.viewer["lesions"]) == 1 and strings.ANYWAY_NOTE in insisted.text
+    assert words.VERDICTS["cannot_say"] in insisted.words and words.INSISTED_NOTE in insisted.words
+    assert len(insisted.viewer["lesions"]) == 1 and words.WARNINGS["not_ultrasound"][0] in insisted.text
 
 
 def test_a_blank_image_cannot_be_insisted_on(panel, tmp_path):
     p = panel(codes=["blank"])
     *_, refused = steps(p.reader.read([phantom_file(tmp_path)], p.visit, None))
-    assert strings.WARNINGS["blank"][1] in refused.words
+    assert words.WARNINGS["blank"][2] in refused.words
     assert not refused.insist.visible
 
 
@@ -159,8 +164,8 @@ def test_the_operating_point_in_use_changes_the_verdict(panel, tmp_path):
     p = panel()
     *_, balanced = steps(p.reader.read([phantom_file(tmp_path)], p.visit, "balanced"))
     sensitive = named(p.reader.refresh(p.visit, "sensitive"))
-    assert "Not suspicious of malignancy: the malignant probability, 87&nbsp;%" in balanced.words
-    assert "Suspicious of malignancy: the malignant probability, 87&nbsp;%" in sensitive.words
+    assert 'data-verdict="cannot_say"' in balanced.words and "balanced threshold, 90\u00a0%" in balanced.words
+    assert 'data-verdict="suspicious"' in sensitive.words and "sensitive threshold 20\u00a0%" in sensitive.words
     assert p.reader.refresh(reader.Visit(), "sensitive") == [gr.skip()] * len(NAMES)
 
 
@@ -175,7 +180,7 @@ def test_a_marked_length_gives_millimetres_until_it_is_removed(panel, tmp_path):
     content = json.loads(p.reader.takeaway.content("data", p.box.get(case), None))
     assert content["spacing_mm"] == {"row": 0.1, "column": 0.1, "from": "mark"}
     removed = named(p.reader.mark(p.visit, None, event(case=case)))
-    assert "mm²" not in removed.measures and strings.SPACING_NONE.split(".")[0] in removed.measures
+    assert "mm²" not in removed.measures and words.SPACING_NONE.split(".")[0] in removed.measures
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Literal, TypedDict
 
 import gradio as gr
 
+from busi_model.clinic.report import Finding, report
 from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.image import ImageError
 from busi_model.page import strings
@@ -37,11 +38,16 @@ class Warned(TypedDict):
 class Reading(TypedDict):
     """What the model says of one image."""
 
-    label: Literal["benign", "malignant", "normal"]
-    confidence: float  # probability of the label
-    class_probabilities: dict[str, float]  # calibrated, sum to 1
+    verdict: (
+        str  # suspicious, not_suspicious, no_lesion, contradiction, cannot_say or not_judged, at the first threshold
+    )
+    headline: str  # the verdict in words
+    reason: str  # what decided it
+    label: Literal["benign", "malignant", "normal"] | None  # None: refused
+    confidence: float | None  # probability of the label
+    class_probabilities: dict[str, float]  # calibrated, sum to 1; empty: refused
     class_set: list[str]  # the classes that cannot be ruled out, likeliest first
-    refused: bool  # the picture cannot be judged; the rest means nothing
+    refused: bool  # the picture cannot be judged: there is no class and no outline
     warnings: list[Warned]
     height_px: int
     width_px: int
@@ -85,15 +91,20 @@ def _uploaded(image, folder) -> Path:
 
 def _reading(prediction, predictor) -> Reading:
     height, width = prediction.frame.gray.shape
+    outlines = outlines_xy(prediction.mask)
+    worded = report(Finding.of(prediction, len(outlines)), predictor.operating_point)
     return {
-        "label": prediction.label,
-        "confidence": prediction.confidence,
-        "class_probabilities": prediction.class_probabilities,
-        "class_set": list(prediction.class_set),
+        "verdict": worded.verdict,
+        "headline": worded.headline,
+        "reason": worded.reason,
+        "label": None if prediction.refused else prediction.label,
+        "confidence": None if prediction.refused else prediction.confidence,
+        "class_probabilities": {row.code: row.probability for row in worded.rows},
+        "class_set": [] if prediction.refused else list(prediction.class_set),
         "refused": prediction.refused,
-        "warnings": [{"code": warning.code, "text": warning.text} for warning in prediction.warnings],
+        "warnings": [{"code": warning.code, "text": warning.sentence} for warning in worded.warnings],
         "height_px": height,
         "width_px": width,
-        "outlines_xy": [outline.tolist() for outline in outlines_xy(prediction.mask)],
+        "outlines_xy": [] if prediction.refused else [outline.tolist() for outline in outlines],
         "weights_sha256": predictor.checkpoint.weights_sha256,
     }

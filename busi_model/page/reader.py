@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import gradio as gr
 from gradio.data_classes import FileData
 
+from busi_model.clinic import lengths
+from busi_model.clinic.render import as_html
 from busi_model.image import ImageError
-from busi_model.operating_point import OperatingPoint, Threshold
 from busi_model.page import result, strings
 from busi_model.page.lightbox import Case, Lightbox
-from busi_model.page.measurements import measurements_html
 from busi_model.page.takeaway import Takeaway
 from busi_model.page.viewer.scene import empty_data, viewer_data
 from busi_model.page.worklist import worklist_data
@@ -69,8 +69,8 @@ N_OUTPUTS = 9
 class Reader:
     """Reads images for all users."""
 
-    def __init__(self, lightbox: Lightbox, point: OperatingPoint, takeaway: Takeaway):
-        self.lightbox, self.point, self.takeaway = lightbox, point, takeaway
+    def __init__(self, lightbox: Lightbox, takeaway: Takeaway):
+        self.lightbox, self.takeaway = lightbox, takeaway
 
     def read(self, sources, visit: Visit, threshold_name, synthetic: bool = False) -> Iterator[list]:
         """New images, as `read_image` takes them -> the panel's outputs, step by step; the first of them is shown."""
@@ -223,8 +223,8 @@ class Reader:
         case = self._own(visit, visit.shown)
         if case is None or case.prediction is None or case.withheld:
             return gr.skip()
-        name = strings.TAKE_FILES[kind]
-        path = self.lightbox.write(case, name, self.takeaway.content(kind, case, self._threshold(threshold_name)))
+        name = self.takeaway.file_name(kind, case)
+        path = self.lightbox.write(case, name, self.takeaway.content(kind, case, threshold_name))
         visit.version += 1
         return {"file": FileData(path=path, orig_name=name).model_dump(), "count": visit.version}
 
@@ -269,14 +269,12 @@ class Reader:
         viewer = self._viewer(case, visit, note)
         if case.prediction is None:
             return Step(result.busy_html(strings.ANALYSING), viewer, worklist)
+        words = result.result_html(self.takeaway.report(case, threshold_name))
         if case.withheld:
             blank = any(warning.code == "blank" for warning in case.prediction.warnings)
-            return Step(result.refused_html(case.prediction), viewer, worklist, insistable=not blank)
-        threshold = self._threshold(threshold_name)
-        edited = case.drawn is not None
-        words = result.result_html(case.prediction, self.point, threshold, len(case.lesions), case.synthetic, edited)
-        measures = measurements_html(case.lesions, case.spacing_mm, case.marked, self.point, edited, case.carried)
-        return Step(words, viewer, worklist, measures, self.takeaway.text(case, threshold))
+            return Step(words, viewer, worklist, insistable=not blank)
+        measures = as_html("measures", table=lengths.table(case.lesions), notes=self.takeaway.notes(case))
+        return Step(words, viewer, worklist, measures, self.takeaway.text(case, threshold_name))
 
     def _viewer(self, case, visit, note, judging=False):
         with case.lock:  # a film may turn to another frame meanwhile
@@ -300,9 +298,6 @@ class Reader:
         if case.failed:
             return strings.FAILED_HEADING, strings.FAILED_TEXT
         return None
-
-    def _threshold(self, name) -> Threshold | None:
-        return next((t for t in self.point.thresholds if t.name == name), None)
 
     def _worklist(self, visit):
         visit.version += 1

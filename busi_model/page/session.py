@@ -196,7 +196,7 @@ class Panel:
             on.head_row: gr.Row(visible=True),
             on.head: session_view.progress_html(step),
             on.receipt: session_view.receipt_html(receipt, sync) if receipt else "",
-            on.task: session_view.task_html(step),
+            on.task: session_view.task_html(step, self.predictor.operating_point),
             on.problem: "",
             on.picture: gr.Column(visible=step.stage in ("familiarise", "own", "final")),
             **{part: gr.Column(visible=part is form) for part in on.forms.values()},

@@ -32,7 +32,7 @@ def build(predictor, folder, store=None, outbox=None) -> None:
     """
     lightbox = Lightbox(predictor, folder)
     point = predictor.operating_point
-    reader = Reader(lightbox, point, Takeaway(point, model_version(predictor), predictor.checkpoint.weights_sha256))
+    reader = Reader(lightbox, Takeaway(point, model_version(predictor), predictor.checkpoint.weights_sha256))
     visit = gr.State(Visit(), delete_callback=lambda gone: lightbox.forget(gone.case_ids))
     with gr.Row(elem_id="reading-panel"):
         with gr.Column(scale=2, min_width=210, elem_id="open-images"):

@@ -1,4 +1,8 @@
-"""Every English word of the page, so that a translation is one file. `{...}` are filled by name."""
+"""The page's English words; those that are said of a Prediction are in `clinic.words`. `{...}` are filled by name."""
+
+from busi_model.clinic.words import CLASS_NAMES, MARGIN_NONE, OPERATING_NAMES, PERCENT
+
+__all__ = ["CLASS_NAMES", "MARGIN_NONE", "OPERATING_NAMES", "PERCENT"]  # these are said by the page, too
 
 # Frame of the page
 TITLE = "BUSI: breast ultrasound, outline and class"
@@ -35,7 +39,6 @@ EXAMPLE_BUTTONS = {
     "malignant": "Synthetic: malignant",
     "normal": "Synthetic: normal",
 }
-SYNTHETIC_NOTE = "Synthetic picture, drawn by a program: it shows how the page works, not how good the model is."
 CLEAR = "Close all"
 
 # Worklist. The class is not in it: the next image should be looked at before its result is known.
@@ -55,10 +58,10 @@ CASE_STATES = {
 
 # Messages in place of a result
 WAITING_HEADING = "The result appears here"
-WAITING_TEXT = (
-    "Open one image or several. Each is analysed at once: lesions are outlined in the image's own pixels, the class "
-    "is given in words with its probability, and anything that makes the result doubtful is said beside it. "
-    "Look at the image yourself first."
+WAITING_LINES = (
+    "Look at the image yourself first.",
+    "The lesion is outlined and a verdict given, with what makes it doubtful.",
+    "Files are deleted after about an hour.",
 )
 OPENING = "Opening the image…"
 ANALYSING = "Analysing…"
@@ -67,81 +70,8 @@ FAILED_HEADING = "The analysis stopped"
 FAILED_TEXT = "Something went wrong on the server; the image may be fine. Open it again, or try another one."
 GONE_HEADING = "This image was closed"
 GONE_TEXT = "Images are forgotten after about an hour, or when many are open. Open it again."
-REFUSED_HEADING = "This picture cannot be judged"
-REFUSED_TEXT = "No class and no outline are shown, because for such a picture they mean nothing."
-REFUSED_REASONS = "Why, and what to do"
-ANYWAY = "Analyse anyway"
-ANYWAY_NOTE = "Shown at your request: the program would not judge this picture."
-
-# Result
-CLASS_NAMES = {"benign": "Benign", "malignant": "Malignant", "normal": "Normal"}
-HEADLINE = "{name} pattern, {percent}"
-HEADLINE_OPEN = "Uncertain: {names}"
-HEADLINE_UNCERTAIN = "Uncertain. Likeliest is a {name} pattern, {percent}"
-CLASS_OR = " or "
-LIKELIEST = "Likeliest is a {name} pattern, {percent}, but the other cannot be ruled out. Treat the class as open."
-COVERAGE = "The classes named as possible held the true one in {rate} of held-out images."
-OUTLINED = {0: "No region is outlined.", 1: "One region is outlined."}
-OUTLINED_SEVERAL = "{count} regions are outlined, numbered from the largest."
-WARNINGS_HEADING = "Before you rely on this"
-WARNINGS_COUNT = "Warnings: {count}."
-WARNINGS = {  # code: what it is, and what to do beyond what the warning itself says
-    "blank": ("Blank picture", "Check that it shows tissue."),
-    "not_ultrasound": ("Probably not a breast ultrasound image", "A gray still image of the breast is expected."),
-    "colour": ("Colour in the picture", "Use the frame without Doppler or elastography; the network learnt from gray."),
-    "marks": ("Calipers or text in the picture", "A frame stored before measuring is best."),
-    "split_screen": ("Two pictures in one", "Crop the file to one of them to do so."),
-    "heads_disagree": ("Outline and class contradict each other", "Rely on neither."),
-    "low_confidence": ("Close classes", "Which one stands first says little."),
-    "uncertain": ("More than one class is possible", "Treat the class as open, whatever stands first."),
-    "on_cpu": ("The graphics card was full", "Nothing: the result is as good. Close other programs for more speed."),
-    "first_frame": ("Several frames in the file", "Choose another one below the picture."),
-    "middle_frame": ("A film: its middle frame was read", "Choose another one below the picture."),
-    "burned_in": ("Text in the picture, by the file's own word", "Crop a name away first."),
-    "other_modality": ("Not an ultrasound, by the file's own word", "Open a B-mode still image of the breast."),
-    "windowed": ("Brightness set by the file", "Compare it with the original before you trust it."),
-    "regions_disagree": ("The file's scan regions fit another picture", "Mark a known length to get millimetres."),
-    "spacings_differ": ("Several scales in one picture", "Mark a known length to get millimetres."),
-    "banner_blanked": ("Text beside the scan was blanked", "Look for names that remain before you share it."),
-    "exif_turned": ("Turned picture", "Check that the probe is at the top."),
-    "rescaled": ("Gray levels stretched", "Compare brightness with the original before you trust it."),
-}
-PROBABILITIES_CAPTION = "Probability of each class"
-COLUMN_CLASS, COLUMN_PROBABILITY = "Class", "Probability"
-PERCENT = "{percent} %"
-PERCENT_OVER, PERCENT_UNDER = "over 99 %", "under 1 %"
-RATE = "{value} (95 % interval {low} to {high}, n = {n})"
-
-MEANING_HEADING = "What the figure means"
-MEANING_OBSERVED = {
-    "benign": "Of held-out images given {low} to {high} % for benign, {rate} were benign.",
-    "malignant": "Of held-out images given {low} to {high} % for malignant, {rate} were malignant.",
-    "normal": "Of held-out images given {low} to {high} % for normal, {rate} showed no lesion.",
-}
-MEANING_UNOBSERVED = "Hardly any held-out image was given such a figure: how often it is right was not measured."
-MEANING = {
-    "benign": "Of 100 images given a figure like this, about {percent} should be benign.",
-    "malignant": "Of 100 images given a figure like this, about {percent} should be malignant.",
-    "normal": "Of 100 images given a figure like this, about {percent} should show no lesion.",
-}
-MEANING_FITTED = "That was fitted on: {fitted_on}. On other machines, hospitals and patients it can be off."
-MEANING_NOT_FITTED = (
-    "The figure is the network's own: it was not compared with outcomes yet. Read it as a ranking of the "
-    "three classes, not as a frequency."
-)
-MEANING_LIMITS = "It speaks of the image as a whole, not of how exact the outline is."
-
-OPERATING_HEADING = "Operating point"
-OPERATING_CHOICE = "Operating point in use"
-OPERATING_NAMES = {"balanced": "balanced", "sensitive": "sensitive"}
-OPERATING_VERDICT = {
-    True: "Suspicious of malignancy: the malignant probability, {probability}, reaches the {name} threshold, {limit}.",
-    False: "Not suspicious of malignancy: the malignant probability, {probability}, is below the {name} threshold, "
-    "{limit}. That does not rule malignancy out.",
-}
-OPERATING_RATES = "Measured at this threshold: sensitivity {sensitivity}; specificity {specificity}."
-OPERATING_NONE = "No threshold for malignancy was measured for these weights: sensitivity and specificity are unknown."
-
+ANYWAY = "Show what the program found"
+OPERATING_CHOICE = "Operating point"
 # Viewer
 VIEWER = "Image viewer"
 VIEWER_EMPTY = "Drop images anywhere on the page, paste one, or choose files."
@@ -151,50 +81,20 @@ EXPLANATION_NOTE = (
 )
 EXPLANATION_FAILED = "The explanation could not be computed."
 MARGIN_NOTE = "Dashed band: where the contour could reasonably lie."
-MARGIN_COVERAGE = "It held {rate} of the reference contours."
-MARGIN_NONE = "No margin band was measured for these weights."
 IMAGE_ALT = "Ultrasound image, {width} by {height} pixels."
 OVERLAY_ALT = "Ultrasound image, {width} by {height} pixels. {outlined}"
 
-# Measurements
-MEASURES_HEADING = "Measurements"
-MEASURES_COLUMNS = (
-    "Lesion",
-    "Area",
-    "Longest axis",
-    "Perpendicular axis",
-    "Taller than wide",
-    "Circularity",
-    "From top of image",
-    "Contour may lie",
-)
-YES, NO = "yes", "no"
-PX, PX2, MM, MM2 = "{value} px", "{value} px²", "{value} mm", "{value} mm²"
-WITH_MM = "{mm} ({px})"
-PLUS_MINUS = "± {length}"
-NOT_MEASURED = "not measured"
-SPACING_NONE = (
-    "Pixels only: the image does not say how large a pixel is. Mark a known length with “Set scale” to get millimetres."
-)
-SPACING_FILE = "Millimetres by the file: {row} mm per pixel down, {column} mm across."
-SPACING_MARK = "Millimetres by your mark: {row} mm per pixel; pixels are taken to be square."
 SCALE_REFUSED = "The scale was not set. {reason}"
-MEASURES_NOTE = "Measured on the network's outline, not by hand."
-
 # Take away
 TAKE_HEADING = "Take away"
 TAKE_BUTTONS = {"overlay": "Overlay (PNG)", "mask": "Mask (PNG)", "data": "Data (JSON)", "report": "Report (PDF)"}
-TAKE_FILES = {
-    "overlay": "busi-overlay.png",
-    "mask": "busi-mask.png",
-    "data": "busi-data.json",
-    "report": "busi-report.pdf",
+TAKE_FILES = {  # {date} of today; {short}: the beginning of the pixels' hash
+    "overlay": "busi-{date}-{short}-overlay.png",
+    "mask": "busi-{date}-{short}-mask.png",
+    "data": "busi-{date}-{short}.json",
+    "report": "busi-{date}-{short}.pdf",
 }
 TAKE_TEXT = "Text for the report"
-REPORT_TITLE = "Breast ultrasound: reading by BUSI"
-REPORT_MODEL = "Model {version}, weights SHA-256 {sha256}."
-REPORT_MEASURES = "Measurements (lesion by lesion, on the network's outline)"
-
 # About this model
 ABOUT_HEADING = "About this model"
 ABOUT_NOT_MEASURED = "Nothing was measured for these weights."
@@ -332,8 +232,7 @@ SESSION_TASKS = {
     "closed": ("This session is closed", "The host has closed it. What you saved before is kept."),
 }
 SUS_ANSWERS = ("1 strongly disagree", "2", "3", "4", "5 strongly agree")
-MODEL_SAYS = "The model: {headline}"
-MODEL_REFUSES = "The model gives no class for this image"
+MODEL_SAYS = "The model"
 OWN_LOCKED = "Your locked reading: {name}, confidence {confidence}."
 OWN_BIRADS = "BI-RADS {birads}."
 RECEIPT = "Saved here, receipt {receipt}."
@@ -516,12 +415,8 @@ EDIT_BUTTONS = {
     "reset": "Reset",
     "done": "Done",
 }
-OUTLINE_EDITED = "Outline edited"
 OUTLINE_MENDED_NOTE = "The outline was mended. {text} Undo brings yours back."
 OUTLINE_REFUSED = "The outline was not taken over. {reason}"
-MEASURES_EDITED = "Measured on the outline as you edited it."
-REPORT_MEASURES_EDITED = "Measurements (lesion by lesion, on the outline as edited by the reader)"
-SPACING_CARRIED = "Millimetres by your mark in an earlier image of this size: {row} mm per pixel. Check that it fits."
 CROP_JUDGE = "Judge this part"
 CROP_SUGGESTED = "Parts of the picture that can be judged on their own:"
 CROPPED_NOTE = "Cut out of another image here: columns {left} to {right}, rows {top} to {bottom}."

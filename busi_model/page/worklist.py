@@ -5,9 +5,9 @@ from pathlib import Path
 
 import gradio as gr
 
+from busi_model.clinic.report import OPEN_CODES
 from busi_model.page import strings
 from busi_model.page.lightbox import Case
-from busi_model.page.result import is_uncertain
 
 
 def worklist_component(elem_id: str) -> gr.HTML:
@@ -48,7 +48,8 @@ def state_of(case: Case) -> str:
         return "waiting" if case.frame is None else "analysing"
     if case.withheld:
         return "refused"
-    if is_uncertain(case.prediction):
+    doubtful = any(warning.code in OPEN_CODES for warning in case.prediction.warnings)
+    if doubtful or len(case.prediction.class_set) > 1:
         return "uncertain"
     return "check" if case.prediction.warnings else "done"
 

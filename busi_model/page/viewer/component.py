@@ -5,6 +5,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from busi_model.clinic import words
 from busi_model.page import strings
 
 FOLDER = Path(__file__).parent
@@ -38,7 +39,7 @@ def _component(value, use, **arguments):
 def _markup(use):
     """Static: gr.HTML would run anything between ${ and } as a program, so no value of a user may come in here."""
     actions = strings.VIEWER_BUTTONS if use == "panel" else {a: strings.VIEWER_BUTTONS[a] for a in FIELD_ACTIONS}
-    buttons = "".join(_button(action, *words) for action, words in actions.items())
+    buttons = "".join(_button(action, *named) for action, named in actions.items())
     data = " ".join(f'data-{name}="{html.escape(text)}"' for name, text in strings.VIEWER_TEXTS.items())
     stages = "".join(
         f'<figure class="stage {kind}"{hidden}><svg role="img" aria-label="" tabindex="0"></svg>'
@@ -53,7 +54,7 @@ def _markup(use):
     return (
         f'<section class="viewer empty" data-use="{use}" aria-label="{strings.VIEWER}" {data}>'
         f'<div class="tools" role="group" aria-label="{strings.VIEWER}">{buttons}'
-        f'<span class="badge" hidden>{strings.OUTLINE_EDITED}</span><output></output></div>'
+        f'<span class="badge" hidden>{words.OUTLINE_EDITED.rstrip(".")}</span><output></output></div>'
         f'{_edit_bar()}{drop}<div class="stages">{stages}</div>{_film_bar()}{_scale_form()}{_crop_bars()}'
         f'<p class="note" role="status"></p>'
         f'<button type="button" class="forget" hidden>{strings.VIEWER_FORGET_SCALE}</button>'
@@ -63,7 +64,7 @@ def _markup(use):
 
 def _edit_bar():
     buttons = "".join(
-        f'<button type="button" data-tool="{tool}">{words}</button>' for tool, words in strings.EDIT_BUTTONS.items()
+        f'<button type="button" data-tool="{tool}">{name}</button>' for tool, name in strings.EDIT_BUTTONS.items()
     )
     return f'<div class="edit-bar" role="group" aria-label="{strings.EDIT_TOOLBAR}" hidden>{buttons}</div>'
 
@@ -94,9 +95,9 @@ def _crop_bars():
     )
 
 
-def _button(action, words, key):
+def _button(action, name, key):
     pressed = ' aria-pressed="false"' if action in (*SWITCHES, *MODES) else ""
     shortcut = f' aria-keyshortcuts="{key}" data-key="{key.lower()}"' if key else ""
     shown = f"<kbd>{key}</kbd>" if key else ""
     hidden = " hidden" if action == "model" else ""
-    return f'<button type="button" data-do="{action}"{pressed}{shortcut}{hidden}>{words}{shown}</button>'
+    return f'<button type="button" data-do="{action}"{pressed}{shortcut}{hidden}>{name}{shown}</button>'

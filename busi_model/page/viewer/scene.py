@@ -6,10 +6,11 @@ Points are [x, y] in frame pixels, pixel centres being whole numbers.
 import numpy as np
 from gradio.data_classes import FileData
 
+from busi_model.clinic import words
+from busi_model.clinic.report import outlined_words
 from busi_model.clinic.view import band_outlines_xy
 from busi_model.page import strings
 from busi_model.page.lightbox import Case
-from busi_model.page.result import outlined_words
 from busi_model.page.viewer.outlines import model_polygons, plain
 
 
@@ -31,8 +32,8 @@ def viewer_data(
     shown = case.prediction is not None and not case.withheld
     alt = strings.IMAGE_ALT.format(width=width, height=height)
     if shown:
-        outlined = outlined_words(len(case.lesions), case.drawn is not None)
-        alt = strings.OVERLAY_ALT.format(width=width, height=height, outlined=outlined)
+        outlined = [outlined_words(len(case.lesions)), *([words.OUTLINE_EDITED] if case.drawn is not None else [])]
+        alt = strings.OVERLAY_ALT.format(width=width, height=height, outlined=" ".join(outlined))
     return {
         "turn": turn,
         "case": case.case_id,
