@@ -55,7 +55,7 @@ def test_every_control_can_be_reached_with_the_tab_key(staged_tab, tmp_path):
     expect_result(tab, 420, 302)
     expect(tab.locator("#take-report")).to_be_visible()
     reached = set()
-    for _ in range(90):
+    for _ in range(110):
         tab.keyboard.press("Tab")
         reached.add(
             tab.evaluate(
@@ -66,7 +66,7 @@ def test_every_control_can_be_reached_with_the_tab_key(staged_tab, tmp_path):
                 }"""
             )
         )
-    actions = set(strings.VIEWER_BUTTONS)
+    actions = set(strings.VIEWER_BUTTONS) - {"model"}  # appears with an edited outline
     assert actions <= reached, actions - reached
     assert {"take-overlay", "take-mask", "take-data", "take-report", "clear"} <= reached
     assert any(strings.WORKLIST_NEXT in name for name in reached)

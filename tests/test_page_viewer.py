@@ -14,6 +14,7 @@ from busi_model.page import strings
 from tests.browser import expect_result, phantom_file, shown_outlines, upload, wait_until
 
 PICTURE = "#viewer .overlay svg"
+SCALE = "#viewer form.scale"
 # Where a point of the drawing and the same point of the picture are on the screen, [x, y] each.
 ON_SCREEN = """(svg, points) => {
   const path = svg.querySelector(".outline path.line").getScreenCTM();
@@ -148,6 +149,7 @@ def test_zoom_keeps_the_pixel_under_the_pointer_and_100_percent_is_100_percent(s
 
     before = share()
     tab.mouse.move(x, y)
+    tab.locator(PICTURE).focus()
     tab.mouse.wheel(0, -300)
     expect(tab.locator("#viewer output")).not_to_have_text("100 %")
     assert zoom_percent(tab) > 150
@@ -201,7 +203,7 @@ def test_a_marked_scale_gives_millimetres(staged_tab, tmp_path):
     frame = tab.locator(f"{PICTURE} image.frame").bounding_box()
     for y in (50, 250):  # 200 px on the screen and, at 100 %, in the picture
         tab.mouse.click(frame["x"] + 10, frame["y"] + y)
-    tab.locator("#viewer form input").fill("20")
+    tab.locator(f"{SCALE} input[type=number]").fill("20")
     press(tab, "Enter")
     expect(tab.locator("#measures")).to_contain_text("0.1 mm per pixel")
     expect(tab.locator("#measures tbody td").first).to_have_text(re.compile(r"^1[34]\.\d mm \(1[34]\d px\)$"))
@@ -214,7 +216,7 @@ def test_a_scale_can_be_marked_without_a_mouse(staged_tab, tmp_path):
     tab = staged_tab
     staged(tab, tmp_path)
     press(tab, "1", "k", "Enter", *["ArrowDown"] * 5, "Enter")  # 5 x 40 px
-    expect(tab.locator("#viewer form input")).to_be_focused()
+    expect(tab.locator(f"{SCALE} input[type=number]")).to_be_focused()
     tab.keyboard.type("20")
     press(tab, "Enter")
     expect(tab.locator("#measures")).to_contain_text("0.1 mm per pixel")

@@ -19,10 +19,15 @@ def table(lesions: list[Lesion]) -> tuple[tuple[str, ...], ...]:
     return (head, *((name, *(column[code] for column in columns)) for code, name in words.MEASURES_ROWS.items()))
 
 
-def notes(lesions: list[Lesion], spacing_mm, marked: bool, point: OperatingPoint, edited: bool = False) -> list[str]:
-    """What must be known of the table, in sentences. marked: the spacing is the user's mark, not the file's. edited:
-    the outline is no longer the network's."""
-    sentences = [spacing_words(spacing_mm, marked), words.MEASURES_NOTE_EDITED if edited else words.MEASURES_NOTE]
+def notes(
+    lesions: list[Lesion], spacing_mm, marked: bool, point: OperatingPoint, edited: bool = False, carried: bool = False
+) -> list[str]:
+    """What must be known of the table, in sentences. marked: the spacing is the user's mark, not the file's; carried:
+    that mark was made in an earlier image. edited: the outline is no longer the network's."""
+    sentences = [
+        spacing_words(spacing_mm, marked, carried),
+        words.MEASURES_NOTE_EDITED if edited else words.MEASURES_NOTE,
+    ]
     if not all(is_measured(lesion) for lesion in lesions):
         sentences.append(words.NO_MEASUREMENT_NOTE)
     if all(lesion.margin_px is None for lesion in lesions):
@@ -32,11 +37,12 @@ def notes(lesions: list[Lesion], spacing_mm, marked: bool, point: OperatingPoint
     return sentences
 
 
-def spacing_words(spacing_mm, marked: bool) -> str:
+def spacing_words(spacing_mm, marked: bool, carried: bool = False) -> str:
     if spacing_mm is None:
         return words.SPACING_NONE
     row, column = (f"{value:.3g}" for value in spacing_mm)
-    return (words.SPACING_MARK if marked else words.SPACING_FILE).format(row=row, column=column)
+    mark = words.SPACING_CARRIED if carried else words.SPACING_MARK
+    return (mark if marked else words.SPACING_FILE).format(row=row, column=column)
 
 
 def lesion_sentence(lesion: Lesion) -> str:

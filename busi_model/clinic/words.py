@@ -147,6 +147,7 @@ SPACING_NONE = (
 )
 SPACING_FILE = "Millimetres by the file: {row} mm per pixel down, {column} mm across."
 SPACING_MARK = "Millimetres by your mark: {row} mm per pixel; pixels are taken to be square."
+SPACING_CARRIED = "Millimetres by your mark in an earlier image of this size: {row} mm per pixel. Check that it fits."
 MEASURES_NOTE = "Measured on the network's outline, not by hand."
 MEASURES_NOTE_EDITED = "Measured on the outline as it was edited by hand."
 MARGIN_COVERAGE = "The margin held {rate} of the reference contours."

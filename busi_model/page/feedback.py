@@ -21,7 +21,12 @@ from busi_model.reading.store import Store
 
 LOG = logging.getLogger(__name__)
 HOW = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8, "concurrency_id": "feedback"}
-BLANK = {"own_class": None, "verdict": None, "no_lesion": False, "comment": "", "editor": None, "keep_image": False}
+BLANK = {"own_class": None, "verdict": None, "no_lesion": False, "comment": "", "keep_image": False}
+EDIT = """() => {
+    const edit = document.querySelector("#viewer [data-do=edit]");
+    if (edit.getAttribute("aria-pressed") === "false") edit.click();
+    document.querySelector("#viewer").scrollIntoView({block: "nearest"});
+}"""
 
 
 @dataclass
@@ -61,13 +66,12 @@ class Panel:
                 self.own_class = gr.Radio(classes, label=strings.CLASS_LABEL, elem_id="feedback-class")
                 self.verdict = gr.Radio(verdicts, label=strings.OUTLINE_VERDICT, elem_id="feedback-verdict")
                 self.edit_button = gr.Button(strings.FEEDBACK_EDIT, size="md", elem_id="feedback-edit")
-                self.editor = editor.build("feedback-editor")
                 self.no_lesion = gr.Checkbox(False, label=strings.NO_LESION, elem_id="feedback-no-lesion")
                 self.comment = gr.Textbox(label=strings.COMMENT, lines=2, max_lines=8, elem_id="feedback-comment")
                 self.keep_image = gr.Checkbox(False, label=strings.KEEP_IMAGE, elem_id="feedback-keep")
         self.by_name = {name: getattr(self, name) for name in BLANK}
         self.fields = list(self.by_name.values())
-        self.everything = [self.panel, self.more, self.edit_button, self.buttons, self.problem, self.again_button]
+        self.everything = [self.panel, self.more, self.buttons, self.problem, self.again_button]
         self.everything += [self.receipt, self.put_away, *self.fields]
 
     def connect(self, visit: gr.State, seen: gr.HTML) -> None:
@@ -75,8 +79,7 @@ class Panel:
         that is on it."""
         self.visit, self.seen = visit, seen
         how = {"inputs": {visit, seen, self.drafts, *self.fields}, "outputs": self.everything, **HOW}
-        self.edit_button.click(self.edit, **how)
-        self.editor.input(None, None, [self.verdict], js="() => 'corrected'")
+        self.edit_button.click(None, None, None, js=EDIT)
         for name, button in self.verdict_buttons.items():
             button.click(partial(self.send, name), **how)
         self.again_button.click(self.again, **how)
@@ -95,25 +98,15 @@ class Panel:
         drafts.shown = case_id
         typed = drafts.typed.get(case_id, BLANK)
         answered = case_id in drafts.answered
-        begun = any(typed[name] for name in ("own_class", "verdict", "no_lesion", "comment", "keep_image"))
+        begun = any(typed.values())
         return {
             **{part: gr.update(value=typed[name]) for name, part in self.by_name.items()},
-            **self._editor_again(case_id, typed["editor"]),
             self.panel: gr.Column(visible=case_id is not None),
             self.more: gr.Accordion(open=begun and not answered),
             self.buttons: gr.Row(visible=not answered),
             self.problem: "",
             self.again_button: gr.Button(visible=answered),
         }
-
-    def edit(self, values: dict) -> dict:
-        try:
-            key, case = self._case(values)
-        except RecordError as error:
-            return self._refusal(error)
-        polygons = model_record(case.prediction, self.weights_sha256).outline.polygons
-        shown = editor.show(key, case.prediction.frame.gray, polygons)
-        return {self.editor: shown, self.edit_button: gr.Button(visible=False), self.problem: ""}
 
     def send(self, verdict: str, values: dict) -> dict:
         """Save one opinion. When that fails the fields stay as they are."""
@@ -122,9 +115,7 @@ class Panel:
             record = self._record(verdict, key, case, {name: values[part] for name, part in self.by_name.items()})
             gray = case.prediction.frame.gray if record.keep_image else None
             receipt = self.store.save_feedback(key, record, gray)
-        except Mended as mended:
-            return {self.editor: gr.HTML(value=editor.value(key, mended.polygons)), **self._refusal(mended)}
-        except (ReadingError, EditorError) as error:
+        except (ReadingError, EditorError, Mended) as error:
             return self._refusal(error)
         except Exception:  # the reader must not lose the text, and the cause belongs in the log
             LOG.exception("Feedback was not saved.")
@@ -163,26 +154,13 @@ class Panel:
             raise RecordError(strings.FEEDBACK_OTHER_PICTURE)
         return drafts.keys.setdefault(case_id, new_key()), case
 
-    def _editor_again(self, case_id, carried):
-        """The editor with the outline that was begun for this case; hidden where none was."""
-        case = self.lightbox.get(case_id)
-        if not carried or carried == editor.NOTHING or case is None:
-            return {self.editor: editor.hide(), self.edit_button: gr.Button(visible=True)}
-        model = model_record(case.prediction, self.weights_sha256)
-        begun = editor.drawn(carried, editor.shown_key(carried))
-        shown = editor.show(
-            editor.shown_key(carried), case.prediction.frame.gray, begun, reset_to=model.outline.polygons
-        )
-        return {self.editor: shown, self.edit_button: gr.Button(visible=False)}
-
     def _refusal(self, error) -> dict:
         return {self.problem: session_view.problem_html(str(error))}
 
     def _record(self, verdict, key, case, typed):
         model = model_record(case.prediction, self.weights_sha256)
-        carried = typed["editor"]
-        if not carried or carried == editor.NOTHING:  # the editor was not opened
-            carried = editor.value(key, model.outline.polygons)
+        drawn = None if case.drawn is None else case.drawn.polygons  # as it was edited in the viewer
+        carried = editor.value(key, model.outline.polygons if drawn is None else drawn)
         fields = Fields(outline_verdict=typed["verdict"], no_lesion=typed["no_lesion"], carried=carried)
         return Feedback.checked(
             verdict=verdict,

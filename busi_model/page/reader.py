@@ -15,14 +15,18 @@ from gradio.data_classes import FileData
 
 from busi_model.clinic import lengths
 from busi_model.clinic.render import as_html
+from busi_model.image import ImageError
 from busi_model.page import result, strings
 from busi_model.page.lightbox import Case, Lightbox
 from busi_model.page.takeaway import Takeaway
-from busi_model.page.viewer import empty_data, viewer_data
+from busi_model.page.viewer.scene import empty_data, viewer_data
 from busi_model.page.worklist import item, state_of, worklist_data
+from busi_model.reading.errors import OutlineError
 
 LOG = logging.getLogger(__name__)
 MOST_KEPT = 2000  # ids that a browser may ask for after a reload
+PREVIEWS_AT_ONCE = 16  # frames of a film, before the viewer hears of them
+JUDGED_AT_ONCE = 4
 LIST_EVERY_S = 0.3  # the worklist is sent at most so often while images are analysed ahead
 
 
@@ -38,6 +42,7 @@ class Visit:
     looked_at: set[str] = field(default_factory=set)
     closed: list[str] = field(default_factory=list)  # closed together and last: they can still come back
     shown: str | None = None
+    scale: tuple | None = None  # spacing_mm and frame shape of the mark that goes on to the next images
 
 
 @dataclass(frozen=True)
@@ -155,11 +160,88 @@ class Reader:
         try:
             if "mm" in event:
                 self.lightbox.mark_length(case, event["start"], event["end"], float(event["mm"]))
+                visit.scale = (case.spacing_mm, case.frame.gray.shape) if event.get("next") else None
             else:
                 self.lightbox.unmark_length(case)
+                visit.scale = None
         except (TypeError, ValueError, LookupError) as error:
             note = strings.SCALE_REFUSED.format(reason=error)
         return self._step(case, visit, threshold_name, note)
+
+    def outline(self, visit: Visit, threshold_name, event: dict) -> Step | None:
+        """The outline was edited: it becomes the shown one, and everything that follows from it is made anew."""
+        case, revision = self._own(visit, event.get("case")), event.get("revision")
+        if not _shows(case, visit, event) or case.prediction is None or case.withheld:
+            return None
+        if not isinstance(revision, int) or revision <= case.revision:
+            return None  # overtaken by a newer one
+        try:
+            mended = self.lightbox.draw(case, event.get("lesions"), revision)
+            note = strings.OUTLINE_MENDED_NOTE.format(text=mended) if mended else ""
+        except OutlineError as error:
+            note = strings.OUTLINE_REFUSED.format(reason=error)
+        return None if case.revision != revision else self._step(case, visit, threshold_name, note)
+
+    def crop(self, visit: Visit, threshold_name, event: dict) -> Iterator[Step | None]:
+        """Judge a part of the picture as an image of its own; it comes after the one that it was cut from."""
+        case, box = self._own(visit, event.get("case")), event.get("box")
+        if case is None or case.frame is None or not _is_box(box):
+            yield None
+            return
+        try:
+            part = self.lightbox.cut(case, box)
+        except ImageError as error:
+            yield self._step(case, visit, threshold_name, str(error))
+            return
+        self._holders[part.case_id] = visit
+        visit.case_ids.insert(visit.case_ids.index(case.case_id) + 1, part.case_id)
+        yield from self._turn(part, visit, threshold_name)
+
+    def frame(self, visit: Visit, threshold_name, event: dict) -> Iterator[Step | None]:
+        """Show another frame of a film and judge it."""
+        case, index = self._own(visit, event.get("case")), event.get("index")
+        if not self._is_film(case, visit) or not isinstance(index, int) or not 0 <= index < case.film.count:
+            yield None
+            return
+        visit.turn += 1  # what is still on its way is of the frame before
+        try:
+            self.lightbox.turn_to(case, index)
+        except ImageError as error:
+            yield self._step(case, visit, threshold_name, strings.FRAME_LOST.format(reason=error))
+            return
+        yield from self._turn(case, visit, threshold_name)
+
+    def film(self, visit: Visit, case_id) -> Iterator[dict]:
+        """Prepare small pictures of all frames, to be looked through; the viewer learns how many are there."""
+        case = self._own(visit, case_id)
+        if not self._is_film(case, visit):
+            yield gr.skip()
+            return
+        try:
+            for ready in self.lightbox.previews(case):
+                if visit.shown != case.case_id:
+                    yield gr.skip()
+                    return
+                if ready % PREVIEWS_AT_ONCE == 0:
+                    yield self._viewer(case, visit, "")
+            yield self._viewer(case, visit, "")
+        except ImageError as error:
+            yield self._viewer(case, visit, strings.FRAME_LOST.format(reason=error))
+
+    def judge(self, visit: Visit, case_id) -> Iterator[dict]:
+        """Judge all frames of a film, to find the most suspicious one; it ends when another image is shown."""
+        case = self._own(visit, case_id)
+        if not self._is_film(case, visit):
+            yield gr.skip()
+            return
+        for index in range(case.film.count):
+            case.film.judge(self.lightbox.predictor, index)
+            if visit.shown != case.case_id:
+                yield gr.skip()
+                return
+            if index % JUDGED_AT_ONCE == 0:
+                yield self._viewer(case, visit, "", judging=True)
+        yield self._viewer(case, visit, "")
 
     def explain(self, visit: Visit, case_id) -> dict:
         """The viewer with a heat map of what speaks for the likeliest class."""
@@ -203,6 +285,9 @@ class Reader:
         """The user's own case of this id, or None: ids come from the browser."""
         return self.lightbox.get(case_id) if case_id in visit.case_ids else None
 
+    def _is_film(self, case, visit) -> bool:
+        return case is not None and case.film is not None and case.case_id == visit.shown
+
     def _settle(self, visit):
         """What was closed before can no longer come back."""
         self._forget(visit, visit.closed)
@@ -241,6 +326,7 @@ class Reader:
 
     def _step(self, case, visit, threshold_name, note="", listed=None) -> Step:
         """What there is to say of a case by now."""
+        self._carry_scale(case, visit)
         if case is not None and case.ready:
             visit.looked_at.add(case.case_id)
         counts = {"n_open": len(visit.case_ids), "n_closed": len(visit.closed)}
@@ -259,9 +345,18 @@ class Reader:
         text = self.takeaway.text(case, threshold_name)
         return Step(words, viewer, worklist, case.case_id, measures, text, **counts)
 
-    def _viewer(self, case, visit, note):
-        heat = self.lightbox.explanation(case) if case.explained else None
-        return viewer_data(case, visit.turn, self.lightbox.picture(case), heat, note)
+    def _viewer(self, case, visit, note, judging=False):
+        with case.lock:  # a film may turn to another frame meanwhile
+            heat = self.lightbox.explanation(case) if case.explained and case.prediction is not None else None
+            return viewer_data(case, visit.turn, self.lightbox.picture(case), heat, note, judging)
+
+    def _carry_scale(self, case, visit):
+        """The mark of an earlier image, where the user said that it holds for the next ones of the same size."""
+        if visit.scale is None or case is None or case.frame is None or case.spacing_mm is not None:
+            return
+        spacing_mm, shape = visit.scale
+        if case.frame.gray.shape == shape:
+            self.lightbox.carry_scale(case, spacing_mm)
 
     def _message(self, case):
         """Heading and text in place of picture and result, where there are none."""
@@ -288,3 +383,14 @@ class Reader:
             self.lightbox.keep_thumbnail(case)
         items = [item(case, number, visit.tokens.get(case.case_id), case.case_id in seen) for number, case in numbered]
         return worklist_data(items, visit.shown, visit.version)
+
+
+def _shows(case, visit, sent) -> bool:
+    """Whether the browser speaks of the very frame that is shown."""
+    if case is None or case.frame is None or case.case_id != visit.shown:
+        return False
+    return sent.get("frame", 0) == (0 if case.film is None else case.film.index)
+
+
+def _is_box(box) -> bool:
+    return isinstance(box, list) and len(box) == 4 and all(isinstance(edge, int) for edge in box)

@@ -18,7 +18,8 @@ from busi_model.page.lightbox import THUMBNAIL_PX, Lightbox
 from busi_model.page.reader import Reader, Step, Visit
 from busi_model.page.result import message_html, waiting_html
 from busi_model.page.takeaway import Takeaway
-from busi_model.page.viewer import empty_data, viewer_component
+from busi_model.page.viewer.component import viewer_component
+from busi_model.page.viewer.scene import empty_data
 from busi_model.page.worklist import worklist_component
 from busi_model.phantom import draw_phantom
 
@@ -107,13 +108,20 @@ class Panel:
         self.undo.click(self.reopen, **how)
         self.insist.click(self.show_anyway, **how)
         self.threshold.input(self.refresh, **how)
+        self.viewer.crop(self.crop, **how)
+        self.viewer.frame(self.frame, **how)
         self.viewer.mark(self.mark, **how)
-        self.viewer.explain(self.explain, {self.visit}, [self.viewer], concurrency_limit=2, **QUIET)
+        self.viewer.outline(self.outline, **how)
+        behind = {"inputs": {self.visit}, "outputs": [self.viewer], "concurrency_limit": 2, **QUIET}
+        self.viewer.film(self.film, **behind)
+        self.viewer.judge(self.judge, **behind)
+        self.viewer.explain(self.explain, **behind)
         asked = {self.visit, self.seen, self.threshold}
         for kind, button in self.takes.items():
             button.click(partial(self.give, kind), asked, [self.handover], concurrency_limit=2, **QUIET)
         if self.feedback:
             self.feedback.connect(self.visit, self.seen)
+            self.viewer.outline(None, None, [self.feedback.verdict], js="() => 'corrected'", trigger_mode="multiple")
 
     def read(self, values: dict, event: gr.EventData):
         """Files were uploaded."""
@@ -161,6 +169,23 @@ class Panel:
 
     def mark(self, values: dict, event: gr.EventData) -> dict:
         return self._answer(values, self.reader.mark(*self._of(values), _sent(event)))
+
+    def outline(self, values: dict, event: gr.EventData) -> dict:
+        return self._answer(values, self.reader.outline(*self._of(values), _sent(event)))
+
+    def crop(self, values: dict, event: gr.EventData):
+        yield from self._answers(values, self.reader.crop(*self._of(values), _sent(event)))
+
+    def frame(self, values: dict, event: gr.EventData):
+        yield from self._answers(values, self.reader.frame(*self._of(values), _sent(event)))
+
+    def film(self, values: dict, event: gr.EventData):
+        for scene in self.reader.film(values[self.visit], _sent(event).get("case")):
+            yield {self.viewer: scene}
+
+    def judge(self, values: dict, event: gr.EventData):
+        for scene in self.reader.judge(values[self.visit], _sent(event).get("case")):
+            yield {self.viewer: scene}
 
     def explain(self, values: dict, event: gr.EventData) -> dict:
         return {self.viewer: self.reader.explain(values[self.visit], _sent(event).get("case"))}

@@ -92,35 +92,6 @@ OPERATING_CHOICE = "Operating point"
 # Viewer
 VIEWER = "Image viewer"
 VIEWER_EMPTY = "Drop images anywhere on the page, paste one, or choose files."
-VIEWER_BUTTONS = {  # action: words, key
-    "outline": ("Outline", "O"),
-    "margin": ("Margin band", "M"),
-    "axes": ("Axes", "A"),
-    "explain": ("Explanation", "E"),
-    "beside": ("Side by side", "B"),
-    "window": ("Brightness", "W"),
-    "scale": ("Set scale", "K"),
-    "fit": ("Fit", "0"),
-    "full": ("100 %", "1"),
-    "reset": ("Reset", "R"),
-    "keys": ("Keys", ""),
-}
-VIEWER_HELP_HEADING = "Mouse, touch and keyboard"
-VIEWER_HELP = (
-    "Wheel, pinch, + and -: zoom. Drag or arrow keys: move.",
-    "Brightness mode, or drag with the right button: up and down changes brightness, left and right contrast.",
-    "P and N: previous and next image. The keys work while no text field has the focus; Keys turns them off.",
-    "Set scale: click both ends of a known length on the depth scale, or move the picture with the arrow keys "
-    "under the cross and press Enter. Escape stops.",
-)
-VIEWER_ORIGINAL, VIEWER_OVERLAY = "Original", "With outline"
-VIEWER_ZOOM = "{zoom} %"
-VIEWER_WINDOW = "Brightness {level}, contrast {width}"
-VIEWER_PLACE_FIRST = "Set scale: mark one end of a known length on the depth scale."
-VIEWER_PLACE_SECOND = "Now mark the other end."
-VIEWER_LENGTH = "Length between the marks in millimetres"
-VIEWER_APPLY, VIEWER_FORGET_SCALE = "Apply", "Remove scale"
-VIEWER_EXPLAINING = "Computing the explanation…"
 EXPLANATION_NOTE = (
     "Orange: where the network found most that speaks for “{name}” (Grad-CAM, coarse). "
     "It is neither the border of a lesion nor a proof."
@@ -194,34 +165,7 @@ ABOUT_TRAINING = "Training"
 ABOUT_COLUMNS = ("What", "Value")
 ABOUT_FINGERPRINT = "Weights (SHA-256)"
 
-# Outline editor
-EDITOR_WORDS = {
-    "toolbar": "Outline tools",
-    "canvas": "Image with outlines. Tab goes from point to point, arrow keys move a point.",
-    "draw": "Draw lesion",
-    "smooth": "Smooth",
-    "delete_point": "Delete point",
-    "delete_lesion": "Delete lesion",
-    "undo": "Undo",
-    "redo": "Redo",
-    "reset": "Reset",
-    "zoom_in": "Zoom in",
-    "zoom_out": "Zoom out",
-    "help_heading": "How to edit an outline",
-    "help": (
-        "Drag a point to move it, click a line to add one, double-click or Delete to remove it. Arrow keys move a "
-        "point by 1 px, with Shift by 10. Pinch, or Ctrl and the wheel, to zoom; drag the picture to move it."
-    ),
-    "lesion": "Outline {number}, {points} points. Enter chooses it.",
-    "point": "Point {number} at {x}, {y}",
-    "drawing": "Draw round the lesion in one stroke. Escape stops.",
-    "too_few_points": "An outline needs three points. Delete the lesion instead.",
-    "stroke_too_short": "That stroke encloses nothing. Draw once round the lesion.",
-    "no_lesion": "Nothing is outlined.",
-    "one_lesion": "1 lesion is outlined.",
-    "lesions": "{count} lesions are outlined.",
-    "zoom": "Zoom {percent} %.",
-}
+# Outlines of a form
 EDITOR_UNREADABLE = "The outline could not be read. Nothing was saved; reload the page and draw it again."
 EDITOR_OTHER_PICTURE = "The outline belongs to another picture. Nothing was saved; reload the page."
 
@@ -410,3 +354,91 @@ HOST_STAGES = {
     "done": "finished",
     "closed": "closed",
 }
+
+# The viewer: buttons, and what its status line says
+VIEWER_BUTTONS = {  # action: words, key
+    "outline": ("Outline", "O"),
+    "model": ("Model's outline", "I"),
+    "margin": ("Margin", "M"),
+    "axes": ("Axes", "A"),
+    "explain": ("Explain", "E"),
+    "beside": ("Side by side", "B"),
+    "edit": ("Edit outline", "D"),
+    "window": ("Brightness", "W"),
+    "ruler": ("Ruler", "L"),
+    "scale": ("Set scale", "K"),
+    "crop": ("Crop", "C"),
+    "fit": ("Fit", "0"),
+    "full": ("100 %", "1"),
+    "reset": ("Reset", "R"),
+    "keep": ("Keep zoom", "Z"),
+    "keys": ("Keys", ""),
+}
+VIEWER_HELP_HEADING = "Mouse, touch and keyboard"
+VIEWER_HELP = (
+    "Pinch, + and -, or the wheel once the picture was clicked (or with Ctrl): zoom. Drag or arrow keys: move; with a "
+    "tool in hand drag with the middle button.",
+    "Brightness mode, or drag with the right button: up and down changes brightness, left and right contrast.",
+    "P and N: previous and next image. The keys work while no text field has the focus; Keys turns them off.",
+    "Ruler, Set scale, Crop: drag from one end to the other, or click both; or move the picture with the arrow keys "
+    "under the cross and press Enter twice. Delete takes the last one away, Escape stops.",
+    "Edit outline: drag a point to move it, click a line to add one, double-click or Delete to remove it. Arrow keys "
+    "move a point by 1 px, with Shift by 10. Draw: one stroke round a lesion, or from the outline back to the outline.",
+    "Films: arrow keys, comma and full stop go from frame to frame, the space bar plays.",
+)
+VIEWER_ORIGINAL, VIEWER_OVERLAY = "Original", "With outline"
+VIEWER_LENGTH = "Length between the marks in millimetres"
+VIEWER_SCALE_NEXT = "also for the next images of this size"
+VIEWER_APPLY, VIEWER_FORGET_SCALE = "Apply", "Remove scale"
+VIEWER_TEXTS = {
+    "zoom": "{zoom} %",
+    "alt": "Ultrasound image",
+    "window": "Brightness {level}, contrast {width}",
+    "first": "Set scale: mark one end of a known length on the depth scale.",
+    "second": "Now mark the other end.",
+    "ruler": "Ruler: drag from one end to the other.",
+    "ruled": "Ruler: {length}.",
+    "mm": "{value} mm",
+    "px": "{value} px",
+    "crop": "Crop: drag a box round the part that is to be judged.",
+    "crop_second": "Crop: now the opposite corner.",
+    "cropped": "Crop: {width} by {height} px. Drag a corner to change it, or drag the box.",
+    "crop_small": "Crop: {width} by {height} px; at least 64 by 64 are needed.",
+    "part": "Judge part {number}",
+    "explaining": "Computing the explanation…",
+    "margin": MARGIN_NOTE,
+    "nomargin": MARGIN_NONE,
+    "frame": "Frame {number} of {frames}",
+    "play": "Play",
+    "pause": "Pause",
+    "judge": "Judge all frames",
+    "judging": "Judging: {judged} of {frames}",
+    "worst": "Most suspicious: frame {number}, {percent} %",
+    "canvas": "Image with outlines. Tab goes from point to point, arrow keys move a point.",
+    "lesion": "Outline {number}, {points} points. Enter chooses it.",
+    "point": "Point {number} at {x}, {y}",
+    "drawing": "Draw round the lesion in one stroke, or from the outline back to the outline. Escape stops.",
+    "too_few_points": "An outline needs three points. Delete the lesion instead.",
+    "stroke_too_short": "That stroke encloses nothing. Draw once round the lesion.",
+    "no_lesion": "Nothing is outlined.",
+    "one_lesion": "1 lesion is outlined.",
+    "lesions": "{count} lesions are outlined.",
+}
+EDIT_TOOLBAR = "Outline tools"
+EDIT_BUTTONS = {
+    "draw": "Draw",
+    "smooth": "Smooth",
+    "delete_point": "Delete point",
+    "delete_lesion": "Delete lesion",
+    "undo": "Undo",
+    "redo": "Redo",
+    "reset": "Reset",
+    "done": "Done",
+}
+OUTLINE_MENDED_NOTE = "The outline was mended. {text} Undo brings yours back."
+OUTLINE_REFUSED = "The outline was not taken over. {reason}"
+CROP_JUDGE = "Judge this part"
+CROP_SUGGESTED = "Parts of the picture that can be judged on their own:"
+CROPPED_NOTE = "Cut out of another image here: columns {left} to {right}, rows {top} to {bottom}."
+FILM, FILM_SLIDER = "Frames", "Frame"
+FRAME_LOST = "The frame could not be read. {reason}"

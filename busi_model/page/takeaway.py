@@ -26,7 +26,7 @@ class Takeaway:
 
     def report(self, case: Case, threshold_name: str | None) -> Report:
         """The one wording of a case that has a Prediction."""
-        how = {"insisted": case.insisted, "synthetic": case.synthetic}
+        how = {"insisted": case.insisted, "synthetic": case.synthetic, "edited": case.drawn is not None}
         return report(Finding.of(case.prediction, len(case.lesions)), self.point, threshold_name, **how)
 
     def text(self, case: Case, threshold_name: str | None) -> str:
@@ -34,7 +34,8 @@ class Takeaway:
 
     def notes(self, case: Case) -> list[str]:
         """What must be known of the case's measurements."""
-        return lengths.notes(case.lesions, case.spacing_mm, case.marked, self.point)
+        edited = case.drawn is not None
+        return lengths.notes(case.lesions, case.spacing_mm, case.marked, self.point, edited, case.carried)
 
     def file_name(self, kind: str, case: Case) -> str:
         """kind: a key of `strings.TAKE_FILES`. The date, and eight letters of the pixels' hash."""
@@ -43,7 +44,7 @@ class Takeaway:
 
     def content(self, kind: str, case: Case, threshold_name: str | None) -> bytes:
         """kind: a key of `strings.TAKE_FILES`. The case must have a result."""
-        gray, mask = case.prediction.frame.gray, case.prediction.mask
+        gray, mask = case.frame.gray, case.mask
         if kind == "mask":
             return encode_png(mask)
         if kind == "overlay":
@@ -73,9 +74,14 @@ class Takeaway:
         spacing = None
         if case.spacing_mm is not None:
             spacing = {"row": case.spacing_mm[0], "column": case.spacing_mm[1], "from": ["file", "mark"][case.marked]}
+        cut = {} if case.crop is None else {"cut_out_xyxy_px": case.crop}
+        film = {} if case.film is None else {"frame": case.film.index + 1, "frames": case.film.count}
         return {
             "made": self._today(),
             "operating_point": point,
             "spacing_mm": spacing,
             "synthetic": case.synthetic,
+            "outline": "model" if case.drawn is None else "edited",
+            **cut,
+            **film,
         }

@@ -46,7 +46,7 @@ def item(case: Case, number: int, token: str | None, looked_at: bool) -> dict:
         "name": strings.WORKLIST_ITEM.format(number=number),
         "state": strings.CASE_STATES[state],
         "thumbnail": str(thumbnail) if case.thumbnail_png else None,
-        "picture": str(picture) if case.prediction is not None else None,
+        "picture": str(picture) if case.prediction is not None and case.film is None else None,
     }
 
 
