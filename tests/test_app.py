@@ -233,7 +233,7 @@ def test_the_first_page_is_light(chromium, address):
     sizes = []
     tab.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
     tab.goto(address)
-    tab.locator("#viewer .drop").wait_for()
+    tab.locator("#upload .zone").wait_for()
     tab.evaluate("document.fonts.ready.then(() => null)")
     tab.close()
     assert 0 < sum(sizes) < 1.5e6
