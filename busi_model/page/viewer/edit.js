@@ -225,6 +225,9 @@ const editTool = {
     } else if (part === "point" && key === "Insert") {
       const next = points[(+number + 1) % points.length];
       change(() => points.splice(+number + 1, 0, rounded([(points[number][0] + next[0]) / 2, (points[number][1] + next[1]) / 2])));
+    } else if (part === "lesion" && (key === "Delete" || key === "Backspace")) {
+      chosen.lesion = +number;
+      editActions.delete_lesion();
     } else if (part === "lesion" && (key === "Enter" || key === " ")) {
       chosen = { lesion: +number, point: -1 };
     } else if (drawing && key === "Enter" && event.target === overlaySvg) { // without a pointer: a ring in the middle
