@@ -179,7 +179,7 @@ def test_the_only_public_endpoint_says_its_types(space, client):
     assert "research use only" in endpoint["description"]
     assert [p["parameter_name"] for p in endpoint["parameters"]] == ["image"]
     reading, mask = (r["type"]["properties"] for r in endpoint["returns"])
-    assert reading["label"] == {"enum": list(CLASS_NAMES)}
+    assert reading["label"] == {"oneOf": [{"type": "null"}, {"enum": list(CLASS_NAMES)}]}  # null: refused
     assert reading["class_probabilities"] == {"type": "object", "additionalProperties": {"type": "number"}}
     assert mask["meta"]["properties"]["_type"] == {"const": "gradio.FileData"}
 

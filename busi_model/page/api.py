@@ -15,6 +15,7 @@ from busi_model.clinic.report import Finding, report
 from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.image import ImageError
 from busi_model.page import strings
+from busi_model.page.inbox import uploaded
 
 LOG = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def build(predictor, folder) -> None:
         image's size, 255 inside and 0 outside.
         """
         try:
-            prediction = predictor(_uploaded(image, folder))
+            prediction = predictor(uploaded(image.get("path") if isinstance(image, dict) else None, folder))
         except ImageError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except Exception as error:  # the cause belongs in the log, not in the answer
@@ -77,16 +78,6 @@ def build(predictor, folder) -> None:
         return _reading(prediction, predictor), {"path": str(mask), "meta": {"_type": "gradio.FileData"}}
 
     gr.api(predict, api_name="predict", concurrency_limit=8, concurrency_id="read")
-
-
-def _uploaded(image, folder) -> Path:
-    """The path of an upload. Raises ImageError for anything else, which would be a file of the server or an address."""
-    path = image.get("path") if isinstance(image, dict) else None
-    if isinstance(path, str) and "\0" not in path:
-        place = Path(path).resolve()
-        if place.is_file() and place.is_relative_to(folder.resolve()):
-            return place
-    raise ImageError("No uploaded image was named. Upload the file first, then name the path that the upload answered.")
 
 
 def _reading(prediction, predictor) -> Reading:

@@ -170,6 +170,12 @@ class Lightbox:
                 film.ready += 1
             yield film.ready
 
+    def keep_thumbnail(self, case: Case) -> None:
+        """Write the small picture for the worklist, once. Without the case's lock: the list does not wait for a case
+        that is being analysed."""
+        if case.thumbnail_png and not (case.folder / "busi-thumbnail.png").is_file():
+            self.write(case, "busi-thumbnail.png", case.thumbnail_png)
+
     def explanation(self, case: Case) -> str:
         """Path of the heat map of the likeliest class as PNG with transparency."""
         label = case.prediction.label

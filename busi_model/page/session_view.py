@@ -66,10 +66,10 @@ def own_html(own: OwnRead) -> str:
     return f'<p class="locked">{html.escape(text)}</p>'
 
 
-def receipt_html(receipt: Receipt, sync: SyncState | None) -> str:
-    """What was just saved, and whether copies have left this machine: two facts, said apart."""
+def receipt_html(receipt: Receipt, sync: SyncState | None, of: str = "") -> str:
+    """What was just saved, and whether copies have left this machine: two facts, said apart. of: which image."""
     saved = strings.RECEIPT_AGAIN if receipt.again else strings.RECEIPT
-    saved = html.escape(saved.format(receipt=receipt.receipt))
+    saved = html.escape(f"{of}: " * bool(of) + saved.format(receipt=receipt.receipt))
     return f'<p class="reading-receipt" role="status"><strong>{saved}</strong> {sync_html(receipt, sync)}</p>'
 
 

@@ -9,6 +9,7 @@ TITLE = "BUSI: breast ultrasound, outline and class"
 HEADING = "BUSI"
 SUBHEADING = "Outline, class and confidence for breast-ultrasound images"
 RESEARCH_USE = "Research use only. Not a medical device. Do not base a patient's care on it."
+LOOK_DARK = "Dark"
 TAB_READ = "Images"  # short, all of them: they share the 390 px of a phone
 TAB_ABOUT = "About"
 
@@ -29,6 +30,14 @@ HUB_FAILED = "The Hugging Face Hub did not sign you in. Try again; if it stays s
 
 # Opening images
 UPLOAD_LABEL = "Images: drop, click or paste"
+INBOX_PROGRESS = "Upload"
+INBOX_AGAIN = "Try again"
+INBOX_WORDS = {
+    "sending": "Uploading image {number} of {count}…",
+    "large": "{name} is too large: at most 100 MB.",
+    "lost": "{name} did not reach the server.",
+    "none": "No file was in it.",
+}
 PRIVACY = (
     "Downloads hold pixels only, no file name and no metadata; files are deleted after about an hour. "
     "Crop away a name that is burned into the picture before you open it."
@@ -40,10 +49,13 @@ EXAMPLE_BUTTONS = {
     "normal": "Synthetic: normal",
 }
 CLEAR = "Close all"
+REOPEN = "Undo: open {count} again"
 
 # Worklist. The class is not in it: the next image should be looked at before its result is known.
 WORKLIST = "Open images"
 WORKLIST_ITEM = "Image {number}"
+WORKLIST_CLOSE = "Close {name}"
+LEAVE_QUESTION = "Leave this page? Your images stay open for an hour in this tab; Back again leaves."
 WORKLIST_PREVIOUS, WORKLIST_NEXT = "Previous", "Next"
 CASE_STATES = {
     "waiting": "waiting",
@@ -68,6 +80,11 @@ ANALYSING = "Analysing…"
 UNREADABLE_HEADING = "This image cannot be read"
 FAILED_HEADING = "The analysis stopped"
 FAILED_TEXT = "Something went wrong on the server; the image may be fine. Open it again, or try another one."
+ALL_GONE_HEADING = "The images that were open are gone"
+ALL_GONE_TEXT = (
+    "This page was loaded again, and the server no longer has its {count}: it was started anew, or an hour has passed. "
+    "Open them again; nothing else was lost."
+)
 GONE_HEADING = "This image was closed"
 GONE_TEXT = "Images are forgotten after about an hour, or when many are open. Open it again."
 ANYWAY = "Show what the program found"
@@ -244,12 +261,15 @@ SYNC_PROBLEM = "Not synced yet; {waiting} waiting for the private dataset. {prob
 
 # Quick feedback
 FEEDBACK_HEADING = "Do you agree with the class?"
-FEEDBACK_TEXT = "One click saves your answer. If you want to say more, do so before the click."
-FEEDBACK_MORE = "Say more: class, outline, comment"
+FEEDBACK_MORE = "Say more first: class, outline, comment"
 FEEDBACK_EDIT = "Correct the outline"
 FEEDBACK_BUTTONS = {"agree": "Agree", "disagree": "Disagree", "unsure": "Unsure"}
 FEEDBACK_AGAIN = "Give another answer"
 KEEP_IMAGE = "Keep the image too, so that a later model can learn from it (no name is burned in, and I may share it)"
+FEEDBACK_PUT_AWAY = "I have read this"
+FEEDBACK_OTHER_PICTURE = (
+    "Not saved: another image came onto the screen while you clicked. Look at it, then click again."
+)
 FEEDBACK_NO_PICTURE = "Not saved: no result is on the screen. Open the image again."
 
 # Results of a session

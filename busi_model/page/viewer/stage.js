@@ -24,7 +24,7 @@ const path = (lines, close) =>
   lines.map((line) => "M" + line.map((p) => p.join(" ")).join("L") + (close ? "Z" : "")).join("");
 const words = (name, values = {}) =>
   Object.entries(values).reduce((text, [key, value]) => text.replace(`{${key}}`, value), root.dataset[name] || "");
-const url = (file) => file.url || file.path;
+const url = (file) => window.busiPictures?.get(file.path) || file.url || file.path; // fetched ahead by worklist.js
 const rimmed = (d) => ["halo", "line"].map((name) => make("path", { class: name, d })); // a line with a dark rim
 const rounded = (p) => p.map((value) => Math.round(value * 100) / 100);
 const inside = ([x, y]) =>
