@@ -21,7 +21,7 @@ from busi_model.page.viewer.outlines import model_polygons
 from busi_model.phantom import draw_phantom
 from busi_model.reading.outline import rasterise
 from tests.browser import phantom_file
-from tests.test_page_reader import POINT, Oracle, event, named, steps
+from tests.test_page_reader import POINT, Oracle
 
 DRAWN = [[[40.25, 30.5], [100.75, 31.0], [90.5, 88.13], [45.0, 80.99]]]
 
@@ -48,7 +48,7 @@ def panel(tmp_path):
 
 def opened(p, path):
     """The case of a file that was read, and the last step shown."""
-    *_, last = steps(p.reader.read([path], p.visit, None))
+    *_, last = p.reader.read([path], p.visit, None)
     return p.box.get(p.visit.shown), last
 
 
@@ -61,9 +61,8 @@ def film_file(folder, brightness=(0.4, 0.9, 0.6, 0.2)):
 
 
 def edit(p, case, polygons, revision, frame=0):
-    return named(
-        p.reader.outline(p.visit, None, event(case=case.case_id, frame=frame, revision=revision, lesions=polygons))
-    )
+    sent = {"case": case.case_id, "frame": frame, "revision": revision, "lesions": polygons}
+    return p.reader.outline(p.visit, None, sent)
 
 
 def test_an_edited_outline_becomes_the_shown_one_and_comes_back_to_the_digit(panel, tmp_path):
@@ -129,10 +128,9 @@ def test_an_older_edit_and_one_of_another_frame_change_nothing(panel, tmp_path):
     p = panel()
     case, _ = opened(p, phantom_file(tmp_path))
     edit(p, case, DRAWN, 5)
-    nothing = [gr.skip()] * reader.N_OUTPUTS
-    for old in (event(case=case.case_id, frame=0, revision=4, lesions=[]), event(case=case.case_id, frame=3)):
-        assert p.reader.outline(p.visit, None, old) == nothing
-    assert p.reader.outline(reader.Visit(), None, event(case=case.case_id, frame=0, revision=9, lesions=[])) == nothing
+    for old in (dict(case=case.case_id, frame=0, revision=4, lesions=[]), dict(case=case.case_id, frame=3)):
+        assert p.reader.outline(p.visit, None, old) is None
+    assert p.reader.outline(reader.Visit(), None, dict(case=case.case_id, frame=0, revision=9, lesions=[])) is None
     assert case.drawn.polygons == DRAWN
 
 
@@ -141,9 +139,9 @@ def test_a_part_is_judged_as_a_new_image_beside_the_one_it_was_cut_from(panel, t
     paths = [phantom_file(tmp_path), phantom_file(tmp_path, "benign", 4, 300, 320)]
     list(p.reader.read(paths, p.visit, None))
     first, second = p.visit.case_ids
-    list(p.reader.pick(p.visit, None, event(case=first)))
-    p.reader.mark(p.visit, None, event(case=first, start=[5, 10], end=[5, 210], mm=20))
-    *_, done = steps(p.reader.crop(p.visit, None, event(case=first, box=[100, 50, 300, 250])))
+    list(p.reader.pick(p.visit, None, first))
+    p.reader.mark(p.visit, None, dict(case=first, start=[5, 10], end=[5, 210], mm=20))
+    *_, done = p.reader.crop(p.visit, None, dict(case=first, box=[100, 50, 300, 250]))
     assert p.visit.case_ids == [first, p.visit.shown, second]
     part, whole = p.box.get(p.visit.shown), p.box.get(first)
     assert (part.frame.gray == whole.frame.gray[50:250, 100:300]).all() and part.prediction is not None
@@ -157,7 +155,7 @@ def test_a_part_is_judged_as_a_new_image_beside_the_one_it_was_cut_from(panel, t
 def test_a_part_that_is_too_small_or_outside_is_refused_in_words(panel, tmp_path, box):
     p = panel()
     case, _ = opened(p, phantom_file(tmp_path))
-    *_, answer = steps(p.reader.crop(p.visit, None, event(case=case.case_id, box=box)))
+    *_, answer = p.reader.crop(p.visit, None, dict(case=case.case_id, box=box))
     assert p.visit.case_ids == [case.case_id] == [p.visit.shown]
     assert "px" in answer.viewer["note"]
 
@@ -166,7 +164,7 @@ def test_what_is_no_box_changes_nothing(panel, tmp_path):
     p = panel()
     case, _ = opened(p, phantom_file(tmp_path))
     for box in (None, [1, 2, 3], ["a"] * 4, [0.5, 0, 100, 100]):
-        assert list(p.reader.crop(p.visit, None, event(case=case.case_id, box=box))) == [[gr.skip()] * reader.N_OUTPUTS]
+        assert list(p.reader.crop(p.visit, None, dict(case=case.case_id, box=box))) == [None]
 
 
 def test_parts_that_the_prediction_suggests_are_offered_for_a_refused_picture_too(panel, tmp_path):
@@ -179,7 +177,7 @@ def test_parts_that_the_prediction_suggests_are_offered_for_a_refused_picture_to
     p = panel(Suggests(codes=["not_ultrasound"]))
     case, refused = opened(p, phantom_file(tmp_path))
     assert refused.viewer["lesions"] == [] and refused.viewer["crops"] == [[0, 0, 280, 440], [280, 0, 560, 440]]
-    list(p.reader.crop(p.visit, None, event(case=case.case_id, box=refused.viewer["crops"][1])))
+    list(p.reader.crop(p.visit, None, dict(case=case.case_id, box=refused.viewer["crops"][1])))
     assert (p.box.get(p.visit.shown).frame.gray == case.frame.gray[:, 280:]).all()
 
 
@@ -198,11 +196,11 @@ def test_one_frame_is_judged_at_once_the_others_on_demand_and_the_worst_is_found
     p = panel(oracle)
     case, first = opened(p, film_file(tmp_path))
     assert (first.viewer["frames"], first.viewer["frame"], first.viewer["judged"], oracle.asked) == (4, 0, 1, 1)
-    *_, progress, last = p.reader.judge(p.visit, event(case=case.case_id))
+    *_, progress, last = p.reader.judge(p.visit, case.case_id)
     assert progress["judging"] and not last["judging"] and oracle.asked == 4
     assert [index for index, _ in last["scores"]] == [0, 1, 2, 3] and last["worst"] == 1
     assert last["worst_percent"] == round(100 * last["scores"][1][1])
-    judging, worst = steps(p.reader.frame(p.visit, None, event(case=case.case_id, index=1)))
+    judging, worst = p.reader.frame(p.visit, None, dict(case=case.case_id, index=1))
     assert strings.ANALYSING in judging.words and worst.viewer["frame"] == 1 and worst.viewer["done"]
     assert case.frame.gray.mean() > 0.8 * draw_phantom("malignant", 3, 200, 260)[0].mean()
     assert json.loads(p.reader.takeaway.content("data", case, None))["frame"] == 2
@@ -212,22 +210,22 @@ def test_an_outline_stays_with_its_frame(panel, tmp_path):
     p = panel()
     case, _ = opened(p, film_file(tmp_path))
     edit(p, case, DRAWN, 1)
-    *_, other = steps(p.reader.frame(p.visit, None, event(case=case.case_id, index=2)))
+    *_, other = p.reader.frame(p.visit, None, dict(case=case.case_id, index=2))
     assert other.viewer["drawn"] is None and other.viewer["revision"] == 1
-    *_, back = steps(p.reader.frame(p.visit, None, event(case=case.case_id, index=0)))
+    *_, back = p.reader.frame(p.visit, None, dict(case=case.case_id, index=0))
     assert back.viewer["drawn"] == DRAWN
 
 
 def test_previews_are_written_once_and_carry_no_result(panel, tmp_path):
     p = panel()
     case, _ = opened(p, film_file(tmp_path))
-    *_, last = p.reader.film(p.visit, event(case=case.case_id))
+    *_, last = p.reader.film(p.visit, case.case_id)
     assert last["film"]["ready"] == 4
     names = sorted(path.name for path in case.folder.glob("busi-frame-*"))
     assert names == [f"busi-frame-{index:04d}.jpg" for index in range(4)]
     assert last["film"]["first"]["path"].endswith(names[0])
     written = [path.stat().st_mtime_ns for path in sorted(case.folder.glob("busi-frame-*"))]
-    list(p.reader.film(p.visit, event(case=case.case_id)))
+    list(p.reader.film(p.visit, case.case_id))
     assert written == [path.stat().st_mtime_ns for path in sorted(case.folder.glob("busi-frame-*"))]
 
 
@@ -236,37 +234,36 @@ def test_a_film_whose_file_is_gone_says_so_and_keeps_its_frame(panel, tmp_path):
     path = film_file(tmp_path)
     case, _ = opened(p, path)
     path.unlink()
-    (answer,) = steps(p.reader.frame(p.visit, None, event(case=case.case_id, index=3)))
+    (answer,) = p.reader.frame(p.visit, None, dict(case=case.case_id, index=3))
     assert answer.viewer["note"].startswith("The frame could not be read.") and answer.viewer["frame"] == 0
-    (preview,) = p.reader.film(p.visit, event(case=case.case_id))
+    (preview,) = p.reader.film(p.visit, case.case_id)
     assert preview["note"].startswith("The frame could not be read.")
 
 
 def test_frames_of_a_still_and_frames_that_are_not_there_change_nothing(panel, tmp_path):
     p = panel()
     still, _ = opened(p, phantom_file(tmp_path))
-    nothing = [[gr.skip()] * reader.N_OUTPUTS]
-    assert list(p.reader.frame(p.visit, None, event(case=still.case_id, index=0))) == nothing
+    assert list(p.reader.frame(p.visit, None, dict(case=still.case_id, index=0))) == [None]
     film, _ = opened(p, film_file(tmp_path))
     for index in (-1, 4, "1", None):
-        assert list(p.reader.frame(p.visit, None, event(case=film.case_id, index=index))) == nothing
-    assert list(p.reader.judge(p.visit, event(case=still.case_id))) == [gr.skip()]  # no longer the shown one
+        assert list(p.reader.frame(p.visit, None, dict(case=film.case_id, index=index))) == [None]
+    assert list(p.reader.judge(p.visit, still.case_id)) == [gr.skip()]  # no longer the shown one
 
 
 def test_a_scale_goes_on_to_the_next_images_of_its_size_until_it_is_removed(panel, tmp_path):
     p = panel()
     first, _ = opened(p, phantom_file(tmp_path))
     mark = {"start": [5, 10], "end": [5, 210], "mm": 20}
-    p.reader.mark(p.visit, None, event(case=first.case_id, **mark, next=True))
+    p.reader.mark(p.visit, None, dict(case=first.case_id, **mark, next=True))
     second, shown = opened(p, phantom_file(tmp_path, seed=4))
     assert second.spacing_mm == (0.1, 0.1) and "earlier image of this size" in shown.measures
     _, other = opened(p, phantom_file(tmp_path, seed=5, height=300, width=400))
     assert "mm²" not in other.measures
-    list(p.reader.pick(p.visit, None, event(case=second.case_id)))
-    p.reader.mark(p.visit, None, event(case=second.case_id))
+    list(p.reader.pick(p.visit, None, second.case_id))
+    p.reader.mark(p.visit, None, dict(case=second.case_id))
     _, last = opened(p, phantom_file(tmp_path, seed=6))
     assert "mm²" not in last.measures
-    p.reader.mark(p.visit, None, event(case=p.visit.shown, **mark, next=False))
+    p.reader.mark(p.visit, None, dict(case=p.visit.shown, **mark, next=False))
     _, alone = opened(p, phantom_file(tmp_path, seed=7))
     assert "mm²" not in alone.measures
 
