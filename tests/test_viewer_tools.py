@@ -15,12 +15,13 @@ from PIL import Image
 from busi_model.clinic import words
 from busi_model.clinic.scan import scan_area
 from busi_model.frame import Box, Frame, Notice
-from busi_model.page import lightbox, reader, single, strings
+from busi_model.page import lightbox, reader, strings
 from busi_model.page.takeaway import Takeaway
 from busi_model.page.viewer.outlines import model_polygons
 from busi_model.phantom import draw_phantom
 from busi_model.reading.outline import rasterise
 from tests.browser import phantom_file
+from tests.picture_files import dataset, region, written
 from tests.test_page_reader import POINT, Oracle
 
 DRAWN = [[[40.25, 30.5], [100.75, 31.0], [90.5, 88.13], [45.0, 80.99]]]
@@ -113,17 +114,6 @@ def test_what_is_no_outline_is_refused_and_the_shown_one_stays(panel, tmp_path, 
     assert answer.viewer["drawn"] is None and answer.measures == before.measures
 
 
-def test_feedback_takes_the_outline_as_it_stands_when_it_is_sent(panel, tmp_path):
-    p = panel()
-    case, _ = opened(p, phantom_file(tmp_path))
-    reading = single._reading(p.box, "ab" * 32, p.visit, None)
-    assert reading.outlines() is None
-    edit(p, case, DRAWN, 1)
-    assert reading.outlines() == DRAWN
-    edit(p, case, [], 2)
-    assert reading.outlines() == []
-
-
 def test_an_older_edit_and_one_of_another_frame_change_nothing(panel, tmp_path):
     p = panel()
     case, _ = opened(p, phantom_file(tmp_path))
@@ -204,6 +194,19 @@ def test_one_frame_is_judged_at_once_the_others_on_demand_and_the_worst_is_found
     assert strings.ANALYSING in judging.words and worst.viewer["frame"] == 1 and worst.viewer["done"]
     assert case.frame.gray.mean() > 0.8 * draw_phantom("malignant", 3, 200, 260)[0].mean()
     assert json.loads(p.reader.takeaway.content("data", case, None))["frame"] == 2
+
+
+def test_a_cine_loop_opens_in_its_middle_and_turns_to_any_frame_with_its_millimetres(panel, tmp_path):
+    frames = np.stack([draw_phantom("malignant", seed, 120, 150)[0] for seed in range(5)])
+    path = tmp_path / "cine.dcm"
+    regions = [region((0, 0, 150, 120), delta_x_cm=0.01, delta_y_cm=0.01)]
+    path.write_bytes(written(dataset(frames, n_frames=5, SequenceOfUltrasoundRegions=regions)))
+    p = panel()
+    case, shown = opened(p, path)
+    assert (shown.viewer["frames"], shown.viewer["frame"]) == (5, 2) and (case.frame.gray == frames[2]).all()
+    *_, last = p.reader.frame(p.visit, None, {"case": case.case_id, "index": 4})
+    assert (case.frame.gray == frames[4]).all() and "mm²" in last.measures
+    assert last.viewer["image"]["path"].endswith("busi-image-0004.png")
 
 
 def test_an_outline_stays_with_its_frame(panel, tmp_path):
