@@ -9,6 +9,7 @@ const tools = { window: null, ruler: rulerTool, scale: scaleTool, crop: cropTool
 const held = new Map(); // pointers that are down: id -> last position
 let drag = null; // how the one pointer's moves are taken: (frame pixel, screen pixels so far, dx, dy) => ...
 let travelled = 0; // screen pixels since the first went down
+let seen = null; // size of the picture that was shown last
 let mode = null; // a name of `tools`, or null: a drag moves the picture
 
 function draw() {
@@ -91,9 +92,8 @@ function load() {
   const same = sameCase && data.frame === before.frame;
   newFilm(sameCase, data.turn === before.turn);
   if (!sameCase) {
-    if (on.keep && data.image && before.image) carryView(before);
-    else view = { fitted: true };
-    gray = on.keep ? gray : { ...PLAIN };
+    if (data.image) view = on.keep && seen ? carriedView(seen) : { fitted: true };
+    if (!on.keep) gray = { ...PLAIN };
     on.explain = false;
     setModeQuietly(field && data.image ? "edit" : null);
   } else if (!same) on.explain = false;
@@ -106,6 +106,7 @@ function load() {
     takeOutlines(sceneKey(), data.drawn || models());
   } else if (data.revision === revision && !unsent && !drag) takeOutlines(sceneKey(), data.drawn || models());
   if (data.image) {
+    seen = { width: data.width, height: data.height };
     stages.style.setProperty("--ratio", data.width / data.height);
     draw();
     drawPartButtons();
