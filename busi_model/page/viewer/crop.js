@@ -1,5 +1,5 @@
-// A box round a part of the picture, to be judged as an image of its own. Leaves: the event "crop" with {case, box}, box
-// being [x0, y0, x1, y1] in whole pixels, x1 and y1 not included.
+// A box round a part of the picture, to be judged as an image of its own. Leaves: the event "crop" with {case, box}:
+// [x0, y0, x1, y1] in whole pixels, x1 and y1 not included.
 const MIN_SIDE_PX = 64; // as frame.py
 const cropBar = root.querySelector(".crop-bar");
 const partsBar = root.querySelector(".parts");
@@ -23,11 +23,12 @@ function drawCrop() {
   const parts = [];
   if (mode === "crop") {
     (data.crops || []).forEach((part, i) => parts.push(
-      make("path", { class: "suggested", d: path([corners(part)], true) }), label(corners(part)[0], String(i + 1), 6, 20)));
+      make("path", { class: "suggested", d: path([corners(part)], true) }),
+      label(corners(part)[0], String(i + 1), 6, 20)));
   }
   if (box) {
-    parts.push(make("path", { class: "shade", d: path([whole, corners(box)], true) }), ...rimmed(path([corners(box)], true)),
-      ...corners(box).map(cross));
+    parts.push(make("path", { class: "shade", d: path([whole, corners(box)], true) }),
+      ...rimmed(path([corners(box)], true)), ...corners(box).map(cross));
   } else if (mode === "crop" && corner) parts.push(cross(corner));
   layer.replaceChildren(...parts);
   cropBar.hidden = !(mode === "crop" && box);

@@ -155,8 +155,8 @@ function strokeDrag(at) {
     const ends = [start, end].map((p) => under(p, REACH_PX.pen));
     line = null;
     drawing = false;
-    if (!closed && points.length > 1 && ends.every((found) => found.lesion !== undefined && found.lesion === ends[0].lesion)) {
-      const which = ends[0].lesion; // begun and ended on one outline: a new part of it
+    const which = ends[0].lesion;
+    if (!closed && points.length > 1 && which !== undefined && which === ends[1].lesion) { // a new part of an outline
       change(() => {
         lesions[which] = withPart(lesions[which], points);
         chosen = { lesion: which, point: -1 };
@@ -224,7 +224,11 @@ const editTool = {
       removePoint(+number);
     } else if (part === "point" && key === "Insert") {
       const next = points[(+number + 1) % points.length];
-      change(() => points.splice(+number + 1, 0, rounded([(points[number][0] + next[0]) / 2, (points[number][1] + next[1]) / 2])));
+      const between = [0, 1].map((axis) => (points[number][axis] + next[axis]) / 2);
+      change(() => points.splice(+number + 1, 0, rounded(between)));
+    } else if (part === "lesion" && (key === "Delete" || key === "Backspace")) {
+      chosen.lesion = +number;
+      editActions.delete_lesion();
     } else if (part === "lesion" && (key === "Enter" || key === " ")) {
       chosen = { lesion: +number, point: -1 };
     } else if (drawing && key === "Enter" && event.target === overlaySvg) { // without a pointer: a ring in the middle
@@ -251,7 +255,7 @@ overlaySvg.addEventListener("focusin", (event) => {
 root.addEventListener("keyup", sendRest);
 root.addEventListener("focusout", sendRest);
 
-// Outlines of a new picture, or other outlines of the same one: the server mended them, and undo brings the former back.
+// Outlines of a new picture, or others of the same one: the server mended them, and undo brings the former back.
 function takeOutlines(key, given) {
   const fresh = key !== shown;
   if (!fresh && JSON.stringify(given) === JSON.stringify(lesions)) return;

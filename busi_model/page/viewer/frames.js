@@ -16,8 +16,10 @@ let asked = null; // the case whose previews were asked for
 
 const isFilm = () => (data.frames || 1) > 1;
 // Previews lie side by side on the server, numbered with four digits.
-const preview = (i) => (i < (data.film?.ready || 0) ? url(data.film.first).replace("0000.", `${String(i).padStart(4, "0")}.`)
-  : null);
+function preview(i) {
+  if (i >= (data.film?.ready || 0)) return null; // it is on its way
+  return url(data.film.first).replace("frame-0000.", `frame-${String(i).padStart(4, "0")}.`);
+}
 
 function askFilm() {
   if (asked === data.case) return;
@@ -41,7 +43,7 @@ function play(start) {
   clearInterval(playing);
   playing = start ? setInterval(() => {
     const next = (index + 1) % data.frames;
-    if (preview(next)) showFrame(next, false); // else it is on its way
+    if (preview(next)) showFrame(next, false);
   }, FRAME_MS) : null;
   if (start) askFilm();
   else if (isFilm()) showFrame(index);
@@ -63,11 +65,11 @@ function drawFilm() {
   playButton.textContent = words(playing ? "pause" : "play");
   playButton.setAttribute("aria-pressed", String(Boolean(playing)));
   const scores = data.scores || [];
-  filmBar.querySelector(".scores").replaceChildren(...scores.map(([frame, score]) => make("rect",
-    { x: frame, y: 1 - score, width: 0.85, height: Math.max(score, 0.02), class: frame === data.worst ? "most" : "" })));
+  filmBar.querySelector(".scores").replaceChildren(...scores.map(([frame, score]) => make("rect", { x: frame,
+    y: 1 - score, width: 0.85, height: Math.max(score, 0.02), class: frame === data.worst ? "most" : "" })));
   filmBar.querySelector(".scores").setAttribute("viewBox", `0 0 ${data.frames} 1`);
   judgeButton.hidden = data.judged === data.frames;
-  judgeButton.textContent = data.judging ? words("judging", { judged: data.judged, frames: data.frames }) : words("judge");
+  judgeButton.textContent = words(data.judging ? "judging" : "judge", { judged: data.judged, frames: data.frames });
   judgeButton.disabled = Boolean(data.judging);
   worstButton.hidden = data.worst === null || data.worst === undefined || data.judged < 2;
   worstButton.textContent = words("worst", { number: data.worst + 1, percent: data.worst_percent });
@@ -81,6 +83,10 @@ function newFilm(sameCase, sameTurn) {
   }
   if (!sameTurn) awaited = null;
   if (resting === null && !playing) index = awaited ?? data.frame ?? 0;
+}
+function step(frames) {
+  if (playing) play(false);
+  showFrame(index + frames);
 }
 slider.addEventListener("input", () => { play(false); showFrame(Number(slider.value)); });
 slider.addEventListener("focus", askFilm);

@@ -1,4 +1,4 @@
-// Lines that are laid over the picture by hand: the ruler's calipers and the known length that gives the scale. Both are
+// Lines laid over the picture by hand: the ruler's calipers and the known length that gives the scale. Both are
 // drawn by a drag, by two clicks, or by Enter under the cross; an end can be dragged anew. Leaves: the event "mark".
 const REACH_PX = { mouse: 9, pen: 14, touch: 22 }; // how near a pointer must come to a point, on the screen
 const DRAG_PX = 5; // less is a click

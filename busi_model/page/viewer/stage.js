@@ -1,7 +1,7 @@
-// The picture on the screen: two SVG stages of one view (the frame alone, the frame with what was found), zoom, movement,
-// gray window. The files of this folder are put together, in the order of component.py, into one function that Gradio
-// runs once with element, trigger, props and watch given. Points are [x, y] in frame pixels, pixel centres being whole
-// numbers. All words come from the markup. Gradio takes a name in quotes here for an event of the component.
+// The picture on the screen: two SVG stages of one view (the frame alone, the frame with what was found), zoom,
+// movement, gray window. The files of this folder are put together, in the order of component.py, into one function
+// that Gradio runs once with element, trigger, props and watch given. Points are [x, y] in frame pixels, pixel
+// centres being whole numbers. All words come from the markup. Gradio takes a name in quotes here for an event of the component.
 const SVG = "http://www.w3.org/2000/svg";
 const root = element.querySelector(".viewer");
 const stages = root.querySelector(".stages");
@@ -90,10 +90,10 @@ function adjust(dx, dy) {
   gray.level = Math.min(255, Math.max(0, gray.level + dy)); // up: brighter
 }
 // The same part of another frame: what a reader keeps from image to image.
-function carryView(before) {
-  if (view.fitted) return;
+function carriedView(before) {
+  if (view.fitted) return view;
   const share = data.width / before.width;
-  view = { ...view, zoom: view.zoom / share, x: (view.x + 0.5) * share - 0.5,
+  return { ...view, zoom: view.zoom / share, x: (view.x + 0.5) * share - 0.5,
     y: (view.y + 0.5) * (data.height / before.height) - 0.5 };
 }
 // Screen position of an event -> frame pixels, by the picture it is in.

@@ -6,6 +6,10 @@ const NEED_RESULT = ["outline", "margin", "axes", "explain", "edit"];
 const on = { outline: true, margin: false, axes: false, explain: false, model: false, beside: false, keep: false,
   keys: true };
 const tools = { window: null, ruler: rulerTool, scale: scaleTool, crop: cropTool, edit: editTool };
+const held = new Map(); // pointers that are down: id -> last position
+let drag = null; // how the one pointer's moves are taken: (frame pixel, screen pixels so far, dx, dy) => ...
+let travelled = 0; // screen pixels since the first went down
+let seen = null; // size of the picture that was shown last
 let mode = null; // a name of `tools`, or null: a drag moves the picture
 
 function draw() {
@@ -88,9 +92,8 @@ function load() {
   const same = sameCase && data.frame === before.frame;
   newFilm(sameCase, data.turn === before.turn);
   if (!sameCase) {
-    if (on.keep && data.image && before.image) carryView(before);
-    else view = { fitted: true };
-    gray = on.keep ? gray : { ...PLAIN };
+    if (data.image) view = on.keep && seen ? carriedView(seen) : { fitted: true };
+    if (!on.keep) gray = { ...PLAIN };
     on.explain = false;
     setModeQuietly(field && data.image ? "edit" : null);
   } else if (!same) on.explain = false;
@@ -101,8 +104,9 @@ function load() {
     shown = null;
     revision = data.revision || 0;
     takeOutlines(sceneKey(), data.drawn || models());
-  } else if (data.revision === revision && !unsent) takeOutlines(sceneKey(), data.drawn || models());
+  } else if (data.revision === revision && !unsent && !drag) takeOutlines(sceneKey(), data.drawn || models());
   if (data.image) {
+    seen = { width: data.width, height: data.height };
     stages.style.setProperty("--ratio", data.width / data.height);
     draw();
     drawPartButtons();
@@ -130,9 +134,6 @@ function act(name) {
   refresh();
 }
 
-const held = new Map(); // pointers that are down: id -> last position
-let drag = null; // how the one pointer's moves are taken: (frame pixel, screen pixels from the start, steps) => ...
-let travelled = 0; // screen pixels since the first went down
 
 for (const svg of svgs) {
   const pan = (now, far, dx, dy) => shift(dx, dy);
@@ -202,7 +203,7 @@ stages.addEventListener("keydown", (event) => {
   const way = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] }[event.key];
   if (tools[mode]?.key(event)) refresh();
   else if (event.ctrlKey || event.metaKey || event.altKey) return;
-  else if (isFilm() && steps && view.fitted && !tools[mode]) play(false), showFrame(index + steps), refresh();
+  else if (isFilm() && steps && view.fitted && !tools[mode]) step(steps);
   else if (isFilm() && event.key === " ") play(!playing);
   else if (way) mode === "window" ? adjust(-way[0] / 5, -way[1] / 5) : shift(...way), refresh();
   else return;
@@ -232,7 +233,7 @@ function onKey(event) {
   const button = root.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
   if (button) act(button.dataset.do);
   else if (event.key === "+" || event.key === "-") zoomAt(event.key === "+" ? 1.25 : 0.8), refresh();
-  else if (isFilm() && (event.key === "," || event.key === ".")) play(false), showFrame(index + (event.key === "," ? -1 : 1)), refresh();
+  else if (isFilm() && (event.key === "," || event.key === ".")) step(event.key === "," ? -1 : 1);
   else return;
   event.preventDefault();
 }
