@@ -75,6 +75,20 @@ def calibrate(arguments) -> int:
     return 0
 
 
+def pack(arguments) -> int:
+    from busi_model.training.cases import CaseError
+    from busi_model.training.layouts import find_hospitals
+    from busi_model.training.pack import pack
+
+    try:
+        size = pack(find_hospitals(arguments.data), arguments.out, arguments.side)
+    except CaseError as error:
+        print(f"pack: {error}", file=sys.stderr)
+        return 1
+    print(f"{arguments.out} holds the images of {len(arguments.data)} hospitals in {size / 2**20:.1f} MiB.")
+    return 0
+
+
 def strangers(arguments) -> int:
     from busi_model.training.out_of_distribution import measure_strangers
 
@@ -177,6 +191,11 @@ def parse_arguments(arguments=None):
     one = command(strangers, "How many photographs, other modalities, text pages and noise are refused.")
     one.add_argument("--out", required=True, help="folder for strangers.json, which `card` reads")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+    one = command(pack, "Pack hospitals' images into one small file for training on another machine.", weights=False)
+    one.add_argument("--data", action="append", required=True, help="folder of a hospital, as for training")
+    one.add_argument("--side", type=int, default=256, help="longer side of the packed pictures, in pixels")
+    one.add_argument("--out", required=True, metavar="FILE", help="ZIP file to write; it holds patients' pictures")
 
     one = command(card, "Write evaluations into config.json and the model card README.md of a weights folder.")
     one.add_argument(

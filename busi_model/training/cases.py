@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
+from busi_model import checkpoint
 from busi_model.image import Frame, ImageError, read_image
 from busi_model.network import CLASS_NAMES
 from busi_model.picture_file import open_picture
@@ -41,6 +42,11 @@ class Case:
     scored: bool  # False: may be trained on, is never counted in a figure
     hospital: str
     subgroup: str = ""  # what the data say of the picture: burned-in marks (BUSI), device (BUS-BRA), Doppler, BI-RADS
+    published_fingerprint: str = ""  # of a picture that was packed (`pack`), before it was
+
+    def fingerprint(self) -> str:
+        """`checkpoint.fingerprint` of the picture as its hospital published it. Raises CaseError."""
+        return self.published_fingerprint or checkpoint.fingerprint(self.read()[0].gray)
 
     def read(self) -> tuple[Frame, np.ndarray]:
         """The frame and its mask, bool (H, W), in the frame's own pixels. Raises CaseError."""

@@ -56,7 +56,7 @@ def evaluate_cases(
     rows = []
     for case in tqdm(cases, desc="evaluating", unit="image", disable=not progress, leave=False):
         frame, truth = case.read()
-        digest = checkpoint.fingerprint(frame.gray)
+        digest = case.published_fingerprint or checkpoint.fingerprint(frame.gray)
         if paint:
             frame = replace(frame, gray=paint(frame.gray, case.case_id))
         prediction = predictor(frame)

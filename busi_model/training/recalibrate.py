@@ -49,7 +49,7 @@ def recalibrate(predictor: Predictor, cases: list[Case]) -> Recalibrated:
             "the operating point that the weights bring."
         )
     seen = predictor.checkpoint.seen
-    if known := [c.case_id for c in cases if checkpoint.fingerprint(c.read()[0].gray) in seen]:
+    if known := [c.case_id for c in cases if c.fingerprint() in seen]:
         raise CaseError(
             f"{len(known)} of {len(cases)} images were used to train these weights, {known[0]} first: calibrated on "
             "them every probability would be too sure. Take images that the weights never saw."
@@ -168,6 +168,6 @@ def write(result: Recalibrated, predictor: Predictor, cases: list[Case], path) -
         "weights_sha256": predictor.checkpoint.weights_sha256,
         "operating_point": dataclasses.asdict(result.point),
         "kept": result.kept,
-        "fitted_on_images": sorted(checkpoint.fingerprint(c.read()[0].gray) for c in cases),
+        "fitted_on_images": sorted(c.fingerprint() for c in cases),
     }
     checkpoint.write_json(content, path)

@@ -103,7 +103,7 @@ def fit_part(settings: Settings, part: Part, folder: Path, point: OperatingPoint
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-    seen = frozenset(checkpoint.fingerprint(case.read()[0].gray) for case in part.training)
+    seen = frozenset(case.fingerprint() for case in part.training)
     seen |= start.seen if start else frozenset()
 
     def save():
@@ -148,7 +148,7 @@ def _start(settings, part) -> checkpoint.Checkpoint | None:
     held_out = [case for hospital in part.held_out for case in hospital]
     if held_out and not start.seen:
         raise RunError(f"{settings.start} does not say which images it has seen, so nothing can be held out from it.")
-    return None if any(checkpoint.fingerprint(c.read()[0].gray) in start.seen for c in held_out) else start
+    return None if any(c.fingerprint() in start.seen for c in held_out) else start
 
 
 def recipe(config: TrainConfig, start: checkpoint.Checkpoint | None) -> dict:

@@ -167,6 +167,7 @@ def _apply_manifest(cases, rows, path, needs_all):
                 fold=int(fold) if in_development else None,
                 scored=row["scored"].removesuffix(".0") == "1",
                 subgroup=row.get("annotation") or "clean",
+                published_fingerprint=row.get("fingerprint") or "",
             )
         )
     if problems:
