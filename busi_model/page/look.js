@@ -15,9 +15,11 @@
     localStorage.setItem(KEY, wanted() === "dark" ? "light" : "dark");
     apply();
   });
-  document.addEventListener("DOMContentLoaded", () => {
+  const begin = () => {
     new MutationObserver(apply).observe(document.body, { attributes: true, childList: true, subtree: true });
     apply();
-  });
+  };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
+  else begin(); // Gradio adds this script when the page is there already
   system.addEventListener("change", apply);
 })();
