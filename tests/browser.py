@@ -17,8 +17,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from busi_model.clinic.view import encode_png
-from busi_model.page import result, strings
+from busi_model.clinic.report import Finding, percent, report
+from busi_model.clinic.view import encode_png, outlines_xy
+from busi_model.page import strings
 from busi_model.phantom import draw_phantom
 
 ROOT = Path(__file__).parents[1]
@@ -118,7 +119,7 @@ class Visitors:
         tab.goto(self.address)
         expect(tab.locator("#result")).to_contain_text(strings.WAITING_HEADING)
         tab.locator("#upload input[type=file]").wait_for(state="attached")
-        tab.locator("#viewer .drop").wait_for()
+        tab.locator("#upload .zone").wait_for()
         return tab
 
     def __exit__(self, kind, error, trace):
@@ -176,13 +177,20 @@ def saved(tab, button) -> tuple[str, bytes]:
     return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
 
-def assert_shows(tab, prediction):
+def worded_of(predictor, prediction):
+    """The report of a prediction at the first operating point."""
+    return report(Finding.of(prediction, len(outlines_xy(prediction.mask))), predictor.operating_point)
+
+
+def assert_shows(tab, predictor, prediction):
     """Words, probabilities, picture and outline in the page are this prediction's."""
-    expect(tab.locator("#result h2")).to_have_text(result.headline(prediction))
+    worded = worded_of(predictor, prediction)
+    expect(tab.locator("#result h2")).to_have_text(worded.headline)
+    expect(tab.locator("#result .reason")).to_have_text(worded.reason)
     for name, probability in prediction.class_probabilities.items():
         row = tab.locator(f"#result tr[data-class={name}]")
         expect(row).to_contain_text(strings.CLASS_NAMES[name])
-        expect(row).to_contain_text(result.percent(probability))
-    for warning in prediction.warnings:
-        expect(tab.locator("#result .warnings")).to_contain_text(warning.text)
+        expect(row).to_contain_text(percent(probability))
+    for warning in worded.warnings:
+        expect(tab.locator("#result .warnings")).to_contain_text(warning.title)
     assert (shown_picture(tab) == prediction.frame.gray).all()

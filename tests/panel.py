@@ -1,5 +1,5 @@
 """A panel on a page of its own, served from the test's process: quicker than the whole app, and the test sees the
-objects behind it. And what a test must know of the editor's picture to point at its pixels."""
+objects behind it. And what a test must know of the viewer's picture to point at its pixels."""
 
 import socket
 from contextlib import contextmanager
@@ -46,10 +46,10 @@ def new_tab(chromium, url, **context):
 
 
 class Canvas:
-    """Where the pixels of an editor's image lie in the browser's window: worked out from the SVG's box alone."""
+    """Where the pixels of a viewer's image lie in the browser's window: worked out from the SVG's box alone."""
 
     def __init__(self, tab, editor: str):
-        self.tab, self.svg = tab, tab.locator(f"{editor} svg")
+        self.tab, self.svg = tab, tab.locator(f"{editor} .overlay svg")
         self.dots = tab.locator(f"{editor} circle")
 
     def _mapping(self):

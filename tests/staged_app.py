@@ -38,7 +38,9 @@ SCENES = {  # height of the image: probabilities, number of lesions, codes of wa
     306: ((0.4, 0.55, 0.05), 1, ("uncertain",)),
     308: ((0.1, 0.87, 0.03), 1, ("not_ultrasound",)),
     310: ((0.1, 0.3, 0.6), 0, ("blank",)),
+    314: ((0.1, 0.87, 0.03), 1, ("split_screen",)),  # and each half is suggested as a picture of its own
     312: ((0.03, 0.05, 0.92), 1, ("colour", "marks", "split_screen", "heads_disagree")),
+    318: ((0.8, 0.15, 0.05), 1, ()),
 }
 
 
@@ -62,7 +64,11 @@ class StagedPredictor(Predictor):
         warnings = tuple(Notice(code, f"Staged: {code}.") for code in codes)
         logits = np.zeros(3, np.float32)
         class_set = POINT.class_set(probabilities)
-        return Prediction(frame, probabilities, mask, mask * np.float32(1), logits, class_set, ring, warnings)
+        said = Prediction(frame, probabilities, mask, mask * np.float32(1), logits, class_set, ring, warnings)
+        if height == 314:
+            halves = ((0, 0, width // 2, height), (width // 2, 0, width, height))
+            object.__setattr__(said, "suggested_crops", halves)  # frozen, and not every Predictor suggests any
+        return said
 
 
 if __name__ == "__main__":

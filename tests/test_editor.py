@@ -1,4 +1,4 @@
-"""The outline editor: what is saved is what is shown, to half a pixel, by mouse, finger and key, at any zoom."""
+"""The viewer as a form's field: what is saved is what is shown, to half a pixel, by mouse, finger and key."""
 
 import json
 
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import expect
 
 from busi_model.page import editor, strings
+from busi_model.page.viewer.component import FIELD_ACTIONS
 from busi_model.phantom import draw_phantom
 from busi_model.reading.outline import dice, rasterise, repair
 from tests.panel import PATIENCE_MS, Canvas, new_tab, served_here
@@ -66,9 +67,10 @@ def assert_near(point, expected, within=0.5):
 def test_a_dragged_point_is_saved_where_it_was_let_go_at_two_zooms(hand):
     hand.canvas.drag(SQUARE[1], (350.3, 120.8))
     assert_near(hand.save()[0][1], (350.3, 120.8))
-    hand.press("zoom_in")
-    hand.press("zoom_in")
-    expect(hand.tab.locator("#bench .status")).to_contain_text("225 %")
+    before = hand.tab.locator("#bench output").inner_text()
+    hand.tab.keyboard.press("+")
+    hand.tab.keyboard.press("+")
+    expect(hand.tab.locator("#bench output")).not_to_have_text(before)
     hand.canvas.drag(SQUARE[3], (230.6, 262.2))
     (points,) = hand.save()
     assert_near(points[1], (350.3, 120.8))
@@ -95,7 +97,7 @@ def test_add_remove_undo_redo_reset(hand):
     assert three == [tuple(SQUARE[i]) for i in (0, 1, 3)]
     hand.canvas.dots.first.focus()
     hand.tab.keyboard.press("Delete")
-    expect(hand.tab.locator("#bench .status")).to_contain_text(strings.EDITOR_WORDS["too_few_points"])
+    expect(hand.tab.locator("#bench .note")).to_contain_text(strings.VIEWER_TEXTS["too_few_points"])
     assert hand.save() == [three]
     hand.press("reset")
     assert hand.save() == [[tuple(point) for point in SQUARE]]
@@ -137,8 +139,33 @@ def test_a_lesion_is_drawn_and_all_are_deleted(hand):
     assert dice(rasterise([smooth], WIDTH, HEIGHT), rasterise([circle], WIDTH, HEIGHT)) > 0.95  # it does not shrink
     hand.press("delete_lesion")
     hand.press("delete_lesion")
-    expect(hand.tab.locator("#bench .status")).to_contain_text(strings.EDITOR_WORDS["no_lesion"])
+    expect(hand.tab.locator("#bench .note")).to_contain_text(strings.VIEWER_TEXTS["no_lesion"])
     assert hand.save() == []
+
+
+def test_a_stroke_from_outline_to_outline_replaces_the_part_between(hand):
+    hand.press("draw")
+    hand.canvas.stroke([(300, 160), (340, 200), (300, 240)])  # a bulge on the right side
+    (points,) = hand.save()
+    assert {tuple(point) for point in SQUARE} <= set(points)
+    expected = [*SQUARE[:2], (340, 200), *SQUARE[2:]]
+    assert dice(rasterise([points], WIDTH, HEIGHT), rasterise([expected], WIDTH, HEIGHT)) > 0.96
+    assert max(x for x, _ in points) == pytest.approx(340, abs=1)
+    hand.press("undo")
+    assert hand.save() == [[tuple(point) for point in SQUARE]]
+
+
+def test_a_form_shows_nothing_that_was_computed_and_has_the_same_keys(hand):
+    tab = hand.tab
+    shown = tab.locator("#bench [data-do]").evaluate_all("nodes => nodes.map(node => node.dataset.do)")
+    assert shown == list(FIELD_ACTIONS)
+    tab.keyboard.press("d")  # the points go, the line stays
+    expect(hand.canvas.dots).to_have_count(0)
+    expect(tab.locator("#bench .overlay .outline path.line")).to_be_visible()
+    tab.keyboard.press("o")
+    expect(tab.locator("#bench .overlay .outline path.line")).not_to_be_visible()
+    tab.keyboard.press("b")
+    expect(tab.locator("#bench .original svg")).to_be_visible()
 
 
 def test_a_finger_drags_a_point(chromium, bench):
@@ -201,6 +228,7 @@ def test_outlines_of_another_picture_are_refused():
 
 def test_the_picture_is_in_the_page_and_a_large_one_is_shown_smaller():
     update = editor.show("k", np.zeros((3000, 4000), np.uint8), [])
-    assert update.props["size_px"] == [4000, 3000]
-    assert update.props["picture"].startswith("data:image/png;base64,")
+    scene = update.props["scene"]
+    assert (scene["width"], scene["height"]) == (4000, 3000)
+    assert scene["image"]["url"].startswith("data:image/png;base64,")
     assert json.loads(update.value) == {"shown": "k", "lesions": []}

@@ -4,6 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from busi_model.clinic import words
 from busi_model.page import strings
 from tests.browser import expect_result, phantom_file, upload
 
@@ -32,15 +33,16 @@ def assert_fits(tab):
 def test_axe_finds_nothing_grave_and_nothing_sticks_out(open_staged_tab, tmp_path, look):
     tab = open_staged_tab(**LOOKS[look])
     assert grave_findings(tab) == []
+    assert_fits(tab)
     upload(tab, *(phantom_file(tmp_path, "benign", 1, height, 420) for height in (306, 308, 312)))
     expect_result(tab, 420, 306)
     tab.keyboard.press("b")
     tab.keyboard.press("m")
-    expect(tab.locator(".worklist li").last).to_contain_text(strings.CASE_STATES["check"])
+    expect(tab.locator(".worklist li").last).to_contain_text(strings.CASE_STATES["done"])
     assert grave_findings(tab) == []
     assert_fits(tab)
     tab.keyboard.press("n")
-    expect(tab.locator("#result h2")).to_have_text(strings.REFUSED_HEADING)
+    expect(tab.locator("#result h2")).to_have_text(words.VERDICTS["not_judged"])
     assert grave_findings(tab) == []
     tab.get_by_role("tab", name=strings.TAB_ABOUT).click()
     expect(tab.get_by_role("heading", name=strings.ABOUT_HEADING, exact=True)).to_be_visible()
@@ -54,7 +56,7 @@ def test_every_control_can_be_reached_with_the_tab_key(staged_tab, tmp_path):
     expect_result(tab, 420, 302)
     expect(tab.locator("#take-report")).to_be_visible()
     reached = set()
-    for _ in range(90):
+    for _ in range(110):
         tab.keyboard.press("Tab")
         reached.add(
             tab.evaluate(
@@ -65,8 +67,9 @@ def test_every_control_can_be_reached_with_the_tab_key(staged_tab, tmp_path):
                 }"""
             )
         )
-    actions = set(strings.VIEWER_BUTTONS)
+    actions = set(strings.VIEWER_BUTTONS) - {"model"}  # appears with an edited outline
     assert actions <= reached, actions - reached
+    assert "look" in reached
     assert {"take-overlay", "take-mask", "take-data", "take-report", "clear"} <= reached
     assert any(strings.WORKLIST_NEXT in name for name in reached)
 
@@ -78,7 +81,9 @@ def test_a_screen_reader_is_told_the_result_in_a_sentence(staged_tab, tmp_path):
     status.evaluate("node => { window.kept = node }")
     upload(tab, phantom_file(tmp_path, "benign", 1, 302, 420))
     expect_result(tab, 420, 302)
-    expect(status).to_have_text("Benign pattern, 93 %. 2 regions are outlined, numbered from the largest.")
+    expect(status).to_have_text(
+        "Not suspicious. Malignant 5 %; balanced threshold 40 %. Not ruled out. 2 regions are outlined."
+    )
     assert status.evaluate("node => node === window.kept")  # a new node would not be read out
     picture = tab.get_by_role("img", name="Ultrasound image, 420 by 302 pixels. 2 regions are outlined")
     expect(picture).to_be_visible()

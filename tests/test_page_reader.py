@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import gradio as gr
 import numpy as np
 import pytest
-from gradio.events import EventData
 
+from busi_model.clinic import words
 from busi_model.image import Notice
 from busi_model.network import CLASS_NAMES
 from busi_model.operating_point import OperatingPoint, Rate, Threshold
@@ -53,54 +53,46 @@ def panel(tmp_path):
         oracle = Oracle(**arguments)
         box = lightbox.Lightbox(oracle, tmp_path)
         return SimpleNamespace(
-            oracle=oracle, box=box, visit=reader.Visit(), reader=reader.Reader(box, POINT, Takeaway(POINT, "net", "ab"))
+            oracle=oracle, box=box, visit=reader.Visit(), reader=reader.Reader(box, Takeaway(POINT, "net", "ab" * 32))
         )
 
     return make
 
 
-NAMES = ("upload", "worklist", "viewer", "words", "measures", "insist", "take", "text", "clear")
-
-
-def named(outputs):
-    return SimpleNamespace(**dict(zip(NAMES, outputs, strict=True)))
-
-
-def steps(outputs):
-    return [named(one) for one in outputs]
-
-
-def event(**data):
-    return EventData(None, data)
+def shown(steps):
+    """Every step that was not overtaken."""
+    return [step for step in steps if step is not None]
 
 
 def test_reading_goes_from_picture_to_result(panel, tmp_path):
     p = panel()
-    opening, analysing, done = steps(p.reader.read([phantom_file(tmp_path)], p.visit, "balanced"))
+    opening, analysing, done = shown(p.reader.read([phantom_file(tmp_path)], p.visit, "balanced"))
     assert strings.OPENING in opening.words and opening.viewer["image"] is None
     assert strings.ANALYSING in analysing.words and analysing.viewer["image"] and analysing.viewer["lesions"] == []
-    assert "Malignant pattern, 87 %" in done.words and len(done.viewer["lesions"]) == 1
+    assert words.VERDICTS["cannot_say"] in done.words and "Malignant 87\u00a0%" in done.words
+    assert len(done.viewer["lesions"]) == 1 and done.case_id == p.visit.shown
     assert [item["state"] for item in done.worklist["items"]] == [strings.CASE_STATES["done"]]
-    assert done.measures.count("<tr>") == 2
-    assert "Malignant pattern, 87 %" in done.text
+    assert done.measures.count("<tr>") == 1 + len(words.MEASURES_ROWS)
+    assert done.text.startswith("Cannot say. Malignant 87 % is below the balanced threshold, 90 %, but possible.")
 
 
 def test_a_late_answer_is_thrown_away(panel, tmp_path):
     p = panel()
     old = p.reader.read([phantom_file(tmp_path, "benign")], p.visit, None)
-    assert strings.OPENING in named(next(old)).words
-    assert strings.ANALYSING in named(next(old)).words
-    *_, new = steps(p.reader.read([phantom_file(tmp_path, "malignant")], p.visit, None))
-    assert "Malignant pattern, 87 %" in new.words
-    assert list(old) == [[gr.skip()] * len(NAMES)]  # Gradio repeats a run's last output
+    assert strings.OPENING in next(old).words
+    assert strings.ANALYSING in next(old).words
+    *_, new = shown(p.reader.read([phantom_file(tmp_path, "malignant")], p.visit, None))
+    assert words.VERDICTS["cannot_say"] in new.words
+    assert list(old) == [None]  # no change: Gradio repeats a run's last output
 
 
 def test_closing_throws_the_running_answer_away(panel, tmp_path):
     p = panel()
     running = p.reader.read([phantom_file(tmp_path)], p.visit, None)
     next(running)
-    assert strings.WAITING_HEADING in named(p.reader.clear(p.visit)).words
-    assert list(running) == [[gr.skip()] * len(NAMES)]
+    (closed,) = p.reader.close(p.visit, None, list(p.visit.case_ids))
+    assert strings.WAITING_HEADING in closed.words and closed.n_closed == 1
+    assert list(running) == [None]
     assert p.visit.case_ids == []
 
 
@@ -111,7 +103,7 @@ def test_the_others_are_analysed_ahead_and_only_once(panel, tmp_path):
     assert p.oracle.asked == 1
     *_, last = p.reader.ahead(p.visit)
     assert [item["state"] for item in last["items"]] == [strings.CASE_STATES["done"]] * 3
-    (picked,) = steps(p.reader.pick(p.visit, None, event(case=p.visit.case_ids[2])))
+    (picked,) = shown(p.reader.pick(p.visit, None, p.visit.case_ids[2]))
     assert picked.worklist["shown"] == p.visit.case_ids[2] == picked.viewer["case"]
     assert p.oracle.asked == 3
     assert picked.worklist["version"] > last["version"]
@@ -121,61 +113,129 @@ def test_another_user_s_image_cannot_be_picked(panel, tmp_path):
     p = panel()
     list(p.reader.read([phantom_file(tmp_path)], p.visit, None))
     stranger = reader.Visit()
-    (answer,) = steps(p.reader.pick(stranger, None, event(case=p.visit.case_ids[0])))
+    (answer,) = shown(p.reader.pick(stranger, None, p.visit.case_ids[0]))
     assert strings.GONE_HEADING in answer.words and answer.viewer["image"] is None
-    assert p.reader.take("mask", stranger, None) == gr.skip()
-    assert p.reader.explain(stranger, event(case=p.visit.case_ids[0])) == gr.skip()
-    mark = event(case=p.visit.case_ids[0], start=[0, 0], end=[0, 50], mm=10)
-    assert p.reader.mark(stranger, None, mark) == [gr.skip()] * len(NAMES)
+    assert p.reader.take("mask", stranger, p.visit.case_ids[0], None) == gr.skip()
+    assert p.reader.explain(stranger, p.visit.case_ids[0]) == gr.skip()
+    mark = {"case": p.visit.case_ids[0], "start": [0, 0], "end": [0, 50], "mm": 10}
+    assert p.reader.mark(stranger, None, mark) is None
+
+
+def test_the_list_is_sent_whole_only_when_it_changed(panel, tmp_path):
+    p = panel()
+    list(p.reader.read([phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(3)], p.visit, None))
+    *_, last = p.reader.ahead(p.visit)
+    assert all(item["picture"] and item["thumbnail"] for item in last["items"])
+    assert "base64" not in json.dumps(last)
+    (second,) = p.reader.pick(p.visit, None, p.visit.case_ids[1], last["version"])
+    assert second.worklist["items"]  # it was looked at just now, which the list says
+    (back,) = p.reader.pick(p.visit, None, p.visit.case_ids[0], second.worklist["version"])
+    assert back.worklist["items"] is None and back.worklist["shown"] == p.visit.case_ids[0]
+    (stale,) = p.reader.pick(p.visit, None, p.visit.case_ids[1], last["version"])
+    assert stale.worklist["items"]  # the browser had missed a list
+
+
+def test_the_list_says_nothing_of_a_result_before_it_was_looked_at(panel, tmp_path):
+    p = panel(codes=["marks"])
+    list(p.reader.read([phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(2)], p.visit, None))
+    *_, last = p.reader.ahead(p.visit)
+    states = [item["state"] for item in last["items"]]
+    assert states == [strings.CASE_STATES["check"], strings.CASE_STATES["done"]]
+    (picked,) = p.reader.pick(p.visit, None, p.visit.case_ids[1])
+    assert [item["state"] for item in picked.worklist["items"]] == [strings.CASE_STATES["check"]] * 2
+
+
+def test_closing_can_be_undone_until_the_next_thing_is_opened_or_closed(panel, tmp_path):
+    p = panel()
+    paths = [phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(3)]
+    list(p.reader.read(paths, p.visit, None, tokens=["a", "b", "c"]))
+    first, second, third = p.visit.case_ids
+    *_, closed = p.reader.close(p.visit, None, [first])
+    assert closed.worklist["shown"] == second and closed.n_closed == 1
+    assert p.visit.case_ids == [second, third] and p.box.get(first) is not None
+    *_, again = p.reader.reopen(p.visit, None)
+    assert p.visit.case_ids == [second, third, first] and again.worklist["shown"] == first and again.n_closed == 0
+    assert [item["token"] for item in again.worklist["items"]] == ["b", "c", "a"]
+    list(p.reader.close(p.visit, None, list(p.visit.case_ids)))
+    list(p.reader.read(paths[:1], p.visit, None))
+    assert p.box.get(first) is None and len(p.visit.case_ids) == 1
+    assert list(p.reader.close(p.visit, None, ["not mine"]))[0].n_closed == 0
+
+
+def test_a_reload_brings_the_images_back_and_the_old_page_cannot_take_them_along(panel, tmp_path):
+    p = panel()
+    paths = [phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(2)]
+    list(p.reader.read(paths, p.visit, None))
+    ids, fresh = list(p.visit.case_ids), reader.Visit()
+    *_, back = p.reader.restore(fresh, None, [*ids, "forged", 7, None], ids[1])
+    assert fresh.case_ids == ids and back.worklist["shown"] == ids[1] and back.case_id == ids[1]
+    p.reader.leave(p.visit)
+    assert all(p.box.get(case_id) is not None for case_id in ids)
+    p.reader.leave(fresh)
+    assert all(p.box.get(case_id) is None for case_id in ids)
+    (gone,) = p.reader.restore(reader.Visit(), None, ids, ids[1])
+    assert strings.ALL_GONE_HEADING in gone.words and gone.worklist["items"] == []
+
+
+def test_what_is_added_behind_does_not_take_the_screen(panel, tmp_path):
+    p = panel()
+    running = p.reader.read([phantom_file(tmp_path, "benign", 1, 100, 140)], p.visit, None)
+    next(running)
+    first = p.visit.shown  # not read yet
+    (step,) = p.reader.read([phantom_file(tmp_path, "benign", 2, 100, 140)], p.visit, None, show=False)
+    assert step.words is None and len(step.worklist["items"]) == 2
+    assert step.worklist["shown"] == first == p.visit.shown
+    *_, last = running
+    assert last.case_id == first
 
 
 def test_a_failure_of_the_program_is_a_sentence_too(panel, tmp_path, caplog):
     p = panel(error=RuntimeError("tensor at 0x7f"))
-    *_, last = steps(p.reader.read([phantom_file(tmp_path)], p.visit, None))
+    *_, last = shown(p.reader.read([phantom_file(tmp_path)], p.visit, None))
     assert strings.FAILED_HEADING in last.words and "0x7f" not in last.words
     assert "tensor at 0x7f" in caplog.text
 
 
 def test_a_refused_image_gets_its_result_only_on_demand(panel, tmp_path):
     p = panel(codes=["not_ultrasound"])
-    *_, refused = steps(p.reader.read([phantom_file(tmp_path)], p.visit, None))
-    assert strings.REFUSED_HEADING in refused.words and "87" not in refused.words
+    *_, refused = shown(p.reader.read([phantom_file(tmp_path)], p.visit, None))
+    assert words.VERDICTS["not_judged"] in refused.words and "87" not in refused.words
     assert refused.viewer["image"] and refused.viewer["lesions"] == [] and refused.measures == ""
-    assert refused.insist.visible and not refused.take.visible
-    assert p.reader.take("report", p.visit, None) == gr.skip()
-    insisted = named(p.reader.insist(p.visit, None))
-    assert "Malignant pattern, 87 %" in insisted.words and strings.ANYWAY_NOTE in insisted.words
-    assert len(insisted.viewer["lesions"]) == 1 and strings.ANYWAY_NOTE in insisted.text
+    assert refused.insistable and refused.text is None and refused.case_id is None
+    assert p.reader.take("report", p.visit, p.visit.shown, None) == gr.skip()
+    insisted = p.reader.insist(p.visit, None)
+    assert words.VERDICTS["cannot_say"] in insisted.words and words.INSISTED_NOTE in insisted.words
+    assert len(insisted.viewer["lesions"]) == 1 and words.WARNINGS["not_ultrasound"][0] in insisted.text
 
 
 def test_a_blank_image_cannot_be_insisted_on(panel, tmp_path):
     p = panel(codes=["blank"])
-    *_, refused = steps(p.reader.read([phantom_file(tmp_path)], p.visit, None))
-    assert strings.WARNINGS["blank"][1] in refused.words
-    assert not refused.insist.visible
+    *_, refused = shown(p.reader.read([phantom_file(tmp_path)], p.visit, None))
+    assert words.WARNINGS["blank"][2] in refused.words
+    assert not refused.insistable
 
 
 def test_the_operating_point_in_use_changes_the_verdict(panel, tmp_path):
     p = panel()
-    *_, balanced = steps(p.reader.read([phantom_file(tmp_path)], p.visit, "balanced"))
-    sensitive = named(p.reader.refresh(p.visit, "sensitive"))
-    assert "Not suspicious of malignancy: the malignant probability, 87&nbsp;%" in balanced.words
-    assert "Suspicious of malignancy: the malignant probability, 87&nbsp;%" in sensitive.words
-    assert p.reader.refresh(reader.Visit(), "sensitive") == [gr.skip()] * len(NAMES)
+    *_, balanced = shown(p.reader.read([phantom_file(tmp_path)], p.visit, "balanced"))
+    sensitive = p.reader.refresh(p.visit, "sensitive")
+    assert 'data-verdict="cannot_say"' in balanced.words and "balanced threshold, 90\u00a0%" in balanced.words
+    assert 'data-verdict="suspicious"' in sensitive.words and "sensitive threshold 20\u00a0%" in sensitive.words
+    assert p.reader.refresh(reader.Visit(), "sensitive") is None
 
 
 def test_a_marked_length_gives_millimetres_until_it_is_removed(panel, tmp_path):
     p = panel()
     list(p.reader.read([phantom_file(tmp_path)], p.visit, None))
     case = p.visit.shown
-    marked = named(p.reader.mark(p.visit, None, event(case=case, start=[5, 10], end=[5, 210], mm=20)))
+    marked = p.reader.mark(p.visit, None, {"case": case, "start": [5, 10], "end": [5, 210], "mm": 20})
     assert "320 mm²" not in marked.measures  # 40 x 80 px at 0.1 mm are 32 mm²
     assert "32.0 mm² (3200 px²)" in marked.measures and "0.1 mm per pixel" in marked.measures
     assert marked.viewer["scaled"]
     content = json.loads(p.reader.takeaway.content("data", p.box.get(case), None))
     assert content["spacing_mm"] == {"row": 0.1, "column": 0.1, "from": "mark"}
-    removed = named(p.reader.mark(p.visit, None, event(case=case)))
-    assert "mm²" not in removed.measures and strings.SPACING_NONE.split(".")[0] in removed.measures
+    removed = p.reader.mark(p.visit, None, {"case": case})
+    assert "mm²" not in removed.measures and words.SPACING_NONE.split(".")[0] in removed.measures
 
 
 @pytest.mark.parametrize(
@@ -192,7 +252,7 @@ def test_a_marked_length_gives_millimetres_until_it_is_removed(panel, tmp_path):
 def test_a_scale_that_makes_no_sense_is_refused_in_words(panel, tmp_path, end, mm, words):
     p = panel()
     list(p.reader.read([phantom_file(tmp_path)], p.visit, None))
-    answer = named(p.reader.mark(p.visit, None, event(case=p.visit.shown, start=[5, 10], end=end, mm=mm)))
+    answer = p.reader.mark(p.visit, None, {"case": p.visit.shown, "start": [5, 10], "end": end, "mm": mm})
     assert answer.viewer["note"].startswith("The scale was not set.") and words in answer.viewer["note"]
     assert "mm²" not in answer.measures
 

@@ -23,7 +23,8 @@ from playwright.sync_api import expect
 
 from busi_model.clinic.view import encode_png
 from busi_model.image import Frame, Notice
-from busi_model.page import editor, feedback, host, session, session_form, strings
+from busi_model.operating_point import OperatingPoint, Rate, Threshold
+from busi_model.page import editor, host, session, session_form, strings
 from busi_model.page.host_cases import find_images, read_cases
 from busi_model.page.host_deletions import deletion_words, deletions_html
 from busi_model.page.session_form import Fields, Mended
@@ -42,6 +43,8 @@ from tests.panel import PATIENCE_MS, Canvas, free_port, new_tab, served_here
 ROOT = Path(__file__).parents[1]
 HEIGHT, WIDTH = 72, 96
 N_CASES = 10
+RATE = Rate(0.9, 0.84, 0.95, 120)
+POINT = OperatingPoint(thresholds=(Threshold("balanced", 0.4, RATE, RATE),))
 START_S = 300  # for a program that imports PyTorch on a busy machine
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -106,7 +109,7 @@ class Reader:
         self.tab.get_by_role("option", name="sonographer").click()
         self.tab.locator("#years input").fill("3")
         self.tab.locator("#session-join").click()
-        self.picture = self.tab.locator("#session-editor image")
+        self.picture = self.tab.locator("#session-editor .overlay image.frame")
         self.last_source = self.picture.get_attribute("href")
         self.tab.locator("#session-start").click()
 
@@ -276,73 +279,7 @@ def test_what_was_typed_and_drawn_survives_a_reload(chromium, store, tmp_path):
     assert np.abs(np.subtract(saved.content["outline"]["polygons"][0][0], (x + 7, y + 6))).max() <= 0.5
 
 
-@pytest.fixture
-def feedback_tab(chromium, store, tmp_path):
-    """A page that shows one reading, then, at a click, another."""
-    grays = iter([picture(1, "benign"), picture(2, "malignant")])
-    with gr.Blocks(analytics_enabled=False) as page:
-        current = gr.State(None)
-        show = gr.Button("Show", elem_id="show")
-        show.click(lambda: feedback.reading(said_by_the_model(next(grays)), "ab" * 32), None, [current])
-        feedback.build(store, current)
-    with served_here(page, tmp_path) as url:
-        tab = new_tab(chromium, url)
-        tab.locator("#show").click()
-        yield tab
-        tab.context.close()
-
-
-def test_one_click_saves_feedback_and_the_next_picture_starts_anew(feedback_tab, store):
-    feedback_tab.locator("#feedback-agree").dblclick()
-    receipt = feedback_tab.locator("#feedback-receipt")
-    expect(receipt).to_contain_text("Saved here")
-    (record,) = store.records()
-    assert record.receipt in receipt.inner_text()
-    assert (record.content["verdict"], record.image_sha256) == ("agree", image_sha256(picture(1, "benign")))
-    assert record.image_kept is False
-    feedback_tab.locator("#show").click()
-    expect(receipt).not_to_contain_text("Saved here")
-    feedback_tab.locator("#feedback-more button").first.click()
-    feedback_tab.locator("#feedback-class").get_by_label("Benign").check()
-    comment = "<script>alert(1)</script> =CMD() é 漢字"
-    feedback_tab.locator("#feedback-comment textarea").fill(comment)
-    feedback_tab.locator("#feedback-edit").click()
-    canvas = Canvas(feedback_tab, "#feedback-editor")
-    canvas.dots.first.wait_for()
-    x, y = (float(canvas.dots.first.get_attribute(name)) for name in ("cx", "cy"))
-    canvas.drag((x, y), (x + 6, y + 5))
-    expect(feedback_tab.locator("#feedback-verdict").get_by_label("Corrected by me")).to_be_checked()
-    feedback_tab.locator("#feedback-disagree").click()
-    expect(receipt).to_contain_text("Saved here")
-    second = store.records()[1]
-    assert (second.content["verdict"], second.content["own_class"]) == ("disagree", "benign")
-    assert (second.content["comment"], second.content["outline_verdict"]) == (comment, "corrected")
-    corner = second.content["outline"]["polygons"][0][0]
-    assert np.abs(np.subtract(corner, (x + 6, y + 5))).max() <= 0.5
-
-
-def test_a_reading_stays_while_its_picture_does():
-    shown = feedback.reading(said_by_the_model(picture(1)), "ab" * 32)
-    assert feedback.reading(said_by_the_model(picture(1)), "ab" * 32, shown) is shown
-    following = feedback.reading(said_by_the_model(picture(2)), "ab" * 32, shown)
-    assert following.key != shown.key and following.image_sha256 == image_sha256(picture(2))
-    assert feedback.reading(None, "ab" * 32, shown) is None
-
-
-def test_feedback_that_cannot_be_saved_keeps_the_text(feedback_tab, store):
-    slow = "() => { const frame = requestAnimationFrame; requestAnimationFrame = f => setTimeout(() => frame(f), 500) }"
-    feedback_tab.evaluate(slow)  # a browser slower than the typing: what is typed at once must stay, too
-    feedback_tab.locator("#feedback-more button").first.click()
-    feedback_tab.locator("#feedback-comment textarea").fill("x" * 2001)
-    feedback_tab.wait_for_timeout(1000)
-    feedback_tab.locator("#feedback-unsure").click()
-    expect(feedback_tab.locator("#feedback-receipt")).to_contain_text("at most 2000 characters")
-    expect(feedback_tab.locator("#feedback-comment textarea")).to_have_value("x" * 2001)
-    assert store.records() == []
-    feedback_tab.locator("#feedback-comment textarea").fill("short")
-    feedback_tab.locator("#feedback-unsure").click()
-    expect(feedback_tab.locator("#feedback-receipt")).to_contain_text("Saved here")
-    assert [r.content["comment"] for r in store.records()] == ["short"]
+EDITED = [[30.25, 30.0], [60.0, 31.5], [45.0, 60.75]]  # an outline as the viewer leaves it
 
 
 def test_the_host_makes_watches_exports_and_deletes_a_session(chromium, store, tmp_path, monkeypatch):
@@ -437,6 +374,7 @@ class Model:
     """Stands for a Predictor; counts how often it was asked."""
 
     checkpoint = SimpleNamespace(weights_sha256="ab" * 32)
+    operating_point = POINT
     asked = 0
 
     def __call__(self, frame):
@@ -472,9 +410,9 @@ def test_the_model_is_asked_after_the_lock_and_only_once(panel, at_first_case, s
     on = panel.layout
     seat, carried = at_first_case[on.seat], at_first_case[on.editor].value
     assert panel.predictor.asked == 0 and json.loads(carried)["lesions"] == []
-    assert at_first_case[on.editor].props["model_outlines"] == []
+    assert at_first_case[on.editor].props["scene"]["model"] == []
     revealed = panel.lock(seat, "benign", 60, "3", None, False, "", carried)
-    assert panel.predictor.asked == 1 and "Malignant pattern, 87\u00a0%" in revealed[on.task]
+    assert panel.predictor.asked == 1 and "Suspicious of malignancy" in revealed[on.task]
     assert len(json.loads(revealed[on.editor].value)["lesions"]) == 1
     twice = panel.lock(seat, "benign", 60, "3", None, False, "", carried)  # a second click
     assert strings.STEP_DONE in twice[on.problem] and not twice[on.unsaved].visible

@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from busi_model.clinic import words
 from busi_model.clinic.view import outlines_xy
 from busi_model.page import strings
 from tests.browser import expect_result, phantom_file, shown_outlines, upload, wait_until
 
 PICTURE = "#viewer .overlay svg"
+SCALE = "#viewer form.scale"
 # Where a point of the drawing and the same point of the picture are on the screen, [x, y] each.
 ON_SCREEN = """(svg, points) => {
   const path = svg.querySelector(".outline path.line").getScreenCTM();
@@ -147,6 +149,7 @@ def test_zoom_keeps_the_pixel_under_the_pointer_and_100_percent_is_100_percent(s
 
     before = share()
     tab.mouse.move(x, y)
+    tab.locator(PICTURE).focus()
     tab.mouse.wheel(0, -300)
     expect(tab.locator("#viewer output")).not_to_have_text("100 %")
     assert zoom_percent(tab) > 150
@@ -195,15 +198,15 @@ def test_brightness_and_contrast_by_drag_and_by_key(staged_tab, tmp_path):
 def test_a_marked_scale_gives_millimetres(staged_tab, tmp_path):
     tab = staged_tab
     staged(tab, tmp_path)
-    expect(tab.locator("#measures")).to_contain_text(strings.SPACING_NONE.split(".")[0])
+    expect(tab.locator("#measures")).to_contain_text(words.SPACING_NONE.split(".")[0])
     press(tab, "1", "k")
     frame = tab.locator(f"{PICTURE} image.frame").bounding_box()
     for y in (50, 250):  # 200 px on the screen and, at 100 %, in the picture
         tab.mouse.click(frame["x"] + 10, frame["y"] + y)
-    tab.locator("#viewer form input").fill("20")
+    tab.locator(f"{SCALE} input[type=number]").fill("20")
     press(tab, "Enter")
     expect(tab.locator("#measures")).to_contain_text("0.1 mm per pixel")
-    expect(tab.locator("#measures tbody td").nth(1)).to_have_text(re.compile(r"^1[34]\.\d mm \(1[34]\d px\)$"))
+    expect(tab.locator("#measures tbody td").first).to_have_text(re.compile(r"^1[34]\.\d mm \(1[34]\d px\)$"))
     assert "mm²" in tab.locator("#text textarea").input_value()
     tab.locator("#viewer .forget").click()
     expect(tab.locator("#measures")).not_to_contain_text("mm²")
@@ -213,7 +216,7 @@ def test_a_scale_can_be_marked_without_a_mouse(staged_tab, tmp_path):
     tab = staged_tab
     staged(tab, tmp_path)
     press(tab, "1", "k", "Enter", *["ArrowDown"] * 5, "Enter")  # 5 x 40 px
-    expect(tab.locator("#viewer form input")).to_be_focused()
+    expect(tab.locator(f"{SCALE} input[type=number]")).to_be_focused()
     tab.keyboard.type("20")
     press(tab, "Enter")
     expect(tab.locator("#measures")).to_contain_text("0.1 mm per pixel")
@@ -250,22 +253,22 @@ def test_an_explanation_is_computed_on_demand_and_belongs_to_its_image(staged_ta
 def test_a_refused_picture_is_shown_without_a_result_until_insisted(staged_tab, tmp_path):
     tab = staged_tab
     upload(tab, phantom_file(tmp_path, "benign", 1, 308, 420))
-    expect(tab.locator("#result h2")).to_have_text(strings.REFUSED_HEADING)
-    expect(tab.locator("#result")).to_contain_text(strings.WARNINGS["not_ultrasound"][1])
+    expect(tab.locator("#result h2")).to_have_text(words.VERDICTS["not_judged"])
+    expect(tab.locator("#result")).to_contain_text(words.WARNINGS["not_ultrasound"][2])
     assert tab.locator(f"{PICTURE} image.frame").count() == 1
     assert tab.locator(f"{PICTURE} path.line").count() == 0
     assert tab.locator("#viewer [data-do=explain]").is_disabled()
     expect(tab.locator("#take-report")).not_to_be_visible()
     tab.locator("#anyway").click()
     expect_result(tab, 420, 308)
-    expect(tab.locator("#result")).to_contain_text(strings.ANYWAY_NOTE)
+    expect(tab.locator("#result")).to_contain_text(words.INSISTED_NOTE)
 
 
 def test_the_operating_point_is_chosen_by_the_reader(staged_tab, tmp_path):
     tab = staged_tab
     staged(tab, tmp_path, 306)  # malignant 55 %
-    words = tab.locator("#result")
-    expect(words).to_contain_text("Uncertain: malignant or benign")
-    expect(words).to_contain_text("sensitivity 90 % (95 % interval 80 % to 96 %, n = 61)")
+    said = tab.locator("#result")
+    expect(said).to_contain_text("Class open: malignant or benign")
+    expect(said).to_contain_text("sensitivity 90 % (95 % interval 80 % to 96 %, n = 61)")
     tab.get_by_role("radio", name=strings.OPERATING_NAMES["sensitive"]).check()
-    expect(words).to_contain_text("sensitivity 98 % (95 % interval 91 % to 100 %, n = 61)")
+    expect(said).to_contain_text("sensitivity 98 % (95 % interval 91 % to 100 %, n = 61)")

@@ -1,142 +1,251 @@
-"""A reading becomes something to take away: text for a report, JSON for programs, one PDF page for people.
+"""A Prediction is worded once: everything that page, session, text, JSON and PDF say of it stands in one `Report`.
 
-Enters: a Prediction with its measurements, and the words that a page already chose. Leaves: text and bytes. None of
-them holds a file name, metadata, a date or anything else about the patient: only pixels and what was made of them.
+Enters: a `Finding` (a Prediction's, or that of a record which kept it), the weights' operating point, the name of the
+threshold in use. Leaves: a verdict that this threshold decides, and the words for it. A picture whose malignant
+probability reaches the threshold is always called suspicious, whatever class is likelier. Words are in `words`, layout
+in `render`.
 """
 
-import hashlib
-import io
-import json
-import textwrap
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-import numpy as np
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
-from matplotlib.figure import Figure
-
+from busi_model.clinic import words
 from busi_model.clinic.measure import Lesion
+from busi_model.frame import Notice
+from busi_model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.predict import Prediction
 
-FORMAT = 1  # of the JSON; raised when a reader of the older one would misread it
-GEOMETRY = ("outline_xy", "longest_axis_xy", "perpendicular_axis_xy")
-PAGE_INCHES = (8.27, 11.69)  # A4
-LEFT, RIGHT, TOP, BOTTOM = 0.09, 0.91, 0.955, 0.04  # margins as shares of the page
-HEAD = 0.055  # title and notice
-LINE = 0.0155  # height of a line of text as a share of the page
-CHARACTERS = 102  # in a line of 9 pt between the margins
-PICTURE_SHARES = (0.15, 0.4)  # of the page's height, at least and at most
-WARNING = "#7c2d12"
+OPEN_CODES = ("low_confidence", "uncertain")  # warnings that leave the class open
+SAYS_OUTLINED = ("no_lesion", "contradiction", "nothing_outlined")  # reasons that say whether a region is outlined
+NO_JUDGEMENT_CODES = ("blank", "not_ultrasound")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What must be known of a picture to word it."""
+
+    class_probabilities: dict[str, float]  # calibrated; empty: the network's answer was not kept
+    n_lesions: int
+    warnings: tuple[Notice, ...] = ()
+    refused: bool = False
+
+    @classmethod
+    def of(cls, prediction: Prediction, n_lesions: int) -> "Finding":
+        """n_lesions: regions on the screen, which is not the mask's number once the outline was edited."""
+        said = prediction.class_probabilities
+        return cls(said, n_lesions, prediction.warnings, prediction.refused)
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class with its probability, as number and in words."""
+
+    code: str
+    name: str
+    probability: float
+    percent: str
+    chosen: bool  # the likeliest
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A warning in words."""
+
+    code: str
+    title: str
+    found: str
+    advice: str
+
+    @property
+    def sentence(self) -> str:
+        return " ".join(part for part in (f"{self.title}:", self.found, self.advice) if part)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What people read, in the words of the page, in reading order."""
+    """What is said of one picture, in reading order."""
 
-    title: str
-    notice: str  # what it must not be used for
-    summary: tuple[str, ...]  # the result in sentences
-    warnings: tuple[str, ...]
-    table_heading: str
-    table: tuple[tuple[str, ...], ...]  # header first, one row a lesion; empty without a lesion
-    footer: tuple[str, ...]  # model, fingerprint, what measurements are
+    verdict: str  # a key of `words.VERDICTS`
+    headline: str  # the verdict in words
+    reason: str  # one line: what decided
+    threshold: Threshold | None  # the one in use
+    outlined: str  # how many regions are outlined; "" where the reason says it
+    notes: tuple[str, ...]  # synthetic, edited
+    class_line: str  # "" when not judged
+    rows: tuple[ClassRow, ...]
+    muted: bool  # outline and class contradict each other: neither can be relied on
+    open: bool  # more than one class is possible
+    warnings: tuple[Warned, ...]  # the weightiest first
+    meaning: tuple[str, ...]  # what the figures mean, in sentences
+
+    @property
+    def facts(self) -> str:
+        """How many regions are outlined, and what else is true of the picture."""
+        return " ".join(part for part in (self.outlined, *self.notes) if part)
+
+    @property
+    def warnings_line(self) -> str:
+        """The weightiest warning and the number of others; "" without any."""
+        if not self.warnings:
+            return ""
+        first, *others = self.warnings
+        return words.WARNINGS_MORE.format(first=first.title, count=len(others)) if others else first.title
 
 
-def as_text(report: Report) -> str:
-    """Plain text to paste into a report, one statement a line."""
-    lines = [*report.summary, *(f"! {warning}" for warning in report.warnings)]
-    if report.table:
-        header, *rows = report.table
-        lines += ["", report.table_heading]
-        lines += ["; ".join([row[0], *(f"{h} {v}" for h, v in zip(header[1:], row[1:], strict=True))]) for row in rows]
-    return "\n".join([*lines, "", *report.footer, report.notice])
+def report(
+    finding: Finding,
+    point: OperatingPoint,
+    threshold_name: str | None = None,
+    *,
+    insisted: bool = False,
+    synthetic: bool = False,
+    edited: bool = False,
+) -> Report:
+    """Word a finding.
 
-
-def as_json(prediction: Prediction, lesions: list[Lesion], model: dict, reading: dict) -> str:
-    """Everything a program needs, as JSON with a final newline.
-
-    model: version and sha256 of the weights. reading: what the reader chose, such as the operating point. Lengths are
-    as in `Lesion`. `pixels_sha256` is of the gray frame's bytes, row by row, and ties the record to these very pixels.
+    threshold_name: of `point.thresholds`; None or an unknown one: the first. insisted: the user wants to see what the
+    network said of a picture that it would not judge. synthetic: the picture is one of our phantoms. edited: the
+    outline is no longer the network's.
     """
-    frame = prediction.frame
-    content = {
-        "format": FORMAT,
-        "use": "research only; not a medical device",
-        "model": model,
-        "image": {
-            "width_px": frame.gray.shape[1],
-            "height_px": frame.gray.shape[0],
-            "pixels_sha256": hashlib.sha256(frame.gray.tobytes()).hexdigest(),
-        },
-        "class": prediction.label,
-        "class_probabilities": prediction.class_probabilities,
-        "class_set": list(prediction.class_set),
-        "refused": prediction.refused,
-        "warnings": [asdict(warning) for warning in prediction.warnings],
-        **reading,
-        "lesions": [_lesion(lesion) for lesion in lesions],
+    threshold = in_use(point, threshold_name)
+    warnings = warned(finding.warnings)
+    notes = (words.SYNTHETIC,) * synthetic + (words.OUTLINE_EDITED,) * edited
+    if not finding.class_probabilities or (finding.refused and not (insisted or synthetic)):
+        code = next((w.code for w in warnings if w.code in NO_JUDGEMENT_CODES), "refused")
+        empty = {"outlined": "", "class_line": "", "rows": (), "muted": False, "open": False, "meaning": ()}
+        headline, reason = words.VERDICTS["not_judged"], words.REASONS[code]
+        return Report("not_judged", headline, reason, threshold, notes=notes, warnings=warnings, **empty)
+    possible = point.class_set(finding.class_probabilities)
+    label = possible[0]
+    verdict, code = decide(finding, possible, threshold)
+    values = {
+        "probability": percent(finding.class_probabilities["malignant"]),
+        "limit": percent(threshold.malignant_probability) if threshold else "",
+        "name": words.OPERATING_NAMES.get(threshold.name, threshold.name) if threshold else "",
+        "class_name": words.CLASS_NAMES[label].lower(),
     }
-    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+    return Report(
+        verdict=verdict,
+        headline=words.VERDICTS[verdict],
+        reason=words.REASONS[code].format(**values),
+        threshold=threshold,
+        outlined="" if code in SAYS_OUTLINED else outlined_words(finding.n_lesions),
+        notes=notes,
+        class_line=_class_line(finding, possible),
+        rows=tuple(
+            ClassRow(name, words.CLASS_NAMES[name], p, percent(p), name == label)
+            for name, p in finding.class_probabilities.items()
+        ),
+        muted=(finding.n_lesions > 0) == (label == "normal"),
+        open=len(possible) > 1 or any(w.code in OPEN_CODES for w in warnings),
+        warnings=warnings,
+        meaning=(
+            *((words.SYNTHETIC_NOTE,) if synthetic else ()),
+            *((words.INSISTED_NOTE,) if finding.refused and not synthetic else ()),
+            *_threshold_meaning(values, finding, threshold),
+            *_set_meaning(possible, point),
+            *_class_meaning(label, finding.class_probabilities[label], point),
+        ),
+    )
 
 
-def _lesion(lesion):
-    content = {name: value for name, value in vars(lesion).items() if name not in GEOMETRY}
-    content["taller_than_wide"] = lesion.taller_than_wide
-    return content | {name: np.round(getattr(lesion, name), 2).tolist() for name in GEOMETRY}
+def decide(finding: Finding, possible: tuple[str, ...], threshold: Threshold | None) -> tuple[str, str]:
+    """Verdict (a key of `words.VERDICTS`) and what decided it (a key of `words.REASONS`).
+
+    possible: the classes that cannot be ruled out, likeliest first. The threshold comes before everything else.
+    """
+    if threshold is None:
+        return "cannot_say", "no_threshold"
+    if finding.class_probabilities["malignant"] >= threshold.malignant_probability:
+        return "suspicious", "suspicious"
+    if finding.n_lesions and possible[0] == "normal":
+        return "contradiction", "contradiction"
+    if not finding.n_lesions and possible[0] != "normal":
+        return "cannot_say", "nothing_outlined"
+    if "malignant" in possible:
+        return "cannot_say", "open"
+    if not finding.n_lesions:
+        return "no_lesion", "no_lesion"
+    return "not_suspicious", "not_suspicious"
 
 
-def as_pdf(report: Report, picture: np.ndarray) -> bytes:
-    """One A4 page. picture: uint8 (H, W, 3), the overlay. Where there is much to say the picture gives way first, then
-    the letters."""
-    figure = Figure(figsize=PAGE_INCHES)
-    FigureCanvasPdf(figure)
-    rows = 4 + sum(len(_wrapped(line)) for line in (*report.summary, *report.warnings, *report.footer))
-    rows += 2 * len(report.table) + (2 if report.table else 0)
-    fit = min(1.0, (TOP - HEAD - PICTURE_SHARES[0] - BOTTOM) / (LINE * rows))  # of letters and lines
-    height, width = picture.shape[:2]
-    room = min(PICTURE_SHARES[1], TOP - HEAD - BOTTOM - fit * LINE * rows)
-    share = min(room, (RIGHT - LEFT) * PAGE_INCHES[0] / PAGE_INCHES[1] * height / width)
-    figure.text(LEFT, TOP, report.title, fontsize=15, weight="bold", va="top")
-    figure.text(LEFT, TOP - 0.027, report.notice, fontsize=9, va="top", color=WARNING, weight="bold")
-    y = TOP - HEAD - share
-    axes = figure.add_axes((LEFT, y, share * PAGE_INCHES[1] / PAGE_INCHES[0] * width / height, share))
-    axes.imshow(picture, interpolation="none", aspect="auto")
-    axes.set_axis_off()
-    y -= LINE
-    for number, line in enumerate(report.summary):
-        y = _write(figure, y, fit, line, **({} if number else {"weight": "bold", "size": 12}))
-    for warning in report.warnings:
-        y = _write(figure, y, fit, f"! {warning}", color=WARNING)
-    if report.table:
-        y = _write(figure, y - fit * LINE / 2, fit, report.table_heading, weight="bold")
-        y = _table(figure, y, fit, report.table)
-    y -= fit * LINE / 2
-    for line in report.footer:
-        y = _write(figure, y, fit, line, size=8, color="#475569")
-    buffer = io.BytesIO()
-    nothing = {"Creator": None, "Producer": None, "CreationDate": None}
-    figure.savefig(buffer, format="pdf", dpi=200, metadata=nothing)
-    return buffer.getvalue()
+def in_use(point: OperatingPoint, name: str | None) -> Threshold | None:
+    """The threshold of that name, else the first; None where none was measured."""
+    return next((t for t in point.thresholds if t.name == name), next(iter(point.thresholds), None))
 
 
-def _wrapped(text):
-    return textwrap.wrap(text, CHARACTERS) or [""]
+def warned(notices: tuple[Notice, ...]) -> tuple[Warned, ...]:
+    """Notices in words, the weightiest first; the order of `words.WARNINGS` is that of their weight."""
+    weights = {code: place for place, code in enumerate(words.WARNINGS)}
+    ranked = sorted(notices, key=lambda notice: weights.get(notice.code, len(weights)))
+    found = []
+    for notice in ranked:
+        title, what, advice = words.WARNINGS.get(notice.code, words.WARNING_UNKNOWN)
+        found.append(Warned(notice.code, title, what.replace("{found}", notice.text), advice))
+    return tuple(found)
 
 
-def _write(figure, y, fit, text, size=9, **look):
-    for line in _wrapped(text):
-        figure.text(LEFT, y, line, fontsize=fit * size, va="top", **look)
-        y -= fit * LINE * max(1, size / 9)
-    return y
+def outlined_words(n_lesions: int) -> str:
+    return words.OUTLINED.get(n_lesions) or words.OUTLINED_SEVERAL.format(count=n_lesions)
 
 
-def _table(figure, y, fit, table):
-    """Columns of equal width, cells of up to two lines."""
-    column = (RIGHT - LEFT) / len(table[0])
-    characters = max(8, CHARACTERS // len(table[0]))
-    for number, row in enumerate(table):
-        for index, cell in enumerate(row):
-            text = "\n".join(textwrap.wrap(cell, characters, break_long_words=False))
-            weight = "normal" if number else "bold"
-            figure.text(LEFT + index * column, y, text, fontsize=fit * 7.5, va="top", weight=weight)
-        y -= fit * LINE * 2
-    return y
+def percent(probability: float) -> str:
+    """Whole per cent; never 100 % and never 0 %, which nothing that was measured supports."""
+    if probability >= 0.995:
+        return words.PERCENT_OVER
+    if probability < 0.005:
+        return words.PERCENT_UNDER
+    return words.PERCENT.format(percent=round(100 * probability))
+
+
+def rate_words(rate: Rate | None) -> str:
+    """A measured share, which unlike a probability may be 100 %."""
+    if rate is None:
+        return words.NOT_MEASURED
+    value, low, high = (words.PERCENT.format(percent=round(100 * x)) for x in (rate.value, rate.low, rate.high))
+    return words.RATE.format(value=value, low=low, high=high, n=rate.n)
+
+
+def is_measured(lesion: Lesion) -> bool:
+    """Whether its lengths say anything: not where the contour may lie off by half of its shorter axis, so that the two
+    borders could meet."""
+    return lesion.margin_px is None or lesion.margin_px < lesion.perpendicular_axis_px / 2
+
+
+def _class_line(finding, possible):
+    if len(possible) > 1:
+        names = words.CLASS_OR.join(words.CLASS_NAMES[name].lower() for name in possible)
+        return words.CLASS_OPEN.format(names=names)
+    figure = percent(finding.class_probabilities[possible[0]])
+    return words.CLASS_LINE.format(name=words.CLASS_NAMES[possible[0]].lower(), percent=figure)
+
+
+def _threshold_meaning(values, finding, threshold):
+    """On which side of the threshold in use the picture lies, and how good that threshold was."""
+    if threshold is None:
+        return (words.MEANING_NO_THRESHOLD,)
+    reached = finding.class_probabilities["malignant"] >= threshold.malignant_probability
+    side = words.MEANING_VERDICTS["suspicious" if reached else "not_suspicious"].format(**values)
+    sensitivity, specificity = rate_words(threshold.sensitivity), rate_words(threshold.specificity)
+    return side, words.MEANING_RATES.format(sensitivity=sensitivity, specificity=specificity)
+
+
+def _set_meaning(possible, point):
+    if len(possible) < 2 or point.conformal_coverage is None:
+        return ()
+    return (words.MEANING_SET.format(rate=rate_words(point.conformal_coverage)),)
+
+
+def _class_meaning(label, probability, point):
+    """What the probability of the likeliest class means, as far as it was measured."""
+    if point.fitted_on == OperatingPoint().fitted_on:
+        return words.MEANING_NOT_FITTED, words.MEANING_LIMITS
+    fitted = words.MEANING_FITTED.format(fitted_on=point.fitted_on)
+    if not point.reliability:
+        of_hundred = words.MEANING[label].format(percent=min(99, round(100 * probability)))
+        return of_hundred, fitted, words.MEANING_LIMITS
+    observed = point.observed(label, probability)
+    if observed is None:
+        return words.MEANING_UNOBSERVED, fitted, words.MEANING_LIMITS
+    low, high = round(100 * observed.low), round(100 * observed.high)
+    sentence = words.MEANING_OBSERVED[label].format(low=low, high=high, rate=rate_words(observed.observed))
+    return sentence, fitted, words.MEANING_LIMITS

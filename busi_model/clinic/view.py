@@ -94,8 +94,8 @@ def _contours_xy(region: np.ndarray) -> list[np.ndarray]:
 def draw_overlay(gray: np.ndarray, mask: np.ndarray, longest_px: int | None = None) -> np.ndarray:
     """Gray uint8 (H, W) and bool mask (H, W) -> uint8 (H, W, 3): a dark-rimmed line round each lesion.
 
-    Pixels away from the line are the frame's own, inside the lesion too. Several lesions are numbered from
-    1 in the order of `outlines_xy`. longest_px: shrink the picture until its longer side is no longer than this. Raises
+    Pixels away from the line are the frame's own, inside the lesion too. Lesions are numbered from 1 in
+    the order of `outlines_xy`. longest_px: shrink the picture until its longer side is no longer than this. Raises
     ValueError when the two sizes differ.
     """
     overlay = _overlay(gray, mask)
@@ -118,8 +118,7 @@ def _overlay(gray: np.ndarray, mask: np.ndarray) -> Image.Image:
     outlines = outlines_xy(mask)
     for outline in outlines:
         _blend_line(overlay, outline, line_px, rim_px)
-    if len(outlines) > 1:
-        _number(overlay, outlines)
+    _number(overlay, outlines)
     return overlay
 
 

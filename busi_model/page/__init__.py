@@ -28,32 +28,40 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
     """
     how = {"analytics_enabled": False, "delete_cache": (600, 3600), "fill_width": True}
     with server.Page(title=strings.TITLE, **how) as page:
-        gr.HTML(f'<p role="note">{strings.RESEARCH_USE}</p>', elem_id="notice")
         page.expects_oauth = hub_login.HubUsers.from_environment() is not None
-        way_out = f'<a href="{hub_login.SIGN_OUT}">{strings.HUB_SIGN_OUT}</a>' if page.expects_oauth else ""
-        heading = f"{way_out}<h1>{strings.HEADING} <small>{strings.SUBHEADING}</small></h1>"
-        gr.HTML(heading, elem_id="heading")
-        with gr.Tab(strings.TAB_READ):
-            single.build(predictor, private_folder, store, outbox)
-        if store:
-            sessions, gate = Sessions(store), HostGate()
-            with gr.Tab(strings.TAB_SESSION):
-                session.build(sessions, predictor, outbox, storage_warning(store.folder))
-            if gate.exists:
-                with gr.Tab(strings.TAB_HOST):
-                    host.build(store, sessions, gate, private_folder, outbox)
-        with gr.Tab(strings.TAB_ABOUT):
-            about.build(predictor.checkpoint, weights_folder)
+        gr.HTML(_top_line(page.expects_oauth), apply_default_css=False, elem_id="top")
+        with gr.Tabs(elem_id="page-tabs"):
+            with gr.Tab(strings.TAB_READ):
+                single.build(predictor, private_folder, store, outbox)
+            if store:
+                sessions, gate = Sessions(store), HostGate()
+                with gr.Tab(strings.TAB_SESSION):
+                    session.build(sessions, predictor, outbox, storage_warning(store.folder))
+                if gate.exists:
+                    with gr.Tab(strings.TAB_HOST):
+                        host.build(store, sessions, gate, private_folder, outbox)
+            with gr.Tab(strings.TAB_ABOUT):
+                about.build(predictor.checkpoint, weights_folder)
         api.build(predictor, private_folder)
     waiting.limit(page)
     return page
 
 
+def _top_line(has_sign_out):
+    """Name, what the page must not be used for, the switch of looks; the tabs lie over it (layout.css)."""
+    way_out = f'<a href="{hub_login.SIGN_OUT}">{strings.HUB_SIGN_OUT}</a>' if has_sign_out else ""
+    return (
+        f'<header class="topline"><h1>{strings.HEADING} <small>{strings.SUBHEADING}</small></h1>'
+        f'<p role="note" id="notice">{strings.RESEARCH_USE}</p>{way_out}'
+        f'<button type="button" id="look" aria-pressed="false">{strings.LOOK_DARK}</button></header>'
+    )
+
+
 def looks() -> dict:
     """Arguments for `launch`: theme, stylesheets and the few lines of JavaScript that belong to the whole page."""
     folder = Path(__file__).parent
-    script = (folder / "upload.js").read_text(encoding="utf-8")
-    sheets = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.css"))]
+    script = (folder / "look.js").read_text(encoding="utf-8")
+    sheets = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.css"))]
     return {"theme": calm_theme(), "css": "\n".join([CSS, *sheets]), "head": f"<script>{script}</script>"}
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import gradio as gr
 
 from busi_model.checkpoint import Checkpoint
+from busi_model.clinic import words
+from busi_model.clinic.report import percent, rate_words
 from busi_model.operating_point import OperatingPoint
 from busi_model.page import strings
 from busi_model.page.plots import confusion_table, reliability_svg, text_table
-from busi_model.page.result import percent, rate_words
 
 IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)[^)]*\)")  # ![words](address "title")
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
@@ -59,13 +60,13 @@ def operating_html(point: OperatingPoint) -> str:
         ]
         parts.append(text_table(strings.ABOUT_OPERATING, strings.ABOUT_OPERATING_COLUMNS, rows))
     else:
-        parts.append(f"<p>{strings.OPERATING_NONE}</p>")
+        parts.append(f"<p>{words.MEANING_NO_THRESHOLD}</p>")
     sentences = [strings.ABOUT_FITTED.format(fitted_on=point.fitted_on)]
     if point.conformal_coverage is not None:
         limit = percent(point.conformal_probability)
         sentences.append(strings.ABOUT_CLASS_SET.format(limit=limit, rate=rate_words(point.conformal_coverage)))
     if point.margin_coverage is not None:
-        held = strings.MARGIN_COVERAGE.format(rate=rate_words(point.margin_coverage))
+        held = words.MARGIN_COVERAGE.format(rate=rate_words(point.margin_coverage))
         sentences.append(f"{strings.MARGIN_NOTE} {held}")
     parts += [f"<p>{html.escape(sentence)}</p>" for sentence in sentences]
     if point.reliability:
@@ -85,7 +86,7 @@ def operating_html(point: OperatingPoint) -> str:
 def _data_set(content, checkpoint, names):
     """content: what `training.evaluate.write_report` stores as metrics.json."""
     classes = ", ".join(f"{n} {strings.CLASS_NAMES[name].lower()}" for name, n in content["n_by_class"].items())
-    words = strings.ABOUT_DATA_SET.format(images=content["n_images"], classes=classes, groups=content["n_groups"])
+    said = strings.ABOUT_DATA_SET.format(images=content["n_images"], classes=classes, groups=content["n_groups"])
     if content.get("weights_sha256") == checkpoint.weights_sha256:
         whose = strings.ABOUT_SAME_WEIGHTS
     else:
@@ -112,7 +113,7 @@ def _data_set(content, checkpoint, names):
         ]
         table = text_table(strings.ABOUT_RELIABILITY, strings.ABOUT_RELIABILITY_COLUMNS, rows)
         plots.append(f'<div class="pair">{reliability_svg(bins, content["title"])}{table}</div>')
-    return f'<p>{words} {whose}</p><div class="columns">{table_of_figures}<div>{"".join(plots)}</div></div>'
+    return f'<p>{said} {whose}</p><div class="columns">{table_of_figures}<div>{"".join(plots)}</div></div>'
 
 
 def limits(card: Path) -> str:

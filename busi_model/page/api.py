@@ -11,9 +11,11 @@ from typing import Literal, TypedDict
 
 import gradio as gr
 
+from busi_model.clinic.report import Finding, report
 from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.image import ImageError
 from busi_model.page import strings
+from busi_model.page.inbox import uploaded
 
 LOG = logging.getLogger(__name__)
 
@@ -37,11 +39,16 @@ class Warned(TypedDict):
 class Reading(TypedDict):
     """What the model says of one image."""
 
-    label: Literal["benign", "malignant", "normal"] | None  # None when refused
-    confidence: float | None  # probability of the label; None when refused
-    class_probabilities: dict[str, float]  # calibrated, sum to 1; empty when refused
+    verdict: (
+        str  # suspicious, not_suspicious, no_lesion, contradiction, cannot_say or not_judged, at the first threshold
+    )
+    headline: str  # the verdict in words
+    reason: str  # what decided it
+    label: Literal["benign", "malignant", "normal"] | None  # None: refused
+    confidence: float | None  # probability of the label
+    class_probabilities: dict[str, float]  # calibrated, sum to 1; empty: refused
     class_set: list[str]  # the classes that cannot be ruled out, likeliest first
-    refused: bool  # the picture cannot be judged: no label, nothing outlined. Look at this first
+    refused: bool  # the picture cannot be judged: there is no class and no outline
     warnings: list[Warned]
     height_px: int
     width_px: int
@@ -60,7 +67,7 @@ def build(predictor, folder) -> None:
         image's size, 255 inside and 0 outside.
         """
         try:
-            prediction = predictor(_uploaded(image, folder))
+            prediction = predictor(uploaded(image.get("path") if isinstance(image, dict) else None, folder))
         except ImageError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except Exception as error:  # the cause belongs in the log, not in the answer
@@ -73,27 +80,22 @@ def build(predictor, folder) -> None:
     gr.api(predict, api_name="predict", concurrency_limit=8, concurrency_id="read")
 
 
-def _uploaded(image, folder) -> Path:
-    """The path of an upload. Raises ImageError for anything else, which would be a file of the server or an address."""
-    path = image.get("path") if isinstance(image, dict) else None
-    if isinstance(path, str) and "\0" not in path:
-        place = Path(path).resolve()
-        if place.is_file() and place.is_relative_to(folder.resolve()):
-            return place
-    raise ImageError("No uploaded image was named. Upload the file first, then name the path that the upload answered.")
-
-
 def _reading(prediction, predictor) -> Reading:
     height, width = prediction.frame.gray.shape
+    outlines = outlines_xy(prediction.mask)
+    worded = report(Finding.of(prediction, len(outlines)), predictor.operating_point)
     return {
-        "label": prediction.label,
+        "verdict": worded.verdict,
+        "headline": worded.headline,
+        "reason": worded.reason,
+        "label": None if prediction.refused else prediction.label,
         "confidence": None if prediction.refused else prediction.confidence,
-        "class_probabilities": prediction.class_probabilities,
-        "class_set": list(prediction.class_set),
+        "class_probabilities": {row.code: row.probability for row in worded.rows},
+        "class_set": [] if prediction.refused else list(prediction.class_set),
         "refused": prediction.refused,
-        "warnings": [{"code": warning.code, "text": warning.text} for warning in prediction.warnings],
+        "warnings": [{"code": warning.code, "text": warning.sentence} for warning in worded.warnings],
         "height_px": height,
         "width_px": width,
-        "outlines_xy": [outline.tolist() for outline in outlines_xy(prediction.mask)],
+        "outlines_xy": [] if prediction.refused else [outline.tolist() for outline in outlines],
         "weights_sha256": predictor.checkpoint.weights_sha256,
     }

@@ -1,155 +1,173 @@
 """Quick feedback under the result of a single image: one click says agree, disagree or unsure, and is kept.
 
-Enters: the `Reading` that is on the screen, in a gr.State that single.py fills. Leaves: one record in the store, and a
-receipt. Class, outline and comment may be added before the click. A new picture starts anew.
+Enters: the visit, and the id of the case whose result is on the screen; a click that names another case than the one
+shown is refused. Leaves: one record in the store, and a receipt that stays until it is put away. What was typed for an
+image and not sent is there again when the image is.
 """
 
-import dataclasses
 import logging
+from dataclasses import dataclass, field
 from functools import partial
 
 import gradio as gr
-import numpy as np
 
 from busi_model.page import editor, session_view, strings
 from busi_model.page.editor import EditorError
 from busi_model.page.session_form import Fields, Mended, model_record, outline_answer
 from busi_model.page.session_layout import html
-from busi_model.predict import Prediction
 from busi_model.reading.errors import ReadingError, RecordError
-from busi_model.reading.records import Feedback, Model, image_sha256, new_key
+from busi_model.reading.records import Feedback, image_sha256, new_key
 from busi_model.reading.store import Store
 
 LOG = logging.getLogger(__name__)
 HOW = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8, "concurrency_id": "feedback"}
+BLANK = {"own_class": None, "verdict": None, "no_lesion": False, "comment": "", "keep_image": False}
+EDIT = """() => {
+    const edit = document.querySelector("#viewer [data-do=edit]");
+    if (edit.getAttribute("aria-pressed") === "false") edit.click();
+    document.querySelector("#viewer").scrollIntoView({block: "nearest"});
+}"""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)  # a new one is a change, which Gradio sees by the hash
-class Reading:
-    """What the page shows of one picture: enough to keep an opinion of it."""
+@dataclass
+class Drafts:
+    """What one user typed of each image, by case id."""
 
-    key: str  # one a picture shown: a double click saves once
-    model: Model
-    image_sha256: str
-    gray: np.ndarray  # uint8 (H, W): for the editor, and to keep it when the reader ticks so
-
-
-def reading(prediction: Prediction | None, weights_sha256: str, current: Reading | None = None) -> Reading | None:
-    """What `build`'s state must hold while a finished prediction is on the screen; None: nothing is, or not yet.
-
-    current: what it held before; while the same picture is shown that stays, and with it what was begun or saved.
-    """
-    if prediction is None:
-        return None
-    gray = prediction.frame.gray
-    sha256 = image_sha256(gray)
-    if current is not None and current.image_sha256 == sha256:
-        return current
-    return Reading(new_key(), model_record(prediction, weights_sha256), sha256, gray)
-
-
-def build(store: Store, current: gr.State, outbox=None) -> None:
-    """Lay out the panel inside the current gr.Blocks. current: holds a Reading, or None while nothing is shown."""
-    Panel(store, outbox).connect(current)
+    shown: str | None = None
+    typed: dict[str, dict] = field(default_factory=dict)  # values by the names in `BLANK`
+    keys: dict[str, str] = field(default_factory=dict)  # of the record to come: a double click saves once
+    answered: set[str] = field(default_factory=set)
 
 
 class Panel:
     """Components and what their events do. Each answer is a dict {component: update}."""
 
-    def __init__(self, store, outbox):
-        self.store, self.outbox = store, outbox
+    def __init__(self, store: Store, outbox, lightbox, weights_sha256: str):
+        """Lay out the panel inside the current gr.Blocks. lightbox: gives a case by its id. outbox: or None."""
+        self.store, self.outbox, self.lightbox, self.weights_sha256 = store, outbox, lightbox, weights_sha256
         classes = [(words, name) for name, words in strings.CLASS_NAMES.items()]
         verdicts = [(words, name) for name, words in strings.OUTLINE_VERDICTS.items()]
+        self.drafts = gr.State(Drafts())
+        with gr.Column(elem_id="feedback-receipt-row"):
+            self.receipt = html("", elem_id="feedback-receipt")
+            self.put_away = gr.Button(strings.FEEDBACK_PUT_AWAY, size="sm", visible=False, elem_id="feedback-put-away")
         with gr.Column(visible=False, elem_id="feedback") as self.panel:
-            html(f"<h3>{strings.FEEDBACK_HEADING}</h3><p>{strings.FEEDBACK_TEXT}</p>", elem_classes="door-words")
-            # Built open and closed by `start`: Gradio sets the fields of an accordion that was built closed anew some
-            # frames after its first opening, and what was typed in between is lost.
-            with gr.Accordion(strings.FEEDBACK_MORE, open=True, elem_id="feedback-more") as self.more:
-                self.own_class = gr.Radio(classes, label=strings.CLASS_LABEL, elem_id="feedback-class")
-                self.verdict = gr.Radio(verdicts, label=strings.OUTLINE_VERDICT, elem_id="feedback-verdict")
-                self.edit_button = gr.Button(strings.FEEDBACK_EDIT, size="md", elem_id="feedback-edit")
-                self.editor = editor.build("feedback-editor")
-                self.no_lesion = gr.Checkbox(False, label=strings.NO_LESION, elem_id="feedback-no-lesion")
-                self.comment = gr.Textbox(label=strings.COMMENT, lines=2, max_lines=8, elem_id="feedback-comment")
-                self.keep_image = gr.Checkbox(False, label=strings.KEEP_IMAGE, elem_id="feedback-keep")
+            html(f"<h2>{strings.FEEDBACK_HEADING}</h2>", elem_classes="door-words")
             with gr.Row() as self.buttons:
                 self.verdict_buttons = {
                     name: gr.Button(words, size="md", min_width=90, elem_id=f"feedback-{name}")
                     for name, words in strings.FEEDBACK_BUTTONS.items()
                 }
-            self.receipt = html("", elem_id="feedback-receipt")
             self.again_button = gr.Button(strings.FEEDBACK_AGAIN, size="md", visible=False, elem_id="feedback-again")
-        self.fields = [self.own_class, self.verdict, self.no_lesion, self.comment, self.editor, self.keep_image]
+            self.problem = html("", elem_id="feedback-problem")
+            # Built open and closed by `turn`: Gradio sets the fields of an accordion that was built closed anew some
+            # frames after its first opening, and what was typed in between is lost.
+            with gr.Accordion(strings.FEEDBACK_MORE, open=True, elem_id="feedback-more") as self.more:
+                self.own_class = gr.Radio(classes, label=strings.CLASS_LABEL, elem_id="feedback-class")
+                self.verdict = gr.Radio(verdicts, label=strings.OUTLINE_VERDICT, elem_id="feedback-verdict")
+                self.edit_button = gr.Button(strings.FEEDBACK_EDIT, size="md", elem_id="feedback-edit")
+                self.no_lesion = gr.Checkbox(False, label=strings.NO_LESION, elem_id="feedback-no-lesion")
+                self.comment = gr.Textbox(label=strings.COMMENT, lines=2, max_lines=8, elem_id="feedback-comment")
+                self.keep_image = gr.Checkbox(False, label=strings.KEEP_IMAGE, elem_id="feedback-keep")
+        self.by_name = {name: getattr(self, name) for name in BLANK}
+        self.fields = list(self.by_name.values())
+        self.everything = [self.panel, self.more, self.buttons, self.problem, self.again_button]
+        self.everything += [self.receipt, self.put_away, *self.fields]
 
-    def connect(self, current) -> None:
-        everything = [self.panel, self.more, self.edit_button, self.buttons, self.receipt, self.again_button]
-        everything += self.fields
-        current.change(self.start, [current], everything, **HOW)
-        self.edit_button.click(self.edit, [current], [self.editor, self.edit_button, self.receipt], **HOW)
-        self.editor.input(None, None, [self.verdict], js="() => 'corrected'")
+    def connect(self, visit: gr.State, seen: gr.HTML) -> None:
+        """visit: whose `shown` is the case that the server takes to be on the screen. seen: holds the id of the case
+        that is on it."""
+        self.visit, self.seen = visit, seen
+        how = {"inputs": {visit, seen, self.drafts, *self.fields}, "outputs": self.everything, **HOW}
+        self.edit_button.click(None, None, None, js=EDIT)
         for name, button in self.verdict_buttons.items():
-            button.click(partial(self.send, name), [current, *self.fields], everything, **HOW)
-        # The new state tells `start`, as a new picture does.
-        self.again_button.click(_again, [current], [current], **HOW)
+            button.click(partial(self.send, name), **how)
+        self.again_button.click(self.again, **how)
+        self.put_away.click(lambda: ("", gr.Button(visible=False)), None, [self.receipt, self.put_away], **HOW)
 
-    def start(self, current: Reading | None) -> dict:
-        """A new picture, or none: nothing of the one before may stay."""
-        blank = dict(zip(self.fields, (None, None, False, "", None, False), strict=True))
+    def turn(self, values: dict, case_id: str | None) -> dict:
+        """The result of another case is on the screen, or of none: nothing of the one before may stay but its receipt.
+
+        values: by component, as they were on the screen before.
+        """
+        drafts = values[self.drafts]
+        if case_id == drafts.shown:
+            return {}
+        if drafts.shown is not None:
+            drafts.typed[drafts.shown] = {name: values[part] for name, part in self.by_name.items()}
+        drafts.shown = case_id
+        typed = drafts.typed.get(case_id, BLANK)
+        answered = case_id in drafts.answered
+        begun = any(typed.values())
         return {
-            **{field: gr.update(value=value) for field, value in blank.items()},
-            self.editor: editor.hide(),
-            self.panel: gr.Column(visible=current is not None),
-            self.more: gr.Accordion(open=False),
-            self.edit_button: gr.Button(visible=True),
-            self.buttons: gr.Row(visible=True),
-            self.receipt: "",
-            self.again_button: gr.Button(visible=False),
+            **{part: gr.update(value=typed[name]) for name, part in self.by_name.items()},
+            self.panel: gr.Column(visible=case_id is not None),
+            self.more: gr.Accordion(open=begun and not answered),
+            self.buttons: gr.Row(visible=not answered),
+            self.problem: "",
+            self.again_button: gr.Button(visible=answered),
         }
 
-    def edit(self, current: Reading | None) -> dict:
-        if current is None:
-            return {self.receipt: session_view.problem_html(strings.FEEDBACK_NO_PICTURE)}
-        shown = editor.show(current.key, current.gray, current.model.outline.polygons)
-        return {self.editor: shown, self.edit_button: gr.Button(visible=False), self.receipt: ""}
-
-    def send(self, verdict: str, current: Reading | None, *values) -> dict:
+    def send(self, verdict: str, values: dict) -> dict:
         """Save one opinion. When that fails the fields stay as they are."""
         try:
-            if current is None:
-                raise RecordError(strings.FEEDBACK_NO_PICTURE)
-            record = _record(verdict, current, *values)
-            receipt = self.store.save_feedback(current.key, record, current.gray if record.keep_image else None)
-        except Mended as mended:
-            shown = gr.HTML(value=editor.value(current.key, mended.polygons))
-            return {self.editor: shown, self.receipt: session_view.problem_html(str(mended))}
-        except (ReadingError, EditorError) as error:
-            return {self.receipt: session_view.problem_html(str(error))}
+            key, case = self._case(values)
+            record = self._record(verdict, key, case, {name: values[part] for name, part in self.by_name.items()})
+            gray = case.prediction.frame.gray if record.keep_image else None
+            receipt = self.store.save_feedback(key, record, gray)
+        except (ReadingError, EditorError, Mended) as error:
+            return self._refusal(error)
         except Exception:  # the reader must not lose the text, and the cause belongs in the log
             LOG.exception("Feedback was not saved.")
-            return {self.receipt: session_view.problem_html(strings.STEP_FAILED)}
+            return self._refusal(strings.STEP_FAILED)
+        values[self.drafts].answered.add(case.case_id)
+        values[self.drafts].typed.pop(case.case_id, None)
         sync = self.outbox.state() if self.outbox else None
+        number = values[self.visit].case_ids.index(case.case_id) + 1
+        name = strings.WORKLIST_ITEM.format(number=number)
         return {
-            self.receipt: session_view.receipt_html(receipt, sync),
+            self.receipt: session_view.receipt_html(receipt, sync, name),
+            self.put_away: gr.Button(visible=True),
+            self.problem: "",
+            self.more: gr.Accordion(open=False),
             self.buttons: gr.Row(visible=False),
             self.again_button: gr.Button(visible=True),
         }
 
+    def again(self, values: dict) -> dict:
+        """Another answer to the same picture is a record of its own."""
+        drafts = values[self.drafts]
+        drafts.keys.pop(drafts.shown, None)
+        drafts.answered.discard(drafts.shown)
+        drafts.typed.pop(drafts.shown, None)
+        case_id, drafts.shown = drafts.shown, None
+        return self.turn(values, case_id)
 
-def _again(current):
-    """Another answer to the same picture is a record of its own."""
-    return dataclasses.replace(current, key=new_key()) if current else None
+    def _case(self, values):
+        """Key of the record to come, and the case that is on the screen. Raises RecordError when the server is at
+        another one by now."""
+        visit, drafts, case_id = values[self.visit], values[self.drafts], values[self.seen]
+        case = self.lightbox.get(case_id) if case_id in visit.case_ids else None
+        if case is None or case.prediction is None or case.withheld:
+            raise RecordError(strings.FEEDBACK_NO_PICTURE)
+        if case_id != visit.shown:
+            raise RecordError(strings.FEEDBACK_OTHER_PICTURE)
+        return drafts.keys.setdefault(case_id, new_key()), case
 
+    def _refusal(self, error) -> dict:
+        return {self.problem: session_view.problem_html(str(error))}
 
-def _record(verdict, current, own_class, outline_verdict, no_lesion, comment, carried, keep_image):
-    if carried == editor.NOTHING:  # the editor was not opened
-        carried = editor.value(current.key, current.model.outline.polygons)
-    fields = Fields(outline_verdict=outline_verdict, no_lesion=no_lesion, carried=carried)
-    return Feedback.checked(
-        verdict=verdict,
-        model=current.model,
-        image_sha256=current.image_sha256,
-        own_class=own_class,
-        comment=comment,
-        keep_image=keep_image,
-        **outline_answer(current.key, current.model.outline, fields),
-    )
+    def _record(self, verdict, key, case, typed):
+        model = model_record(case.prediction, self.weights_sha256)
+        drawn = None if case.drawn is None else case.drawn.polygons  # as it was edited in the viewer
+        carried = editor.value(key, model.outline.polygons if drawn is None else drawn)
+        fields = Fields(outline_verdict=typed["verdict"], no_lesion=typed["no_lesion"], carried=carried)
+        return Feedback.checked(
+            verdict=verdict,
+            model=model,
+            image_sha256=image_sha256(case.prediction.frame.gray),
+            own_class=typed["own_class"],
+            comment=typed["comment"] or "",
+            keep_image=typed["keep_image"],
+            **outline_answer(key, model.outline, fields),
+        )

@@ -10,19 +10,24 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from busi_model.clinic.explain import Explainer
-from busi_model.clinic.measure import Lesion, measure_lesions
+from busi_model.clinic.measure import measure_lesions
+from busi_model.clinic.scan import scan_area
 from busi_model.clinic.view import draw_heat, encode_png, thumbnail
-from busi_model.frame import PLAUSIBLE_MM, is_plausible
-from busi_model.image import Frame, ImageError, read_image
-from busi_model.predict import Prediction
+from busi_model.frame import PLAUSIBLE_MM, check_size, is_plausible
+from busi_model.image import Box, Frame, ImageError, read_image
+from busi_model.page.case import Case, Drawn
+from busi_model.page.film import Film
+from busi_model.page.viewer.outlines import model_polygons
+from busi_model.reading.outline import rasterise, repair
+
+__all__ = ["Case", "Lightbox"]
 
 LOG = logging.getLogger(__name__)
 KEPT_S = 3600
@@ -30,40 +35,6 @@ KEPT_BYTES = 2 * 2**30
 BYTES_PER_PIXEL = 7  # gray, mask, margin and the mask's probability
 THUMBNAIL_PX = 96
 HEAT_PX = 2048  # longer side, at most: the browser stretches the map over the frame, and its grid is coarse anyway
-
-
-@dataclass(eq=False)
-class Case:
-    """One opened image. Changed only by `Lightbox`, under the case's own lock."""
-
-    case_id: str
-    source: object  # what `read_image` takes, until it is read
-    folder: Path  # for what the browser fetches
-    synthetic: bool = False
-    frame: Frame | None = None
-    thumbnail_png: bytes = b""
-    error: str | None = None  # why the image cannot be read, in words
-    failed: bool = False  # the analysis stopped; the log says why
-    prediction: Prediction | None = None
-    lesions: list[Lesion] = field(default_factory=list)
-    spacing_mm: tuple[float, float] | None = None  # (row, column); the file's, or what the user marked
-    marked: bool = False  # the spacing is the user's mark
-    insisted: bool = False  # the user wants the result although the image was refused
-    explained: bool = False  # the user asked for the explanation
-    forgotten: bool = False  # nothing may be written any more
-    used_at: float = 0.0  # by the light box's clock
-    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
-
-    @property
-    def ready(self) -> bool:
-        """Whether nothing is left to compute."""
-        return self.error is not None or self.failed or self.prediction is not None
-
-    @property
-    def withheld(self) -> bool:
-        """Whether the result is kept back: the image was refused, is not our own, and the user did not insist."""
-        shown = self.insisted or self.synthetic
-        return self.prediction is not None and self.prediction.refused and not shown
 
 
 class Lightbox:
@@ -97,8 +68,10 @@ class Lightbox:
         with case.lock:
             if case.frame is None and case.error is None:
                 try:
-                    case.frame = read_image(case.source)
-                    case.spacing_mm = case.frame.spacing_mm
+                    read = isinstance(case.source, Frame)
+                    case.frame = case.source if read else read_image(case.source)
+                    case.film = None if read else Film.of(case.source, case.frame)
+                    case.spacing_mm = case.spacing_mm or case.frame.spacing_mm
                     case.thumbnail_png = encode_png(thumbnail(case.frame.gray, THUMBNAIL_PX))
                 except ImageError as error:
                     case.error = str(error)
@@ -113,6 +86,8 @@ class Lightbox:
                 self.open(case)
                 if not case.ready:
                     case.prediction = self.predictor(case.frame).judged_anyway  # `withheld` keeps it back
+                    if case.film is not None:
+                        case.film.keep(case.film.index, case.prediction)
                     self._measure(case)
             except Exception:  # the page must not stay at "Analysing…", and the cause belongs in the log
                 LOG.exception("Reading an image failed.")
@@ -132,22 +107,90 @@ class Lightbox:
             raise ValueError(f"A pixel would be {spacing_mm[0]:.3g} mm; {low} to {high:g} mm are plausible.")
         self._set_spacing(case, spacing_mm, marked=True)
 
+    def carry_scale(self, case: Case, spacing_mm: tuple[float, float]) -> None:
+        """Take millimetres from a mark in an earlier image of the same export."""
+        self._set_spacing(case, spacing_mm, marked=True, carried=True)
+
+    def draw(self, case: Case, polygons: list, revision: int) -> str:
+        """Make an edited outline the shown one and measure it; the model's own returns when it is drawn again.
+
+        polygons: lists of (x, y), frame pixels. revision: the browser's count. Returns what was mended, in words, or
+        "". Raises OutlineError; then the shown outline stays.
+        """
+        with case.lock:
+            case.revision = revision
+            height, width = case.frame.gray.shape
+            if polygons == model_polygons(case.prediction.mask):
+                case.drawn, text = None, ""
+            else:
+                repaired = repair(polygons, width, height)
+                points = [[list(point) for point in polygon] for polygon in repaired.polygons]
+                case.drawn, text = Drawn(points, rasterise(points, width, height)), repaired.text
+            self._measure(case)
+        return text
+
+    def cut(self, case: Case, box) -> Case:
+        """A part of a frame as an image of its own. box: x0, y0, x1, y1 in whole frame pixels. Raises ImageError."""
+        with case.lock:
+            height, width = case.frame.gray.shape
+            x0, y0, x1, y1 = box
+            if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+                raise ImageError(f"The box {x0}, {y0}, {x1}, {y1} does not lie in the {width}x{height} px image.")
+            check_size(x1 - x0, y1 - y0)
+            regions = tuple(part for region in case.frame.scan_regions if (part := _within(region, x0, y0, x1, y1)))
+            gray = np.ascontiguousarray(case.frame.gray[y0:y1, x0:x1]).copy()
+            part = self.add(Frame(gray, case.frame.spacing_mm, case.frame.notices, regions), case.synthetic)
+            part.spacing_mm, part.marked, part.carried = case.spacing_mm, case.marked, case.carried
+            part.crop = (x0, y0, x1, y1)
+        return part
+
+    def turn_to(self, case: Case, index: int) -> None:
+        """Show another frame of a film; what was drawn on the one before is kept. Raises ImageError."""
+        with case.lock:
+            frame = case.film.read(index)
+            case.film.drawn[case.film.index] = case.drawn
+            case.film.index, case.frame, case.drawn = index, frame, case.film.drawn.get(index)
+            case.prediction, case.lesions, case.explained, case.failed = None, [], False, False
+            if not case.marked:
+                case.spacing_mm = frame.spacing_mm
+
     def unmark_length(self, case: Case) -> None:
         """Return to the spacing that the file brought, or to none."""
         self._set_spacing(case, case.frame.spacing_mm, marked=False)
 
     def picture(self, case: Case) -> str:
         """Path of the frame as PNG."""
-        return self._written(case, "busi-image.png", lambda: encode_png(case.frame.gray))
+        return self._written(case, f"busi-image{_suffix(case)}.png", lambda: encode_png(case.frame.gray))
+
+    def previews(self, case: Case) -> Iterator[int]:
+        """Write the frames of a film as small JPEG files; yields how many are there. Raises ImageError."""
+        film = case.film
+        if not film.preview(case.folder, 0).is_file():  # Gradio empties the folder now and then
+            film.ready = 0
+        while film.ready < film.count and not case.forgotten:
+            with case.lock:
+                path = film.preview(case.folder, film.ready)
+                self.write(case, path.name, film.small(film.ready))
+                film.ready += 1
+            yield film.ready
+
+    def keep_thumbnail(self, case: Case) -> None:
+        """Write the small picture for the worklist, once. Without the case's lock: the list does not wait for a case
+        that is being analysed."""
+        if case.thumbnail_png and not (case.folder / "busi-thumbnail.png").is_file():
+            self.write(case, "busi-thumbnail.png", case.thumbnail_png)
 
     def explanation(self, case: Case) -> str:
         """Path of the heat map of the likeliest class as PNG with transparency."""
         label = case.prediction.label
 
         def draw():
-            return encode_png(draw_heat(self._explainer(thumbnail(case.frame.gray, HEAT_PX), label)))
+            gray = thumbnail(case.frame.gray, HEAT_PX)
+            share = gray.shape[0] / case.frame.gray.shape[0]
+            regions = [_scaled(box, share) for box in case.frame.scan_regions]
+            return encode_png(draw_heat(self._explainer(gray, label) * scan_area(gray, regions)))
 
-        path = self._written(case, f"busi-explanation-{label}.png", draw)
+        path = self._written(case, f"busi-explanation-{label}{_suffix(case)}.png", draw)
         case.explained = True
         return path
 
@@ -180,11 +223,12 @@ class Lightbox:
         return Explainer(self.predictor)
 
     def _measure(self, case):
-        case.lesions = measure_lesions(case.prediction.mask, case.prediction.margin, case.spacing_mm)
+        margin = case.prediction.margin if case.drawn is None else None  # the band is the model's
+        case.lesions = measure_lesions(case.mask, margin, case.spacing_mm)
 
-    def _set_spacing(self, case, spacing_mm, marked):
+    def _set_spacing(self, case, spacing_mm, marked, carried=False):
         with case.lock:
-            case.spacing_mm, case.marked = spacing_mm, marked
+            case.spacing_mm, case.marked, case.carried = spacing_mm, marked, carried
             if case.prediction is not None:
                 self._measure(case)
 
@@ -202,5 +246,21 @@ class Lightbox:
         self.forget(gone)
 
 
+def _suffix(case):
+    return "" if case.film is None else f"-{case.film.index:04d}"
+
+
+def _scaled(box, share):
+    return Box(*(round(edge * share) for edge in (box.top, box.left, box.bottom, box.right)))
+
+
+def _within(region, x0, y0, x1, y1):
+    """The region as it lies in a part of its frame, or None."""
+    top, bottom = max(region.top, y0) - y0, min(region.bottom, y1) - y0
+    left, right = max(region.left, x0) - x0, min(region.right, x1) - x0
+    return Box(top, left, bottom, right) if top < bottom and left < right else None
+
+
 def _size(case):
-    return 0 if case.frame is None else BYTES_PER_PIXEL * case.frame.gray.size
+    drawn = 0 if case.drawn is None else case.drawn.mask.size
+    return drawn + (0 if case.frame is None else BYTES_PER_PIXEL * case.frame.gray.size)

@@ -316,7 +316,7 @@ class Panel:
             on.head_row: gr.Row(visible=True),
             on.head: session_view.progress_html(step),
             on.receipt: session_view.receipt_html(receipt, self._sync()) if receipt else "",
-            on.task: session_view.task_html(step),
+            on.task: session_view.task_html(step, self.predictor.operating_point),
             on.problem: session_view.problem_html(problem) if problem else "",
             on.unsaved: gr.Textbox(unsaved, visible=bool(unsaved)),
             on.picture: gr.Column(visible=not problem and step.stage in ("familiarise", "own", "final")),

@@ -5,8 +5,11 @@ Everything that a reader, a host or the store supplied is escaped.
 
 import html
 
+from busi_model.clinic.render import as_html
+from busi_model.clinic.report import Finding, report
+from busi_model.frame import Notice
+from busi_model.operating_point import OperatingPoint
 from busi_model.page import strings
-from busi_model.page.result import percent
 from busi_model.reading.desk import Step
 from busi_model.reading.outbox import SyncState
 from busi_model.reading.records import Model, OwnRead, Receipt
@@ -37,49 +40,23 @@ def progress_html(step: Step) -> str:
     )
 
 
-def task_html(step: Step) -> str:
-    """What to do in this step; in the last step of a case also what the model says and what was locked."""
+def task_html(step: Step, point: OperatingPoint) -> str:
+    """What to do in this step; in the last step of a case also what the model says and what was locked. point: of the
+    weights, whose first threshold decides."""
     heading, text = strings.SESSION_TASKS[step.stage]
     parts = [f"<h2>{html.escape(heading)}</h2>", f"<p>{html.escape(text)}</p>"]
     if step.model:
-        parts.append(model_html(step.model))
+        parts.append(model_html(step.model, point))
     if step.own:
         parts.append(own_html(step.own))
     return f'<section class="result task">{"".join(parts)}</section>'
 
 
-def model_html(model: Model) -> str:
-    if model.refused or model.class_name is None:
-        parts = [f"<h3>{html.escape(strings.MODEL_REFUSES)}</h3>"]
-    else:
-        name, figure = strings.CLASS_NAMES[model.class_name], percent(model.confidence)
-        uncertain = {"low_confidence", "uncertain"} & set(model.warnings)
-        headline = strings.HEADLINE_UNCERTAIN if uncertain else strings.HEADLINE
-        figure = figure.replace(" ", "\u00a0")  # a figure and its sign stay on one line
-        headline = headline.format(name=name.lower() if uncertain else name, percent=figure)
-        parts = [f'<h3 class="says">{html.escape(strings.MODEL_SAYS.format(headline=headline))}</h3>']
-        rows = [_row(model, name) for name in strings.CLASS_NAMES if name in model.class_probabilities]
-        caption = f'<caption class="unseen">{html.escape(strings.PROBABILITIES_CAPTION)}</caption>'
-        parts.append(f"<table>{caption}<tbody>{''.join(rows)}</tbody></table>")
-    n_outlines = len(model.outline.polygons)
-    words = strings.OUTLINED.get(n_outlines) or strings.OUTLINED_SEVERAL.format(count=n_outlines)
-    parts.append(f"<p>{html.escape(words)}</p>")
-    if model.warnings:
-        items = [strings.WARNINGS.get(code, (code, ""))[0] for code in model.warnings]
-        listed = "".join(f"<li>{html.escape(item)}</li>" for item in items)
-        heading = html.escape(strings.WARNINGS_HEADING)
-        parts.append(f'<div class="warnings"><h3>{heading}</h3><ul>{listed}</ul></div>')
-    return "".join(parts)
-
-
-def _row(model, name):
-    probability = model.class_probabilities[name]
-    chosen = ' class="chosen"' if name == model.class_name else ""
-    bar = f'<div aria-hidden="true"><div style="width:{100 * probability:.1f}%"></div></div>'
-    return (
-        f'<tr{chosen}><th scope="row">{html.escape(strings.CLASS_NAMES[name])}</th>'
-        f'<td class="figure">{percent(probability)}</td><td class="bar">{bar}</td></tr>'
-    )
+def model_html(model: Model, point: OperatingPoint) -> str:
+    """The same words that the page has for a single image."""
+    warnings = tuple(Notice(code, "") for code in model.warnings)
+    finding = Finding(model.class_probabilities, len(model.outline.polygons), warnings, model.refused)
+    return as_html("session", report=report(finding, point), whose=strings.MODEL_SAYS)
 
 
 def own_html(own: OwnRead) -> str:
@@ -89,10 +66,10 @@ def own_html(own: OwnRead) -> str:
     return f'<p class="locked">{html.escape(text)}</p>'
 
 
-def receipt_html(receipt: Receipt, sync: SyncState | None) -> str:
-    """What was just saved, and whether copies have left this machine: two facts, said apart."""
+def receipt_html(receipt: Receipt, sync: SyncState | None, of: str = "") -> str:
+    """What was just saved, and whether copies have left this machine: two facts, said apart. of: which image."""
     saved = strings.RECEIPT_AGAIN if receipt.again else strings.RECEIPT
-    saved = html.escape(saved.format(receipt=receipt.receipt))
+    saved = html.escape(f"{of}: " * bool(of) + saved.format(receipt=receipt.receipt))
     return f'<p class="reading-receipt" role="status"><strong>{saved}</strong> {sync_html(receipt, sync)}</p>'
 
 

@@ -1,10 +1,15 @@
-"""Every English word of the page, so that a translation is one file. `{...}` are filled by name."""
+"""The page's English words; those that are said of a Prediction are in `clinic.words`. `{...}` are filled by name."""
+
+from busi_model.clinic.words import CLASS_NAMES, MARGIN_NONE, OPERATING_NAMES, PERCENT
+
+__all__ = ["CLASS_NAMES", "MARGIN_NONE", "OPERATING_NAMES", "PERCENT"]  # these are said by the page, too
 
 # Frame of the page
 TITLE = "BUSI: breast ultrasound, outline and class"
 HEADING = "BUSI"
 SUBHEADING = "Outline, class and confidence for breast-ultrasound images"
 RESEARCH_USE = "Research use only. Not a medical device. Do not base a patient's care on it."
+LOOK_DARK = "Dark"
 TAB_READ = "Images"  # short, all of them: they share the 390 px of a phone
 TAB_ABOUT = "About"
 
@@ -25,6 +30,14 @@ HUB_FAILED = "The Hugging Face Hub did not sign you in. Try again; if it stays s
 
 # Opening images
 UPLOAD_LABEL = "Images: drop, click or paste"
+INBOX_PROGRESS = "Upload"
+INBOX_AGAIN = "Try again"
+INBOX_WORDS = {
+    "sending": "Uploading image {number} of {count}…",
+    "large": "{name} is too large: at most 100 MB.",
+    "lost": "{name} did not reach the server.",
+    "none": "No file was in it.",
+}
 PRIVACY = (
     "Downloads hold pixels only, no file name and no metadata; files are deleted after about an hour. "
     "Crop away a name that is burned into the picture before you open it."
@@ -35,12 +48,14 @@ EXAMPLE_BUTTONS = {
     "malignant": "Synthetic: malignant",
     "normal": "Synthetic: normal",
 }
-SYNTHETIC_NOTE = "Synthetic picture, drawn by a program: it shows how the page works, not how good the model is."
 CLEAR = "Close all"
+REOPEN = "Undo: open {count} again"
 
 # Worklist. The class is not in it: the next image should be looked at before its result is known.
 WORKLIST = "Open images"
 WORKLIST_ITEM = "Image {number}"
+WORKLIST_CLOSE = "Close {name}"
+LEAVE_QUESTION = "Leave this page? Your images stay open for an hour in this tab; Back again leaves."
 WORKLIST_PREVIOUS, WORKLIST_NEXT = "Previous", "Next"
 CASE_STATES = {
     "waiting": "waiting",
@@ -55,178 +70,48 @@ CASE_STATES = {
 
 # Messages in place of a result
 WAITING_HEADING = "The result appears here"
-WAITING_TEXT = (
-    "Open one image or several. Each is analysed at once: lesions are outlined in the image's own pixels, the class "
-    "is given in words with its probability, and anything that makes the result doubtful is said beside it. "
-    "Look at the image yourself first."
+WAITING_LINES = (
+    "Look at the image yourself first.",
+    "The lesion is outlined and a verdict given, with what makes it doubtful.",
+    "Files are deleted after about an hour.",
 )
 OPENING = "Opening the image…"
 ANALYSING = "Analysing…"
 UNREADABLE_HEADING = "This image cannot be read"
 FAILED_HEADING = "The analysis stopped"
 FAILED_TEXT = "Something went wrong on the server; the image may be fine. Open it again, or try another one."
+ALL_GONE_HEADING = "The images that were open are gone"
+ALL_GONE_TEXT = (
+    "This page was loaded again, and the server no longer has its {count}: it was started anew, or an hour has passed. "
+    "Open them again; nothing else was lost."
+)
 GONE_HEADING = "This image was closed"
 GONE_TEXT = "Images are forgotten after about an hour, or when many are open. Open it again."
-REFUSED_HEADING = "This picture cannot be judged"
-REFUSED_TEXT = "No class and no outline are shown, because for such a picture they mean nothing."
-REFUSED_REASONS = "Why, and what to do"
-ANYWAY = "Analyse anyway"
-ANYWAY_NOTE = "Shown at your request: the program would not judge this picture."
-
-# Result
-CLASS_NAMES = {"benign": "Benign", "malignant": "Malignant", "normal": "Normal"}
-HEADLINE = "{name} pattern, {percent}"
-HEADLINE_OPEN = "Uncertain: {names}"
-HEADLINE_UNCERTAIN = "Uncertain. Likeliest is a {name} pattern, {percent}"
-CLASS_OR = " or "
-LIKELIEST = "Likeliest is a {name} pattern, {percent}, but the other cannot be ruled out. Treat the class as open."
-COVERAGE = "The classes named as possible held the true one in {rate} of held-out images."
-OUTLINED = {0: "No region is outlined.", 1: "One region is outlined."}
-OUTLINED_SEVERAL = "{count} regions are outlined, numbered from the largest."
-WARNINGS_HEADING = "Before you rely on this"
-WARNINGS_COUNT = "Warnings: {count}."
-WARNINGS = {  # code: what it is, and what to do beyond what the warning itself says
-    "blank": ("Blank picture", "Check that it shows tissue."),
-    "not_ultrasound": ("Perhaps not a breast ultrasound", "A gray still image of the breast is expected."),
-    "colour": ("Colour in the picture", "Use the frame without Doppler or elastography; the network learnt from gray."),
-    "photo": ("A photograph of a screen", "Glare and tilt change what the network sees."),
-    "window": ("More than the scan in the picture", "The network sees the scan too small."),
-    "marks": ("Calipers or text in the picture", "A frame stored before measuring is best."),
-    "split_screen": ("Two pictures in one", "The network was trained on single pictures."),
-    "heads_disagree": ("Outline and class contradict each other", "Rely on neither."),
-    "low_confidence": ("Close classes", "Which one stands first says little."),
-    "uncertain": ("More than one class is possible", "Treat the class as open, whatever stands first."),
-    "on_cpu": ("The graphics card was full", "Nothing: the result is as good. Close other programs for more speed."),
-    "first_frame": ("Several frames in the file", "To read another frame, export it on its own."),
-    "middle_frame": ("A film: its middle frame was read", "To read another frame, export it on its own."),
-    "burned_in": ("Text in the picture, by the file's own word", "Crop a name away first."),
-    "other_modality": ("Not an ultrasound, by the file's own word", "Open a B-mode still image of the breast."),
-    "windowed": ("Brightness set by the file", "Compare it with the original before you trust it."),
-    "regions_disagree": ("The file's scan regions fit another picture", "Mark a known length to get millimetres."),
-    "spacings_differ": ("Several scales in one picture", "Mark a known length to get millimetres."),
-    "scale_implausible": ("An impossible scale in the file", "Mark a known length to get millimetres."),
-    "banner_blanked": ("Text beside the scan was blanked", "Look for names that remain before you share it."),
-    "exif_turned": ("Turned picture", "Check that the probe is at the top."),
-    "rescaled": ("Gray levels stretched", "Compare brightness with the original before you trust it."),
-}
-PROBABILITIES_CAPTION = "Probability of each class"
-COLUMN_CLASS, COLUMN_PROBABILITY = "Class", "Probability"
-PERCENT = "{percent} %"
-PERCENT_OVER, PERCENT_UNDER = "over 99 %", "under 1 %"
-RATE = "{value} (95 % interval {low} to {high}, n = {n})"
-
-MEANING_HEADING = "What the figure means"
-MEANING_OBSERVED = {
-    "benign": "Of held-out images given {low} to {high} % for benign, {rate} were benign.",
-    "malignant": "Of held-out images given {low} to {high} % for malignant, {rate} were malignant.",
-    "normal": "Of held-out images given {low} to {high} % for normal, {rate} showed no lesion.",
-}
-MEANING_UNOBSERVED = "Hardly any held-out image was given such a figure: how often it is right was not measured."
-MEANING = {
-    "benign": "Of 100 images given a figure like this, about {percent} should be benign.",
-    "malignant": "Of 100 images given a figure like this, about {percent} should be malignant.",
-    "normal": "Of 100 images given a figure like this, about {percent} should show no lesion.",
-}
-MEANING_FITTED = "That was fitted on: {fitted_on}. On other machines, hospitals and patients it can be off."
-MEANING_NOT_FITTED = (
-    "The figure is the network's own: it was not compared with outcomes yet. Read it as a ranking of the "
-    "three classes, not as a frequency."
-)
-MEANING_LIMITS = "It speaks of the image as a whole, not of how exact the outline is."
-
-OPERATING_HEADING = "Operating point"
-OPERATING_CHOICE = "Operating point in use"
-OPERATING_NAMES = {"balanced": "balanced", "sensitive": "sensitive"}
-OPERATING_VERDICT = {
-    True: "Suspicious of malignancy: the malignant probability, {probability}, reaches the {name} threshold, {limit}.",
-    False: "Not suspicious of malignancy: the malignant probability, {probability}, is below the {name} threshold, "
-    "{limit}. That does not rule malignancy out.",
-}
-OPERATING_RATES = "Measured at this threshold: sensitivity {sensitivity}; specificity {specificity}."
-OPERATING_NONE = "No threshold for malignancy was measured for these weights: sensitivity and specificity are unknown."
-
+ANYWAY = "Show what the program found"
+OPERATING_CHOICE = "Operating point"
 # Viewer
 VIEWER = "Image viewer"
 VIEWER_EMPTY = "Drop images anywhere on the page, paste one, or choose files."
-VIEWER_BUTTONS = {  # action: words, key
-    "outline": ("Outline", "O"),
-    "margin": ("Margin band", "M"),
-    "axes": ("Axes", "A"),
-    "explain": ("Explanation", "E"),
-    "beside": ("Side by side", "B"),
-    "window": ("Brightness", "W"),
-    "scale": ("Set scale", "K"),
-    "fit": ("Fit", "0"),
-    "full": ("100 %", "1"),
-    "reset": ("Reset", "R"),
-    "keys": ("Keys", ""),
-}
-VIEWER_HELP_HEADING = "Mouse, touch and keyboard"
-VIEWER_HELP = (
-    "Wheel, pinch, + and -: zoom. Drag or arrow keys: move.",
-    "Brightness mode, or drag with the right button: up and down changes brightness, left and right contrast.",
-    "P and N: previous and next image. The keys work while no text field has the focus; Keys turns them off.",
-    "Set scale: click both ends of a known length on the depth scale, or move the picture with the arrow keys "
-    "under the cross and press Enter. Escape stops.",
-)
-VIEWER_ORIGINAL, VIEWER_OVERLAY = "Original", "With outline"
-VIEWER_ZOOM = "{zoom} %"
-VIEWER_WINDOW = "Brightness {level}, contrast {width}"
-VIEWER_PLACE_FIRST = "Set scale: mark one end of a known length on the depth scale."
-VIEWER_PLACE_SECOND = "Now mark the other end."
-VIEWER_LENGTH = "Length between the marks in millimetres"
-VIEWER_APPLY, VIEWER_FORGET_SCALE = "Apply", "Remove scale"
-VIEWER_EXPLAINING = "Computing the explanation…"
 EXPLANATION_NOTE = (
     "Orange: where the network found most that speaks for “{name}” (Grad-CAM, coarse). "
     "It is neither the border of a lesion nor a proof."
 )
 EXPLANATION_FAILED = "The explanation could not be computed."
 MARGIN_NOTE = "Dashed band: where the contour could reasonably lie."
-MARGIN_COVERAGE = "It held {rate} of the reference contours."
-MARGIN_NONE = "No margin band was measured for these weights."
 IMAGE_ALT = "Ultrasound image, {width} by {height} pixels."
 OVERLAY_ALT = "Ultrasound image, {width} by {height} pixels. {outlined}"
 
-# Measurements
-MEASURES_HEADING = "Measurements"
-MEASURES_COLUMNS = (
-    "Lesion",
-    "Area",
-    "Longest axis",
-    "Perpendicular axis",
-    "Taller than wide",
-    "Circularity",
-    "From top of image",
-    "Contour may lie",
-)
-YES, NO = "yes", "no"
-PX, PX2, MM, MM2 = "{value} px", "{value} px²", "{value} mm", "{value} mm²"
-WITH_MM = "{mm} ({px})"
-PLUS_MINUS = "± {length}"
-NOT_MEASURED = "not measured"
-SPACING_NONE = (
-    "Pixels only: the image does not say how large a pixel is. Mark a known length with “Set scale” to get millimetres."
-)
-SPACING_FILE = "Millimetres by the file: {row} mm per pixel down, {column} mm across."
-SPACING_MARK = "Millimetres by your mark: {row} mm per pixel; pixels are taken to be square."
 SCALE_REFUSED = "The scale was not set. {reason}"
-MEASURES_NOTE = "Measured on the network's outline, not by hand."
-
 # Take away
 TAKE_HEADING = "Take away"
 TAKE_BUTTONS = {"overlay": "Overlay (PNG)", "mask": "Mask (PNG)", "data": "Data (JSON)", "report": "Report (PDF)"}
-TAKE_FILES = {
-    "overlay": "busi-overlay.png",
-    "mask": "busi-mask.png",
-    "data": "busi-data.json",
-    "report": "busi-report.pdf",
+TAKE_FILES = {  # {date} of today; {short}: the beginning of the pixels' hash
+    "overlay": "busi-{date}-{short}-overlay.png",
+    "mask": "busi-{date}-{short}-mask.png",
+    "data": "busi-{date}-{short}.json",
+    "report": "busi-{date}-{short}.pdf",
 }
 TAKE_TEXT = "Text for the report"
-REPORT_TITLE = "Breast ultrasound: reading by BUSI"
-REPORT_MODEL = "Model {version}, weights SHA-256 {sha256}."
-REPORT_MEASURES = "Measurements (lesion by lesion, on the network's outline)"
-
 # About this model
 ABOUT_HEADING = "About this model"
 ABOUT_NOT_MEASURED = "Nothing was measured for these weights."
@@ -280,34 +165,7 @@ ABOUT_TRAINING = "Training"
 ABOUT_COLUMNS = ("What", "Value")
 ABOUT_FINGERPRINT = "Weights (SHA-256)"
 
-# Outline editor
-EDITOR_WORDS = {
-    "toolbar": "Outline tools",
-    "canvas": "Image with outlines. Tab goes from point to point, arrow keys move a point.",
-    "draw": "Draw lesion",
-    "smooth": "Smooth",
-    "delete_point": "Delete point",
-    "delete_lesion": "Delete lesion",
-    "undo": "Undo",
-    "redo": "Redo",
-    "reset": "Reset",
-    "zoom_in": "Zoom in",
-    "zoom_out": "Zoom out",
-    "help_heading": "How to edit an outline",
-    "help": (
-        "Drag a point to move it, click a line to add one, double-click or Delete to remove it. Arrow keys move a "
-        "point by 1 px, with Shift by 10. Pinch, or Ctrl and the wheel, to zoom; drag the picture to move it."
-    ),
-    "lesion": "Outline {number}, {points} points. Enter chooses it.",
-    "point": "Point {number} at {x}, {y}",
-    "drawing": "Draw round the lesion in one stroke. Escape stops.",
-    "too_few_points": "An outline needs three points. Delete the lesion instead.",
-    "stroke_too_short": "That stroke encloses nothing. Draw once round the lesion.",
-    "no_lesion": "Nothing is outlined.",
-    "one_lesion": "1 lesion is outlined.",
-    "lesions": "{count} lesions are outlined.",
-    "zoom": "Zoom {percent} %.",
-}
+# Outlines of a form
 EDITOR_UNREADABLE = "The outline could not be read. Nothing was saved; reload the page and draw it again."
 EDITOR_OTHER_PICTURE = "The outline belongs to another picture. Nothing was saved; reload the page."
 
@@ -414,8 +272,7 @@ SESSION_TASKS = {
     "closed": ("This session is closed", "The host has closed it. What you saved before is kept."),
 }
 SUS_ANSWERS = ("1 strongly disagree", "2", "3", "4", "5 strongly agree")
-MODEL_SAYS = "The model: {headline}"
-MODEL_REFUSES = "The model gives no class for this image"
+MODEL_SAYS = "The model"
 OWN_LOCKED = "Your locked reading: {name}, confidence {confidence}."
 OWN_BIRADS = "BI-RADS {birads}."
 RECEIPT = "Saved here, receipt {receipt}."
@@ -427,12 +284,15 @@ SYNC_PROBLEM = "Not synced yet; {waiting} waiting for the private dataset. {prob
 
 # Quick feedback
 FEEDBACK_HEADING = "Do you agree with the class?"
-FEEDBACK_TEXT = "One click saves your answer. If you want to say more, do so before the click."
-FEEDBACK_MORE = "Say more: class, outline, comment"
+FEEDBACK_MORE = "Say more first: class, outline, comment"
 FEEDBACK_EDIT = "Correct the outline"
 FEEDBACK_BUTTONS = {"agree": "Agree", "disagree": "Disagree", "unsure": "Unsure"}
 FEEDBACK_AGAIN = "Give another answer"
 KEEP_IMAGE = "Keep the image too, so that a later model can learn from it (no name is burned in, and I may share it)"
+FEEDBACK_PUT_AWAY = "I have read this"
+FEEDBACK_OTHER_PICTURE = (
+    "Not saved: another image came onto the screen while you clicked. Look at it, then click again."
+)
 FEEDBACK_NO_PICTURE = "Not saved: no result is on the screen. Open the image again."
 
 # Results of a session
@@ -553,3 +413,91 @@ HOST_STAGES = {
     "done": "finished",
     "closed": "closed",
 }
+
+# The viewer: buttons, and what its status line says
+VIEWER_BUTTONS = {  # action: words, key
+    "outline": ("Outline", "O"),
+    "model": ("Model's outline", "I"),
+    "margin": ("Margin", "M"),
+    "axes": ("Axes", "A"),
+    "explain": ("Explain", "E"),
+    "beside": ("Side by side", "B"),
+    "edit": ("Edit outline", "D"),
+    "window": ("Brightness", "W"),
+    "ruler": ("Ruler", "L"),
+    "scale": ("Set scale", "K"),
+    "crop": ("Crop", "C"),
+    "fit": ("Fit", "0"),
+    "full": ("100 %", "1"),
+    "reset": ("Reset", "R"),
+    "keep": ("Keep zoom", "Z"),
+    "keys": ("Keys", ""),
+}
+VIEWER_HELP_HEADING = "Mouse, touch and keyboard"
+VIEWER_HELP = (
+    "Pinch, + and -, or the wheel once the picture was clicked (or with Ctrl): zoom. Drag or arrow keys: move; with a "
+    "tool in hand drag with the middle button.",
+    "Brightness mode, or drag with the right button: up and down changes brightness, left and right contrast.",
+    "P and N: previous and next image. The keys work while no text field has the focus; Keys turns them off.",
+    "Ruler, Set scale, Crop: drag from one end to the other, or click both; or move the picture with the arrow keys "
+    "under the cross and press Enter twice. Delete takes the last one away, Escape stops.",
+    "Edit outline: drag a point to move it, click a line to add one, double-click or Delete to remove it. Arrow keys "
+    "move a point by 1 px, with Shift by 10. Draw: one stroke round a lesion, or from the outline back to the outline.",
+    "Films: arrow keys, comma and full stop go from frame to frame, the space bar plays.",
+)
+VIEWER_ORIGINAL, VIEWER_OVERLAY = "Original", "With outline"
+VIEWER_LENGTH = "Length between the marks in millimetres"
+VIEWER_SCALE_NEXT = "also for the next images of this size"
+VIEWER_APPLY, VIEWER_FORGET_SCALE = "Apply", "Remove scale"
+VIEWER_TEXTS = {
+    "zoom": "{zoom} %",
+    "alt": "Ultrasound image",
+    "window": "Brightness {level}, contrast {width}",
+    "first": "Set scale: mark one end of a known length on the depth scale.",
+    "second": "Now mark the other end.",
+    "ruler": "Ruler: drag from one end to the other.",
+    "ruled": "Ruler: {length}.",
+    "mm": "{value} mm",
+    "px": "{value} px",
+    "crop": "Crop: drag a box round the part that is to be judged.",
+    "crop_second": "Crop: now the opposite corner.",
+    "cropped": "Crop: {width} by {height} px. Drag a corner to change it, or drag the box.",
+    "crop_small": "Crop: {width} by {height} px; at least 64 by 64 are needed.",
+    "part": "Judge part {number}",
+    "explaining": "Computing the explanation…",
+    "margin": MARGIN_NOTE,
+    "nomargin": MARGIN_NONE,
+    "frame": "Frame {number} of {frames}",
+    "play": "Play",
+    "pause": "Pause",
+    "judge": "Judge all frames",
+    "judging": "Judging: {judged} of {frames}",
+    "worst": "Most suspicious: frame {number}, {percent} %",
+    "canvas": "Image with outlines. Tab goes from point to point, arrow keys move a point.",
+    "lesion": "Outline {number}, {points} points. Enter chooses it.",
+    "point": "Point {number} at {x}, {y}",
+    "drawing": "Draw round the lesion in one stroke, or from the outline back to the outline. Escape stops.",
+    "too_few_points": "An outline needs three points. Delete the lesion instead.",
+    "stroke_too_short": "That stroke encloses nothing. Draw once round the lesion.",
+    "no_lesion": "Nothing is outlined.",
+    "one_lesion": "1 lesion is outlined.",
+    "lesions": "{count} lesions are outlined.",
+}
+EDIT_TOOLBAR = "Outline tools"
+EDIT_BUTTONS = {
+    "draw": "Draw",
+    "smooth": "Smooth",
+    "delete_point": "Delete point",
+    "delete_lesion": "Delete lesion",
+    "undo": "Undo",
+    "redo": "Redo",
+    "reset": "Reset",
+    "done": "Done",
+}
+OUTLINE_MENDED_NOTE = "The outline was mended. {text} Undo brings yours back."
+OUTLINE_REFUSED = "The outline was not taken over. {reason}"
+CROP_JUDGE = "Judge this part"
+CROP_SUGGESTED = "Parts of the picture that can be judged on their own:"
+CROPPED_NOTE = "Cut out of another image here: columns {left} to {right}, rows {top} to {bottom}."
+FILM, FILM_SLIDER = "Frames", "Frame"
+FRAME_LOST = "The frame could not be read. {reason}"

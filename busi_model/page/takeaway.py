@@ -1,63 +1,71 @@
-"""What a reader takes away from a case: overlay, mask, data and a page to print. Made when asked for, not before."""
+"""What a reader takes away from a case: overlay, mask, data, a page to print, a text. Made when asked for."""
 
-from busi_model.clinic.report import Report, as_json, as_pdf, as_text
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from busi_model import __version__
+from busi_model.clinic import lengths, words
+from busi_model.clinic.pdf import as_pdf
+from busi_model.clinic.render import as_json, as_text, pixels_sha256
+from busi_model.clinic.report import Finding, Report, report
 from busi_model.clinic.view import draw_overlay, encode_png, overlay_png
-from busi_model.operating_point import OperatingPoint, Threshold
-from busi_model.page import result, strings
+from busi_model.operating_point import OperatingPoint
+from busi_model.page import strings
 from busi_model.page.lightbox import Case
-from busi_model.page.measurements import margin_words, spacing_words, table
 
 PRINTED_PX = 2400  # longer side: 350 pixels an inch between the margins
 
 
 class Takeaway:
-    """Everything that can be taken away, of weights that are the same for all cases."""
+    """Words and files of cases, all of the same weights."""
 
-    def __init__(self, point: OperatingPoint, version: str, weights_sha256: str):
-        self.point, self.model = point, {"version": version, "weights_sha256": weights_sha256}
+    def __init__(self, point: OperatingPoint, version: str, weights_sha256: str, clock: Callable = datetime.now):
+        """clock: gives the time in a time zone, for tests."""
+        self.point, self.clock = point, clock
+        self.model = {"version": version, "weights_sha256": weights_sha256}
 
-    def content(self, kind: str, case: Case, threshold: Threshold | None) -> bytes:
+    def report(self, case: Case, threshold_name: str | None) -> Report:
+        """The one wording of a case that has a Prediction."""
+        how = {"insisted": case.insisted, "synthetic": case.synthetic, "edited": case.drawn is not None}
+        return report(Finding.of(case.prediction, len(case.lesions)), self.point, threshold_name, **how)
+
+    def text(self, case: Case, threshold_name: str | None) -> str:
+        return as_text(self.report(case, threshold_name), case.lesions, __version__, self.model["weights_sha256"])
+
+    def notes(self, case: Case) -> list[str]:
+        """What must be known of the case's measurements."""
+        edited = case.drawn is not None
+        return lengths.notes(case.lesions, case.spacing_mm, case.marked, self.point, edited, case.carried)
+
+    def file_name(self, kind: str, case: Case) -> str:
+        """kind: a key of `strings.TAKE_FILES`. The date, and eight letters of the pixels' hash."""
+        short = pixels_sha256(case.frame.gray)[:8]
+        return strings.TAKE_FILES[kind].format(date=self._today(), short=short)
+
+    def content(self, kind: str, case: Case, threshold_name: str | None) -> bytes:
         """kind: a key of `strings.TAKE_FILES`. The case must have a result."""
-        prediction = case.prediction
+        gray, mask = case.frame.gray, case.mask
         if kind == "mask":
-            return encode_png(prediction.mask)
-        if kind == "data":
-            return as_json(prediction, case.lesions, self.model, self._reading(case, threshold)).encode()
+            return encode_png(mask)
         if kind == "overlay":
-            return overlay_png(prediction.frame.gray, prediction.mask)
-        printed = draw_overlay(prediction.frame.gray, prediction.mask, longest_px=PRINTED_PX)
-        return as_pdf(self.report(case, threshold), printed)
+            return overlay_png(gray, mask)
+        worded = self.report(case, threshold_name)
+        if kind == "data":
+            reading = self._reading(case, worded.threshold)
+            return as_json(worded, case.prediction, case.lesions, self.model, reading).encode()
+        printed = draw_overlay(gray, mask, longest_px=PRINTED_PX)
+        return as_pdf(worded, lengths.table(case.lesions), self.notes(case), self._footer(case), printed)
 
-    def text(self, case: Case, threshold: Threshold | None) -> str:
-        return as_text(self.report(case, threshold))
+    def _footer(self, case):
+        height, width = case.frame.gray.shape
+        return (
+            words.REPORT_MADE.format(date=self._today(), version=__version__, model=self.model["version"]),
+            words.REPORT_WEIGHTS.format(sha256=self.model["weights_sha256"]),
+            words.REPORT_IMAGE.format(width=width, height=height, sha256=pixels_sha256(case.frame.gray)),
+        )
 
-    def report(self, case: Case, threshold: Threshold | None) -> Report:
-        prediction = case.prediction
-        figures = "; ".join(
-            f"{strings.CLASS_NAMES[name]} {result.percent(p)}" for name, p in prediction.class_probabilities.items()
-        )
-        notes = [spacing_words(case.spacing_mm, case.marked), *margin_words(case.lesions, self.point)]
-        return Report(
-            title=strings.REPORT_TITLE,
-            notice=strings.RESEARCH_USE,
-            summary=(
-                result.headline(prediction),
-                *([strings.ANYWAY_NOTE] if prediction.refused else []),
-                *([strings.SYNTHETIC_NOTE] if case.synthetic else []),
-                f"{figures}.",
-                result.outlined_words(len(case.lesions)),
-                *result.doubt_sentences(prediction, self.point),
-                *result.meaning_sentences(prediction, self.point),
-                *result.operating_sentences(prediction, threshold),
-            ),
-            warnings=tuple(result.warning_sentences(prediction)),
-            table_heading=strings.REPORT_MEASURES,
-            table=table(case.lesions),
-            footer=(
-                *(notes if case.lesions else []),
-                strings.REPORT_MODEL.format(version=self.model["version"], sha256=self.model["weights_sha256"]),
-            ),
-        )
+    def _today(self):
+        return self.clock(UTC).date().isoformat()
 
     def _reading(self, case, threshold):
         point = None
@@ -66,4 +74,14 @@ class Takeaway:
         spacing = None
         if case.spacing_mm is not None:
             spacing = {"row": case.spacing_mm[0], "column": case.spacing_mm[1], "from": ["file", "mark"][case.marked]}
-        return {"operating_point": point, "spacing_mm": spacing, "synthetic": case.synthetic}
+        cut = {} if case.crop is None else {"cut_out_xyxy_px": case.crop}
+        film = {} if case.film is None else {"frame": case.film.index + 1, "frames": case.film.count}
+        return {
+            "made": self._today(),
+            "operating_point": point,
+            "spacing_mm": spacing,
+            "synthetic": case.synthetic,
+            "outline": "model" if case.drawn is None else "edited",
+            **cut,
+            **film,
+        }

@@ -42,23 +42,6 @@ CSS = """
 .dark { --color-accent: var(--primary-300); }
 footer { display: none !important; }
 
-#notice { position: sticky; top: 0; z-index: 50; }
-#notice p {
-  margin: 0; padding: 6px 12px; border-radius: 6px; text-align: center; font-weight: 700;
-  color: #422006; background: #fde68a;
-}
-#heading h1 { margin: 0; font-size: 1.6rem; font-weight: 700; line-height: 1.2; }
-#heading a { float: right; }
-#heading h1 small {
-  margin-left: .6em; font-size: 1.05rem; font-weight: 400; color: var(--body-text-color-subdued);
-}
-
-/* The label says it already; Gradio's own three words do not fit beside the worklist. */
-#upload .upload-container .wrap { min-height: 0; padding-top: 26px; font-size: 0; }
-#upload .upload-container .icon-wrap { width: 24px; margin: 0; }
-#upload .upload-container { border: 2px dashed var(--body-text-color-subdued); border-radius: 8px; }
-#upload label[data-testid="block-label"] { border: 0; background: none; }
-
 /* Hidden by Gradio for the eye only: a screen reader would read out "queue: 1/1". */
 .html-container > [data-testid="status-tracker"] { display: none; }
 #examples { align-items: center; gap: 8px; }
@@ -66,7 +49,7 @@ footer { display: none !important; }
 .quiet p { margin: 0; font-size: .95rem; line-height: 1.4; color: var(--body-text-color-subdued); }
 
 .result {
-  padding: 18px 22px; border: 1px solid var(--border-color-primary); border-radius: 10px;
+  padding: 12px 16px; border: 1px solid var(--border-color-primary); border-radius: 10px;
   background: var(--block-background-fill); font-size: 1.05rem; line-height: 1.4;
 }
 .result h2 { margin: 0 0 6px; font-size: 1.75rem; font-weight: 700; line-height: 1.2; }
@@ -77,8 +60,7 @@ footer { display: none !important; }
   margin: 12px 0 4px; padding: 10px 14px; border-left: 5px solid #b45309; border-radius: 4px;
   background: #fef3c7;
 }
-.result .warnings h3 { margin: 0 0 2px; }
-.result .warnings h3, .result .warnings li { color: #451a03; }
+.result .warnings li { color: #451a03; }
 .result .warnings ul { margin: 0; padding-left: 1.2em; list-style: disc; }
 
 .result table { width: 100%; margin-top: 14px; border-collapse: collapse; }
@@ -93,7 +75,6 @@ footer { display: none !important; }
 .dark .result td.bar > div { background: #334155; }
 .dark .result td.bar > div > div { background: #94a3b8; }
 .dark .result tr.chosen td.bar > div > div { background: #2dd4bf; }
-.result .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 
 .result.busy h2 { animation: breathe 1.2s ease-in-out infinite alternate; }
 @keyframes breathe { from { opacity: 1; } to { opacity: .45; } }
@@ -101,7 +82,5 @@ footer { display: none !important; }
 @media (max-width: 640px) {
   .result { padding: 14px; }
   .result h2 { font-size: 1.45rem; }
-  #heading h1 small { display: block; margin: 0; }
-  #notice p { font-size: .9rem; }
 }
 """

@@ -1,0 +1,85 @@
+"""Lesions in words: the table of measurements for page, PDF and text, and what can be said of it.
+
+Enters: `Lesion` records. Leaves: cells as text, one row a quantity and one column a lesion; millimetres before pixels
+where they are known. A lesion whose contour is too uncertain is said to be no measurement.
+"""
+
+from busi_model.clinic import words
+from busi_model.clinic.measure import Lesion
+from busi_model.clinic.report import is_measured, rate_words
+from busi_model.operating_point import OperatingPoint
+
+
+def table(lesions: list[Lesion]) -> tuple[tuple[str, ...], ...]:
+    """Cells as text, header first; empty without a lesion."""
+    if not lesions:
+        return ()
+    columns = [_cells(lesion) for lesion in lesions]
+    head = ("", *(f"{words.MEASURES_LESION} {lesion.number}" for lesion in lesions))
+    return (head, *((name, *(column[code] for column in columns)) for code, name in words.MEASURES_ROWS.items()))
+
+
+def notes(
+    lesions: list[Lesion], spacing_mm, marked: bool, point: OperatingPoint, edited: bool = False, carried: bool = False
+) -> list[str]:
+    """What must be known of the table, in sentences. marked: the spacing is the user's mark, not the file's; carried:
+    that mark was made in an earlier image. edited: the outline is no longer the network's."""
+    sentences = [
+        spacing_words(spacing_mm, marked, carried),
+        words.MEASURES_NOTE_EDITED if edited else words.MEASURES_NOTE,
+    ]
+    if not all(is_measured(lesion) for lesion in lesions):
+        sentences.append(words.NO_MEASUREMENT_NOTE)
+    if all(lesion.margin_px is None for lesion in lesions):
+        sentences += [] if edited else [words.MARGIN_NONE]
+    elif point.margin_coverage is not None:
+        sentences.append(words.MARGIN_COVERAGE.format(rate=rate_words(point.margin_coverage)))
+    return sentences
+
+
+def spacing_words(spacing_mm, marked: bool, carried: bool = False) -> str:
+    if spacing_mm is None:
+        return words.SPACING_NONE
+    row, column = (f"{value:.3g}" for value in spacing_mm)
+    mark = words.SPACING_CARRIED if carried else words.SPACING_MARK
+    return (mark if marked else words.SPACING_FILE).format(row=row, column=column)
+
+
+def lesion_sentence(lesion: Lesion) -> str:
+    """For a report: its two axes, in millimetres where they are known."""
+    if not is_measured(lesion):
+        return words.TEXT_NO_MEASUREMENT.format(number=lesion.number)
+    if lesion.longest_axis_mm is None:
+        unit, axes = words.PX, (lesion.longest_axis_px, lesion.perpendicular_axis_px)
+    else:
+        unit, axes = words.MM, (lesion.longest_axis_mm, lesion.perpendicular_axis_mm)
+    longest, perpendicular = _number(axes[0]), unit.format(value=_number(axes[1]))
+    return words.TEXT_LESION.format(number=lesion.number, longest=longest, perpendicular=perpendicular)
+
+
+def _cells(lesion):
+    margin = words.NOT_MEASURED
+    if lesion.margin_px is not None:
+        said = words.PLUS_MINUS if is_measured(lesion) else words.NO_MEASUREMENT
+        margin = said.format(length=_quantity(lesion.margin_px, lesion.margin_mm))
+    return {
+        "longest": _quantity(lesion.longest_axis_px, lesion.longest_axis_mm),
+        "perpendicular": _quantity(lesion.perpendicular_axis_px, lesion.perpendicular_axis_mm),
+        "area": _quantity(lesion.area_px2, lesion.area_mm2, words.PX2, words.MM2),
+        "taller": words.YES if lesion.taller_than_wide else words.NO,
+        "circularity": f"{lesion.circularity:.2f}",
+        "top": _quantity(lesion.top_px, lesion.top_mm),
+        "margin": margin,
+    }
+
+
+def _quantity(pixels, millimetres, px=None, mm=None):
+    text = (px or words.PX).format(value=_number(pixels))
+    if millimetres is None:
+        return text
+    return words.WITH_MM.format(mm=(mm or words.MM).format(value=_number(millimetres)), px=text)
+
+
+def _number(value):
+    """Three significant digits, without an exponent."""
+    return f"{value:.{2 if value < 1 else 1}f}" if value < 100 else f"{value:.0f}"

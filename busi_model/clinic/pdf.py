@@ -1,0 +1,109 @@
+"""A `Report` as one A4 page for people: verdict and warnings on top, then picture, measurements and their meaning.
+
+Enters: the Report, its table of measurements, lines that say when, by what and of which pixels it was made, and the
+overlay. Leaves: bytes. No file name and no metadata of the image: only what was handed in.
+"""
+
+import io
+import textwrap
+
+import numpy as np
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure
+
+from busi_model.clinic import words
+from busi_model.clinic.report import Report
+
+PAGE_INCHES = (8.27, 11.69)  # A4
+LEFT, RIGHT, TOP, BOTTOM = 0.09, 0.91, 0.955, 0.04  # margins as shares of the page
+LINE = 0.0155  # height of a line of 9 pt as a share of the page
+CHARACTERS = 102  # in a line of 9 pt between the margins
+PICTURE_SHARES = (0.15, 0.42)  # of the page's height, at least and at most
+WARNING, QUIET = "#7c2d12", "#475569"
+CELL_PT = 8
+
+
+def as_pdf(report: Report, table, notes, footer, picture: np.ndarray) -> bytes:
+    """table: rows of cells, header first; empty without a lesion. notes: sentences on it. footer: sentences. picture:
+    uint8 (H, W, 3). Where there is much to say the picture gives way first, then the letters."""
+    above = [
+        (words.REPORT_TITLE, {"size": 11, "color": QUIET}),
+        (f"{report.headline}. {report.reason}", {"size": 14, "weight": "bold"}),
+        (words.REPORT_USE, {"color": WARNING, "weight": "bold"}),
+        (report.facts, {}),
+        *((f"! {warning.sentence}", {"color": WARNING}) for warning in report.warnings),
+        ("   ".join(f"{row.name} {row.percent}" for row in report.rows), {"size": 10}),
+    ]
+    below = [(sentence, {}) for sentence in (*(notes if table else ()), *report.meaning)]
+    below += [(sentence, {"size": 8, "color": QUIET}) for sentence in footer]
+    above, below = ([part for part in parts if part[0]] for parts in (above, below))
+    table = table and _Table(table)
+    lines = sum(_height(*part) for part in (*above, *below)) + (table.height if table else 0) + 3
+    fit = min(1.0, (TOP - PICTURE_SHARES[0] - BOTTOM) / (LINE * lines))  # of letters and lines
+    figure = Figure(figsize=PAGE_INCHES)
+    FigureCanvasPdf(figure)
+    y = TOP
+    for text, look in above:
+        y = _write(figure, y, fit, text, **look)
+    y = _show(figure, y - LINE / 2, picture, y - LINE * fit * (lines - sum(_height(*part) for part in above)) - BOTTOM)
+    if table:
+        y = table.draw(figure, y - fit * LINE / 2, fit) - fit * LINE / 2
+    for text, look in below:
+        y = _write(figure, y, fit, text, **look)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="pdf", dpi=200, metadata={"Creator": None, "Producer": None, "CreationDate": None})
+    return buffer.getvalue()
+
+
+def _show(figure, y, picture, room):
+    """room: the share of the page's height that the text leaves."""
+    height, width = picture.shape[:2]
+    share = min(max(room, PICTURE_SHARES[0]), PICTURE_SHARES[1])
+    share = min(share, (RIGHT - LEFT) * PAGE_INCHES[0] / PAGE_INCHES[1] * height / width)
+    axes = figure.add_axes((LEFT, y - share, share * PAGE_INCHES[1] / PAGE_INCHES[0] * width / height, share))
+    axes.imshow(picture, interpolation="none", aspect="auto")
+    axes.set_axis_off()
+    return y - share - LINE
+
+
+def _wrapped(text, size):
+    return textwrap.wrap(text, int(CHARACTERS * 9 / size)) or [""]
+
+
+def _height(text, look):
+    """In lines of 9 pt."""
+    size = look.get("size", 9)
+    return len(_wrapped(text, size)) * max(1, size / 9)
+
+
+def _write(figure, y, fit, text, size=9, **look):
+    for line in _wrapped(text, size):
+        figure.text(LEFT, y, line, fontsize=fit * size, va="top", **look)
+        y -= fit * LINE * max(1, size / 9)
+    return y
+
+
+class _Table:
+    """Columns as wide as their words need, rows as high as their cells: nothing lies on anything else."""
+
+    def __init__(self, cells):
+        longest = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+        room = int(CHARACTERS * 9 / CELL_PT) - 2 * len(longest)
+        while sum(longest) > room:  # the widest gives way; a cell that wraps is higher
+            longest[longest.index(max(longest))] -= 1
+        self.starts = np.cumsum([0, *(characters + 2 for characters in longest)]) / (room + 2 * len(longest))
+        self.rows = [
+            [textwrap.wrap(cell, max(1, characters)) for cell, characters in zip(row, longest, strict=True)]
+            for row in cells
+        ]
+        self.heights = [max(1, *map(len, row)) for row in self.rows]
+        self.height = sum(self.heights) + 1
+
+    def draw(self, figure, y, fit):
+        for number, (row, height) in enumerate(zip(self.rows, self.heights, strict=True)):
+            for start, lines in zip(self.starts, row, strict=False):
+                weight = "normal" if number else "bold"
+                x = LEFT + start * (RIGHT - LEFT)
+                figure.text(x, y, "\n".join(lines), fontsize=fit * CELL_PT, va="top", weight=weight, linespacing=1.2)
+            y -= fit * LINE * height
+        return y
