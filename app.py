@@ -2,7 +2,8 @@
 
 Enters: weights/, or another folder or Hub repository "owner/name" named by BUSI_WEIGHTS. Leaves: a page
 that only this machine can open, unless it runs on a Hugging Face Space or GRADIO_SERVER_NAME says
-otherwise; the port comes from GRADIO_SERVER_PORT. BUSI_AUTH asks users for a password, BUSI_HUB_USERS
+otherwise; the port comes from GRADIO_SERVER_PORT. BUSI_OPERATING_POINT names a file that `busi calibrate` wrote.
+BUSI_AUTH asks users for a password, BUSI_HUB_USERS
 on a Space for their Hub account. Nothing is sent elsewhere; what users open is deleted after about an
 hour and at the end.
 """
@@ -49,7 +50,7 @@ def main() -> None:
     temporary.sweep()
     try:
         walls = page.walls(on_space)
-        predictor = Predictor.load(WEIGHTS)
+        predictor = Predictor.load(WEIGHTS, operating_point=os.environ.get("BUSI_OPERATING_POINT"))
     except (CheckpointError, page.LoginError) as error:
         raise SystemExit(f"app.py: {error}") from None
     predictor(draw_phantom("normal", seed=0)[0])  # the first pass through a network is the slow one

@@ -24,16 +24,17 @@ import numpy as np
 import torch
 
 from busi_model import checkpoint
-from busi_model.gate import N_STATISTICS, fit_gate
 from busi_model.image import ImageError, count_frames, read_image
 from busi_model.network import MultiTaskUNet
+from busi_model.ood import N_STATISTICS, fit_distance
 from busi_model.operating_point import OperatingPoint
 from busi_model.phantom import draw_phantom, write_phantom_dataset
 from busi_model.predict import Predictor
 from busi_model.preprocess import Preprocess
 from busi_model.reading import outline
 from busi_model.reading.errors import OutlineError
-from busi_model.training.cases import CaseError, find_cases, write_manifest
+from busi_model.training.cases import CaseError, write_manifest
+from busi_model.training.layouts import find_cases
 from tests.odd_input import KINDS
 
 ONE_OTHER_IN = 10  # of so many damaged files one is no picture
@@ -127,13 +128,13 @@ def _checkpoints(folder):
     gray = draw_phantom("benign", 1, 70, 80)[0]
     checkpoint.save(folder, network, Preprocess(size=64), OperatingPoint(), {"recipe": "none"}, {})
     features = checkpoint.load(folder).network(torch.zeros(1, 1, 64, 64)).features.shape[1]
-    gate = fit_gate(np.random.default_rng(0).normal(size=(40, features + N_STATISTICS)))
-    checkpoint.save(folder, network, Preprocess(size=64), OperatingPoint(), {"recipe": "none"}, {}, gate)
+    ood = fit_distance(np.random.default_rng(0).normal(size=(40, features + N_STATISTICS)))
+    checkpoint.save(folder, network, Preprocess(size=64), OperatingPoint(), {"recipe": "none"}, {}, ood)
 
     def read():
         return Predictor(checkpoint.load(folder), "cpu")(gray)
 
-    for name in (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME, checkpoint.GATE_NAME):
+    for name in (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME, checkpoint.OOD_NAME):
         yield Target(f"checkpoint: {name}", *_in_place(folder / name, read), checkpoint.CheckpointError)
 
 

@@ -9,9 +9,9 @@ from PIL import Image
 from benchmarks.measure import table
 from busi_model.network import CLASS_NAMES
 from busi_model.phantom import draw_phantom
-from busi_model.training.cases import find_cases
 from busi_model.training.fit import TrainConfig, Trainer
 from busi_model.training.images import load_images
+from busi_model.training.layouts import find_cases
 
 N_IMAGES = 96
 SIZES = (160, 256)
@@ -26,7 +26,7 @@ def run(weights) -> list[dict]:
             begin = time.perf_counter()
             images = load_images(cases, Trainer.preprocess_for(config), "phantoms")
             reading_s = time.perf_counter() - begin
-            trainer = Trainer(config, images, None, Path(folder, f"run{size}"))
+            trainer = Trainer(config, images, Path(folder, f"run{size}"))
             trainer.fit()
             last = trainer.history[-1]  # the first epoch has the allocations of the first steps
             shown = trainer.steps * config.batch

@@ -2,14 +2,15 @@
 
 python -m busi_model predict PATH... --out DIR       a row for each picture in files, folders, patterns; DICOM as well
 python -m busi_model evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
-python -m busi_model calibrate --weights DIR --data DIR --split fold0 --out DIR    fits the operating point and the gate
-python -m busi_model strangers --weights DIR --out DIR          does the gate turn away what is no breast ultrasound?
+python -m busi_model calibrate --data DIR --out FILE           an operating point that holds at your own hospital
+python -m busi_model strangers --weights DIR --out DIR          is what is no breast ultrasound refused?
 python -m busi_model card --weights DIR --evaluation DIR...   writes the model card from evaluations
 python -m busi_model export --onnx FILE | --hub owner/name | --space owner/name
 python -m busi_model arrange ARCHIVE_OR_FOLDER --out DIR      a download of BUSI, checked, ready for training
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -20,63 +21,80 @@ from busi_model.predict import Predictor
 def predict(arguments) -> int:
     from busi_model.batch.run import predict
 
-    wanted = {name: getattr(arguments, name) for name in ("masks", "overlays", "measurements", "frames")}
+    wanted = {
+        name: getattr(arguments, name) for name in ("masks", "overlays", "measurements", "frames", "operating_point")
+    }
     how = {name: getattr(arguments, name) for name in ("workers", "ray", "retry")}
     return predict(arguments.places, arguments.weights, arguments.device, arguments.out, **how, **wanted)
 
 
 def evaluate(arguments) -> int:
-    from busi_model.training.cases import CaseError, find_cases
+    from busi_model.training.cases import CaseError
     from busi_model.training.evaluate import choose_split, evaluate_cases, write_report
+    from busi_model.training.layouts import find_hospital
 
     try:
-        cases = choose_split(find_cases(arguments.data, arguments.manifest), arguments.split)
-        predictor = Predictor.load(arguments.weights, arguments.device)
+        hospital = find_hospital(arguments.data, arguments.manifest)
+        cases, left_out = choose_split(hospital, arguments.split)
+        predictor = Predictor.load(arguments.weights, arguments.device, operating_point=arguments.operating_point)
         table = evaluate_cases(predictor, cases)
     except CaseError as error:
         print(f"evaluate: {error}", file=sys.stderr)
         return 1
-    title = arguments.title or f"{cases[0].source}, {arguments.split}"
+    title = arguments.title or f"{hospital.name}, {arguments.split}"
     loaded = predictor.checkpoint
     recipe, calibrated_on = loaded.training.get("recipe", {}), predictor.operating_point.fitted_on
-    write_report(table, arguments.out, title, loaded.weights_sha256, recipe, calibrated_on)
+    content = write_report(table, arguments.out, title, loaded.weights_sha256, recipe, calibrated_on, left_out=left_out)
     print((Path(arguments.out) / "report.md").read_text(encoding="utf-8"))
     print(f"{arguments.out} holds this report, plots and one row a case.")
+    if table["seen"].any() or table["fitted_on"].any():
+        print("\n".join(content["remarks"]).replace("**", ""), file=sys.stderr)
     return 0
 
 
 def calibrate(arguments) -> int:
-    from busi_model.training.cases import CaseError, find_cases
+    from busi_model.training import recalibrate
+    from busi_model.training.cases import CaseError
     from busi_model.training.evaluate import choose_split
-    from busi_model.training.run import recalibrate
+    from busi_model.training.layouts import find_hospitals
 
-    weights = Path(arguments.weights)
     try:
-        if not (weights / "config.json").is_file():
-            raise CaseError(f"{weights} is no folder of weights. Name one: the operating point is written into it.")
-        places = [(find_cases(arguments.data, arguments.manifest), arguments.split)]
-        if arguments.extra:
-            places.append((find_cases(arguments.extra), arguments.extra_split))
-        hospitals = [choose_split(cases, split) for cases, split in places]
-        held_out = {case.case_id for cases in hospitals for case in cases}
-        folds = [{case.fold for case in cases} for cases in hospitals]
-        trained_on = [
-            [c for c in cases if c.split == "development" and c.fold not in own and c.case_id not in held_out]
-            for (cases, _), own in zip(places, folds, strict=True)
-        ]
-        recalibrate(weights, hospitals, trained_on, Path(arguments.out), arguments.device)
+        hospitals = find_hospitals(arguments.data, arguments.manifest)
+        cases = [case for hospital in hospitals for case in choose_split(hospital, arguments.split)[0]]
+        predictor = Predictor.load(arguments.weights, arguments.device)
+        result = recalibrate.recalibrate(predictor, cases)
     except CaseError as error:
         print(f"calibrate: {error}", file=sys.stderr)
         return 1
+    print(recalibrate.comparison(result))
+    recalibrate.write(result, predictor, cases, arguments.out)
+    print(
+        f"{arguments.out} holds the operating point. Use it with BUSI_OPERATING_POINT={arguments.out} for the page, or "
+        f"--operating-point {arguments.out} with predict and evaluate."
+    )
+    return 0
+
+
+def pack(arguments) -> int:
+    from busi_model.training.cases import CaseError
+    from busi_model.training.layouts import find_hospitals
+    from busi_model.training.pack import pack
+
+    try:
+        size = pack(find_hospitals(arguments.data), arguments.out, arguments.side)
+    except CaseError as error:
+        print(f"pack: {error}", file=sys.stderr)
+        return 1
+    print(f"{arguments.out} holds the images of {len(arguments.data)} hospitals in {size / 2**20:.1f} MiB.")
     return 0
 
 
 def strangers(arguments) -> int:
-    from busi_model.training.strangers import measure_gate
+    from busi_model.training.out_of_distribution import measure_strangers
 
-    content = measure_gate(Predictor.load(arguments.weights, arguments.device))
+    content = measure_strangers(Predictor.load(arguments.weights, arguments.device))
     Path(arguments.out).mkdir(parents=True, exist_ok=True)
-    write_json(content, Path(arguments.out) / "gate.json")
+    write_json(content, Path(arguments.out) / "strangers.json")
     print(f"{content['refused']} of {content['n']} pictures that are no breast ultrasound were turned away.")
     return 0
 
@@ -137,6 +155,10 @@ def parse_arguments(arguments=None):
             one.add_argument("--weights", default="weights", help="folder, or owner/name on the Hugging Face Hub")
         return one
 
+    def operating_point(one):
+        words = "file that `calibrate` wrote, instead of the weights' own (default: BUSI_OPERATING_POINT)"
+        one.add_argument("--operating-point", default=os.environ.get("BUSI_OPERATING_POINT"), help=words)
+
     one = command(predict, "Class and outline of each picture. Exit code: 0 all judged, 1 some failed, 2 did not run.")
     one.add_argument("places", nargs="+", metavar="PATH", help="file, folder, or pattern in quotes")
     one.add_argument("--out", help="folder for predictions.csv and .jsonl; the same command resumes; none: print")
@@ -145,30 +167,35 @@ def parse_arguments(arguments=None):
     one.add_argument("--measurements", action="store_true", help="write measurements.csv, a row for each lesion")
     one.add_argument("--frames", choices=("middle", "all"), default="middle", help="of a cine loop")
     one.add_argument("--retry", action="store_true", help="judge again the files that failed before")
+    operating_point(one)
     one.add_argument("--workers", type=int, help="processes on a CPU (default: one a core), threads on a GPU")
     one.add_argument("--ray", metavar="ADDRESS", help="run on a Ray cluster: auto, local or its address")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
     one = command(evaluate, "Figures with intervals, plots and one row a case, on images the weights never saw.")
-    one.add_argument("--data", required=True, help="folder in BUSI's or BUS-BRA's layout")
-    one.add_argument("--manifest", help="CSV that says how BUSI is split")
-    one.add_argument("--split", required=True, help="fold0 to fold4 (BUS-BRA: fold1 to fold10), test or all")
+    one.add_argument("--data", required=True, help="folder in a published layout, or with class folders")
+    one.add_argument("--manifest", help="CSV that says how class folders are split")
+    one.add_argument("--split", required=True, help="fold0 to fold4, development, test or all")
+    operating_point(one)
     one.add_argument("--title", help="heading of the report")
     one.add_argument("--out", required=True, help="folder for metrics.json, per_case.csv, report.md and plots")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
-    one = command(calibrate, "Fit operating point and gate of a weights folder on images that it never saw; report.")
-    one.add_argument("--data", required=True, help="folder in BUSI's or BUS-BRA's layout")
-    one.add_argument("--manifest", help="CSV that says how BUSI is split")
-    one.add_argument("--split", required=True, help="as in evaluate: images that the weights never saw")
-    one.add_argument("--extra", help="BUS-BRA's folder, to calibrate for two hospitals, each counting alike")
-    one.add_argument("--extra-split", default="fold7", help="of --extra")
-    one.add_argument("--out", required=True, help="folder for operating_point.json and the cross-fitted reports")
+    one = command(calibrate, "Fit the operating point to your own hospital's images, from 20 labelled ones on.")
+    one.add_argument("--data", action="append", required=True, help="folder of labelled images; once a hospital")
+    one.add_argument("--manifest", help="CSV that says how the first folder is split")
+    one.add_argument("--split", default="all", help="as in evaluate: images that the weights never saw")
+    one.add_argument("--out", required=True, metavar="FILE", help="file to write, for BUSI_OPERATING_POINT")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
-    one = command(strangers, "How many photographs, other modalities, text pages and noise the gate turns away.")
-    one.add_argument("--out", required=True, help="folder for gate.json, which `card` reads")
+    one = command(strangers, "How many photographs, other modalities, text pages and noise are refused.")
+    one.add_argument("--out", required=True, help="folder for strangers.json, which `card` reads")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+    one = command(pack, "Pack hospitals' images into one small file for training on another machine.", weights=False)
+    one.add_argument("--data", action="append", required=True, help="folder of a hospital, as for training")
+    one.add_argument("--side", type=int, default=256, help="longer side of the packed pictures, in pixels")
+    one.add_argument("--out", required=True, metavar="FILE", help="ZIP file to write; it holds patients' pictures")
 
     one = command(card, "Write evaluations into config.json and the model card README.md of a weights folder.")
     one.add_argument(

@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -29,15 +30,17 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
-from busi_model.gate import N_STATISTICS, Gate
 from busi_model.network import CLASS_NAMES, MultiTaskUNet
+from busi_model.ood import N_STATISTICS, N_TEXTURE, OodDetector
 from busi_model.operating_point import OperatingPoint
 from busi_model.preprocess import Preprocess
 
 FORMAT = 1  # raised when older code can no longer read what newer code writes
 MAX_SIZE = 1024  # px, of the network's square; what is larger takes memory without bounds
 _Width = Annotated[int, Field(ge=1, le=2048)]
-CONFIG_NAME, WEIGHTS_NAME, GATE_NAME = "config.json", "model.safetensors", "gate.safetensors"
+CONFIG_NAME, WEIGHTS_NAME, OOD_NAME = "config.json", "model.safetensors", "ood.safetensors"
+OLD_OOD_NAME = "gate.safetensors"  # of weights whose detector knows the distance only
+SEEN_NAME = "seen.txt"
 
 
 class CheckpointError(RuntimeError):
@@ -54,12 +57,28 @@ class Checkpoint:
     training: dict = field(default_factory=dict)  # recipe, data, versions: the fingerprint of the run
     figures: dict = field(default_factory=dict)  # what `evaluate` measured, by data set
     weights_sha256: str = ""  # of model.safetensors as loaded
-    gate: Gate | None = None  # what training pictures look like to this network; None: not measured
+    ood: OodDetector | None = None  # tells breast ultrasound from other pictures; None: not fitted
+    seen: frozenset[str] = frozenset()  # `fingerprint` of each image that the weights were trained on; empty: unknown
+    fitted_on_images: frozenset[str] = frozenset()  # likewise of those that `busi calibrate` fitted the point on
 
 
-def save(folder, network, preprocess, operating_point, training: dict, figures: dict, gate: Gate | None = None) -> None:
+def fingerprint(gray: np.ndarray) -> str:
+    """Gray uint8 (H, W) -> 16 hexadecimal digits that tell these pixels from all others, whatever file held them."""
+    return hashlib.sha256(str(gray.shape).encode() + np.ascontiguousarray(gray).tobytes()).hexdigest()[:16]
+
+
+def save(
+    folder,
+    network,
+    preprocess,
+    operating_point,
+    training: dict,
+    figures: dict,
+    ood: OodDetector | None = None,
+    seen: frozenset[str] = frozenset(),
+) -> None:
     """Write config.json, model.safetensors (kernels and matrices as fp16, norms and biases as fp32) and, when there is
-    a gate, gate.safetensors."""
+    a detector of other pictures, ood.safetensors; seen.txt says what the weights were trained on."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
@@ -69,10 +88,15 @@ def save(folder, network, preprocess, operating_point, training: dict, figures: 
         half = tensor.ndim > 1  # a norm's running variance can leave fp16's range
         tensors[name] = tensor.detach().to("cpu", torch.float16 if half else torch.float32).contiguous()
     _write_whole(folder / WEIGHTS_NAME, serialise(tensors, metadata={"format": "pt"}))
-    if gate is None:
-        (folder / GATE_NAME).unlink(missing_ok=True)  # of an earlier network
+    if seen:
+        _write_whole(folder / SEEN_NAME, "".join(f"{digest}\n" for digest in sorted(seen)).encode())
     else:
-        _write_whole(folder / GATE_NAME, serialise({k: torch.from_numpy(v) for k, v in vars(gate).items()}))
+        (folder / SEEN_NAME).unlink(missing_ok=True)
+    for name in (OOD_NAME, OLD_OOD_NAME):
+        (folder / name).unlink(missing_ok=True)  # of an earlier network
+    if ood is not None:
+        arrays = {k: torch.from_numpy(v) for k, v in vars(ood).items() if v is not None}
+        _write_whole(folder / OOD_NAME, serialise(arrays))
     config = {
         "format": FORMAT,
         **network.arguments,
@@ -83,6 +107,33 @@ def save(folder, network, preprocess, operating_point, training: dict, figures: 
         "figures": figures,
     }
     write_json(config, folder / CONFIG_NAME)
+
+
+def replace(folder, **changes) -> None:
+    """Save a weights folder again with other content of `Checkpoint`, its operating point, say."""
+    loaded = dataclasses.replace(load(folder), **changes)
+    names = ("network", "preprocess", "operating_point", "training", "figures", "ood", "seen")
+    save(folder, *(getattr(loaded, name) for name in names))
+
+
+def with_operating_point(loaded: Checkpoint, path) -> Checkpoint:
+    """The same weights with the operating point of a file that `busi calibrate` wrote. Raises CheckpointError."""
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
+        point = _typed(OperatingPoint.from_dict(content["operating_point"]))
+        digest = content["weights_sha256"]
+        fitted_on = frozenset(content.get("fitted_on_images", ()))
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path.name} is no operating point that `busi calibrate` wrote. Name the file that its --out named."
+        ) from error
+    if digest != loaded.weights_sha256:
+        raise CheckpointError(
+            f"{path.name} was fitted for other weights ({digest[:12]}, not {loaded.weights_sha256[:12]}). Calibrate "
+            "these weights with `busi calibrate`, or take the weights that it was fitted for."
+        )
+    return dataclasses.replace(loaded, operating_point=point, fitted_on_images=fitted_on)
 
 
 def _write_whole(path, content: bytes):
@@ -137,7 +188,8 @@ def load(source, revision: str | None = None) -> Checkpoint:
         training,
         figures,
         digest,
-        _read_gate(folder / GATE_NAME, n_inputs=network.encoder.channels[-1] + N_STATISTICS),
+        _read_ood(folder, n_inputs=network.encoder.channels[-1] + N_STATISTICS),
+        _read_seen(folder / SEEN_NAME),
     )
 
 
@@ -172,7 +224,8 @@ def _download(repository, revision):
     asked = f"{repository!r}" if revision is None else f"{repository!r} at revision {revision!r}"
     names = [CONFIG_NAME, WEIGHTS_NAME]
     try:
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=[*names, GATE_NAME]))
+        wanted = [*names, OOD_NAME, OLD_OOD_NAME, SEEN_NAME]
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
     except HFValidationError:
         problem = (
             f"{repository!r} is neither a folder here nor a repository name. Give a folder with {CONFIG_NAME} and "
@@ -236,24 +289,45 @@ def _finite(number: str) -> float:
     return float(number)
 
 
-def _read_gate(path, n_inputs):
-    if not path.is_file():
+def _read_ood(folder, n_inputs):
+    """n_inputs: of the distance; the score takes the texture too."""
+    path = next((folder / name for name in (OOD_NAME, OLD_OOD_NAME) if (folder / name).is_file()), None)
+    if path is None:
         return None
     try:
         with safe_open(path, framework="np") as file:
-            gate = Gate(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
-        k = len(gate.components)
+            ood = OodDetector(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
+        k, scored = len(ood.components), (n_inputs + N_TEXTURE,)
         shapes = {"mean": (n_inputs,), "scale": (n_inputs,), "components": (k, n_inputs), "variances": (k + 1,)}
-        for name, array in vars(gate).items():
-            positive = name not in ("scale", "variances") or (array > 0).all()
+        with_score = {"score_mean": scored, "score_scale": scored, "score_weights": scored, "score_bias": (1,)}
+        if ood.score_weights is not None:
+            shapes |= with_score
+        for name, array in vars(ood).items():
+            if array is None and name not in shapes:
+                continue
+            positive = name not in ("scale", "variances", "score_scale") or (array > 0).all()
             if array.dtype != np.float32 or array.shape != shapes[name] or not (np.isfinite(array).all() and positive):
                 raise ValueError(name)
-    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:
+    except (SafetensorError, OSError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise CheckpointError(
-            f"{GATE_NAME} ({path.stat().st_size} bytes) is not a gate written by train.py. Copy it again from where it "
-            "was made, or delete it to go without."
+            f"{path.name} ({path.stat().st_size} bytes) was not written by train.py for these weights. Copy it again "
+            "from where it was made, or delete it to go without."
         ) from error
-    return gate
+    return ood
+
+
+def _read_seen(path) -> frozenset[str]:
+    if not path.is_file():
+        return frozenset()
+    try:
+        lines = path.read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{SEEN_NAME} is damaged. Copy it again from where it was made.") from error
+    if wrong := [line for line in lines if not re.fullmatch("[0-9a-f]{16}", line)]:
+        raise CheckpointError(
+            f"{SEEN_NAME} holds {wrong[0][:20]!r}; lines of 16 hexadecimal digits are expected. Copy it again."
+        )
+    return frozenset(lines)
 
 
 def _read_weights(path, network):

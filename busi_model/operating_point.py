@@ -52,11 +52,13 @@ class OperatingPoint:
 
     temperature: float = 1.0  # divides class logits; 1 = as trained
     class_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)  # added after that: training weighs rare classes up
+    class_mix: tuple[float, float, float] | None = None  # shares of the classes that the probabilities assume
     mask_temperature: float = 1.0  # divides mask logits
     mask_threshold: float = 0.5  # calibrated mask probability from which a pixel is lesion
     min_lesion_share: float = 0.001  # smaller spots than this share of the image are dropped as specks
     least_evidence: float = 0.0  # of a lesion (`evidence`), below which nothing is outlined
-    gate_distance: float | None = None  # `Gate`'s, from which a picture is no breast ultrasound; None: unknown
+    ood_score: float | None = None  # `OodDetector`'s, from which a picture is no breast ultrasound; None: unknown
+    ood_distance: float | None = None  # likewise; either is enough
     low_confidence: float = 0.6  # below this probability of the likeliest class a warning is given
     thresholds: tuple[Threshold, ...] = ()  # empty: not measured
     conformal_probability: float = 1.0  # classes from this probability on are in the class set; 1 = only the likeliest
@@ -90,7 +92,11 @@ class OperatingPoint:
 
         content = dict(content)
         content.pop("silent_from_normal", None)  # of older weights: the class alone decided
+        if "gate_distance" in content:  # of older weights
+            content["ood_distance"] = content.pop("gate_distance")
         content["class_bias"] = tuple(content.get("class_bias", cls.class_bias))
+        if content.get("class_mix") is not None:
+            content["class_mix"] = tuple(content["class_mix"])
         for name in ("conformal_coverage", "margin_coverage"):
             content[name] = rate(content.get(name))
         content["thresholds"] = tuple(
@@ -135,22 +141,30 @@ class OperatingPoint:
             _drop_specks(outlined, self.min_lesion_share * mask.size)
         return mask
 
-    def is_stranger(self, distance: float) -> bool:
-        """Whether a picture at this distance of `Gate` is no breast ultrasound."""
-        return self.gate_distance is not None and distance >= self.gate_distance
+    def is_out_of_distribution(self, score: float, distance: float) -> bool:
+        """Whether a picture with this score and distance of `OodDetector` is no breast ultrasound. NaN: not known."""
+        limits = (score, self.ood_score), (distance, self.ood_distance)
+        return any(limit is not None and value >= limit for value, limit in limits)
 
     def margin(self, mask_probability: np.ndarray) -> np.ndarray:
         """Probability (H, W) -> bool (H, W): the band between surely outside and surely inside, where the contour of
         a lesion could reasonably lie."""
         return (mask_probability >= self.margin_outside) & (mask_probability < self.margin_inside)
 
-    def class_set(self, class_probabilities: dict[str, float]) -> tuple[str, ...]:
+    def threshold(self, name: str) -> Threshold | None:
+        """The threshold of that name; None where none was fitted."""
+        return next((t for t in self.thresholds if t.name == name), None)
+
+    def class_set(self, class_probabilities: dict[str, float], threshold: str = "balanced") -> tuple[str, ...]:
         """The classes that cannot be ruled out, likeliest first: the likeliest and all that reach
-        `conformal_probability` (split conformal prediction with the score 1 - p: Sadinle et al., JASA 2019)."""
+        `conformal_probability` (split conformal prediction with the score 1 - p: Sadinle et al., JASA 2019), and
+        malignant from the malignant threshold in use on: what is called suspicious is not ruled out."""
         ranked = sorted(class_probabilities, key=class_probabilities.get, reverse=True)
-        return tuple(
-            name for i, name in enumerate(ranked) if i == 0 or class_probabilities[name] >= self.conformal_probability
-        )
+        in_use = self.threshold(threshold)
+        least = dict.fromkeys(ranked, self.conformal_probability)
+        if in_use:
+            least["malignant"] = min(least["malignant"], in_use.malignant_probability)
+        return tuple(name for i, name in enumerate(ranked) if i == 0 or class_probabilities[name] >= least[name])
 
     def observed(self, class_name: str, probability: float) -> ReliabilityBin | None:
         """What became of images that were given such a probability of this class; None where that was not measured."""

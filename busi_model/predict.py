@@ -4,6 +4,7 @@ The Predictor holds no state besides the weights, so the same image gives the sa
 """
 
 import copy
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,9 +17,9 @@ from PIL import Image, ImageStat
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from busi_model import checkpoint
-from busi_model.gate import gate_inputs
 from busi_model.image import Frame, Notice, read_image
 from busi_model.network import CLASS_NAMES
+from busi_model.ood import ood_inputs
 from busi_model.quality import has_marks, is_split_screen
 
 REFUSALS = ("blank", "not_ultrasound")  # codes of the warnings that make a result meaningless
@@ -42,7 +43,8 @@ class Prediction:
     class_set: tuple[str, ...]  # the classes that cannot be ruled out, likeliest first; more than one: uncertain
     margin: np.ndarray  # bool (H, W): the band where the contour of a lesion could reasonably lie
     warnings: tuple[Notice, ...]  # the frame's notices, then the model's own
-    distance: float = float("nan")  # from the training pictures, by `Gate`: about 1 for one like them; NaN: unknown
+    ood_score: float = float("nan")  # of `OodDetector`: log-odds of no breast ultrasound; NaN: unknown
+    ood_distance: float = float("nan")  # likewise, from the training pictures: about 1 for one like them
 
     @property
     def label(self) -> str:
@@ -81,9 +83,13 @@ class Predictor:
             self._map = pool.map
 
     @classmethod
-    def load(cls, weights, device: str = "auto", revision: str | None = None) -> "Predictor":
-        """weights: folder or Hugging Face repository "owner/name". Raises CheckpointError."""
-        return cls(checkpoint.load(weights, revision), device)
+    def load(cls, weights, device: str = "auto", revision: str | None = None, operating_point=None) -> "Predictor":
+        """weights: folder or Hugging Face repository "owner/name". operating_point: a file that `busi calibrate` wrote
+        for these weights, instead of their own. Raises CheckpointError."""
+        loaded = checkpoint.load(weights, revision)
+        if operating_point:
+            loaded = checkpoint.with_operating_point(loaded, operating_point)
+        return cls(loaded, device)
 
     def __call__(self, image) -> Prediction:
         """image: path, PIL.Image, uint8 array (H, W) or (H, W, 3), or a Frame. Raises ImageError."""
@@ -112,7 +118,7 @@ class Predictor:
         return twin
 
     def _prediction(self, frame, class_logits, mask_logits, features, notices) -> Prediction:
-        distance = self.distance(features, frame.gray)
+        ood = self.ood(features, frame.gray)
         point = self.operating_point
         probabilities = point.class_probabilities(class_logits)
         square_probability = point.mask_probability(mask_logits)
@@ -127,8 +133,8 @@ class Predictor:
             class_logits,
             point.class_set(class_probabilities),
             point.margin(mask_probability),
-            frame.notices + notices + self._warnings(frame, class_probabilities, mask, distance),
-            distance,
+            frame.notices + notices + self._warnings(frame, class_probabilities, mask, ood),
+            *ood,
         )
 
     def logits(self, grays: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -149,19 +155,23 @@ class Predictor:
         with torch.inference_mode():  # a setting of the thread
             return self.network(x.contiguous(memory_format=torch.channels_last))
 
-    def distance(self, features: np.ndarray, gray: np.ndarray) -> float:
-        """Features (C,) of `logits` and gray uint8 (H, W) -> `Gate`'s distance; NaN when the weights have no gate."""
-        gate = self.checkpoint.gate
-        return float(gate.distance(gate_inputs(features, gray)[None])[0]) if gate else float("nan")
+    def ood(self, features: np.ndarray, gray: np.ndarray) -> tuple[float, float]:
+        """Features (C,) of `logits` and gray uint8 (H, W) -> score and distance of `OodDetector`; NaN where the weights
+        know none."""
+        detector = self.checkpoint.ood
+        if detector is None:
+            return math.nan, math.nan
+        inputs = ood_inputs(features, gray)[None]
+        return float(detector.score(inputs)[0]), float(detector.distance(inputs)[0])
 
-    def _warnings(self, frame, class_probabilities, mask, distance):
+    def _warnings(self, frame, class_probabilities, mask, ood):
         found = []
         label = max(class_probabilities, key=class_probabilities.get)
         if ImageStat.Stat(Image.fromarray(frame.gray)).stddev[0] < BLANK_STANDARD_DEVIATION:
             found.append(
                 Notice("blank", "The image is almost uniform. The result means nothing; export the frame again.")
             )
-        elif self.operating_point.is_stranger(distance):
+        elif self.operating_point.is_out_of_distribution(*ood):
             found.append(
                 Notice(
                     "not_ultrasound",

@@ -119,7 +119,7 @@ class Visitors:
         tab.goto(self.address)
         expect(tab.locator("#result")).to_contain_text(strings.WAITING_HEADING)
         tab.locator("#upload input[type=file]").wait_for(state="attached")
-        tab.locator("#viewer .drop").wait_for()
+        tab.locator("#upload .zone").wait_for()
         return tab
 
     def __exit__(self, kind, error, trace):

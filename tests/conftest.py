@@ -61,10 +61,11 @@ def shipped():
 
 @pytest.fixture(scope="session")
 def weights(shipped, tmp_path_factory):
-    """The shipped weights without their gate: it turns phantoms away, and rightly so."""
+    """The shipped weights without their out-of-distribution detector: it turns phantoms away, and rightly so."""
     folder = tmp_path_factory.mktemp("weights")
     shutil.copytree(shipped, folder, dirs_exist_ok=True)
-    (folder / checkpoint.GATE_NAME).unlink()
+    for name in (checkpoint.OOD_NAME, checkpoint.OLD_OOD_NAME):
+        (folder / name).unlink(missing_ok=True)
     return folder
 
 

@@ -40,6 +40,7 @@ SCENES = {  # height of the image: probabilities, number of lesions, codes of wa
     310: ((0.1, 0.3, 0.6), 0, ("blank",)),
     314: ((0.1, 0.87, 0.03), 1, ("split_screen",)),  # and each half is suggested as a picture of its own
     312: ((0.03, 0.05, 0.92), 1, ("colour", "marks", "split_screen", "heads_disagree")),
+    318: ((0.8, 0.15, 0.05), 1, ()),
 }
 
 

@@ -7,13 +7,13 @@ from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
 from busi_model.training import calibrate
 from busi_model.training.calibrate import HeldOut
-from busi_model.training.cases import find_cases
 from busi_model.training.evaluate import evaluate_cases
+from busi_model.training.layouts import find_cases
 
 SIDE = 32
 
 
-def _held_out(source="BUSI", n=300, scale=1.0, seed=0):
+def _held_out(hospital="BUSI", n=300, scale=1.0, seed=0):
     """Logits that mean what they say when divided by `scale`, and square lesions with a soft edge."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (n, 3))
@@ -25,7 +25,7 @@ def _held_out(source="BUSI", n=300, scale=1.0, seed=0):
     inside = np.where((np.arange(SIDE) > 7.5) & (np.arange(SIDE) < 23.5), distance, -distance)
     soft = np.minimum(inside[:, None], inside[None, :])
     mask_logits = np.where((labels != 2)[:, None, None], soft, -8.0) + rng.normal(0, 0.3, (n, SIDE, SIDE))
-    return HeldOut(source, labels, scale * logits, mask_logits.astype(np.float16), masks, rng.chisquare(50, n) / 50)
+    return HeldOut(hospital, labels, scale * logits, mask_logits.astype(np.float16), masks)
 
 
 def test_fit_temperature_finds_the_scale_that_was_put_in():
@@ -46,7 +46,7 @@ def test_each_hospital_counts_alike_whatever_it_sent():
     """A hospital that sends everything five times over does not get a greater say."""
     one, other = _held_out("A", 200, 1.0), _held_out("B", 200, 4.0, seed=1)
     arrays = {f.name: getattr(other, f.name) for f in dataclasses.fields(HeldOut)}
-    often = HeldOut(**{k: v if k == "source" else np.concatenate([v] * 5) for k, v in arrays.items()})
+    often = HeldOut(**{k: v if k == "hospital" else np.concatenate([v] * 5) for k, v in arrays.items()})
     found, again = (calibrate.fit_operating_point([one, b], "both") for b in (other, often))
     assert found.temperature == pytest.approx(again.temperature, rel=1e-3)
     assert found.mask_temperature == pytest.approx(again.mask_temperature, rel=0.05)  # other pixels are drawn
@@ -66,7 +66,6 @@ def test_operating_point_reaches_what_it_promises():
     assert youden[0] == max(youden)
     truth = p[np.arange(len(p)), held_out.labels]
     assert (truth >= point.conformal_probability).mean() == pytest.approx(0.9, abs=0.01)
-    assert (held_out.distances >= point.gate_distance).mean() == pytest.approx(0.01, abs=0.005)
 
 
 def test_margin_band_holds_the_promised_share_of_contours():
@@ -92,13 +91,13 @@ def test_silence_in_normal_images_costs_no_more_than_its_price():
     assert (silenced & (held_out.labels != 2)).sum() <= 0.002 * (held_out.labels != 2).sum() / 0.9 + 1
 
 
-def test_without_lesions_or_gate_nothing_is_made_up():
+def test_without_lesions_nothing_is_made_up():
     held_out = _held_out(n=100)
     normal = held_out.labels == 2
     arrays = {f.name: getattr(held_out, f.name) for f in dataclasses.fields(HeldOut)}
-    arrays |= {"mask_logits": arrays["mask_logits"] * 0 - 9, "distances": np.full(100, np.nan)}
+    arrays |= {"mask_logits": arrays["mask_logits"] * 0 - 9}
     point = calibrate.fit_operating_point([HeldOut(**arrays)], "phantoms")
-    assert normal.any() and point.gate_distance is None and point.margin_inside == point.margin_outside == 0.5
+    assert normal.any() and point.margin_inside == point.margin_outside == 0.5
 
 
 def test_held_out_predictions_are_the_predictors(untrained, phantoms):
@@ -108,7 +107,6 @@ def test_held_out_predictions_are_the_predictors(untrained, phantoms):
         frame, truth = case.read()
         np.testing.assert_array_equal(held_out.class_logits[i], predictor(frame).class_logits)
         assert held_out.masks[i].mean() > 0 if truth.any() else not held_out.masks[i].any()
-    assert np.isnan(held_out.distances).all()  # these weights have no gate
 
 
 def test_rates_are_measured_on_the_table_that_is_given(untrained, phantoms):

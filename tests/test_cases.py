@@ -2,15 +2,14 @@ import csv
 import shutil
 
 import numpy as np
+import openpyxl
 import pytest
 from PIL import Image
 
-from busi_model.training.cases import (
-    CaseError,
-    find_cases,
-    near_duplicate_groups,
-    write_manifest,
-)
+from busi_model.training.cases import CaseError, looks_inverted, read_mask, spread_over_folds, write_manifest
+from busi_model.training.layouts import find_cases, find_hospital, find_hospitals
+from busi_model.training.layouts.busi import class_folder_cases
+from busi_model.training.likeness import near_duplicate_groups, split_by_likeness
 
 
 @pytest.fixture
@@ -161,26 +160,199 @@ def test_different_pictures_are_not_joined():
     assert len(set(near_duplicate_groups(list(rng.random((20, 32, 32), np.float32))))) == 20
 
 
-def test_busbra_layout(tmp_path):
-    for name in ("Images", "Masks"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "bus_data.csv").write_text(
-        "ID,Case,Pathology,Device\nbus_0001-l,1,malignant,GE Logiq 7 @10-14MHz\n"
-        "bus_0001-r,1,benign,GE Logiq 7 @10-14MHz\n"
-        "bus_0009-l,9,benign,Toshiba @12MHz\n"
-    )
-    (tmp_path / "10-fold-cv.csv").write_text("ID,kFold\nbus_0001-l,3\nbus_0001-r,3\nbus_0009-l,9\n")
-    for side in "lr":
-        Image.new("L", (70, 80), 90).save(tmp_path / "Images" / f"bus_0001-{side}.png")
-        Image.new("L", (70, 80), 255).save(tmp_path / "Masks" / f"mask_0001-{side}.png")
-    cases = find_cases(tmp_path)  # the third image is withheld
-    assert [(c.case_id, c.class_name, c.group, c.fold, c.subgroup) for c in cases] == [
-        ("bus_0001-l.png", "malignant", "BRA1", 3, "GE Logiq 7"),
-        ("bus_0001-r.png", "benign", "BRA1", 3, "GE Logiq 7"),
+def test_masks_say_what_they_mean_however_they_are_stored(tmp_path):
+    """0 and 1, 0 and 255, 16 bit, red, green, a palette, black-and-white: the same outline."""
+    lesion = np.zeros((40, 50), bool)
+    lesion[10:30, 15:35] = True
+    colour = np.zeros((40, 50, 3), np.uint8)
+    palette = Image.fromarray(lesion.astype(np.uint8))
+    palette.putpalette([0, 0, 0, 0, 200, 40] + [0] * 762)
+    pictures = [
+        Image.fromarray(lesion.astype(np.uint8)),
+        Image.fromarray(lesion.astype(np.uint8) * 255),
+        Image.fromarray(lesion.astype(np.uint16) * 40_000),
+        Image.fromarray(np.where(lesion[..., None], np.array([255, 0, 0], np.uint8), colour)),
+        Image.fromarray(np.where(lesion[..., None], np.array([0, 255, 0], np.uint8), colour)),
+        palette,
+        Image.fromarray(lesion),
     ]
-    (tmp_path / "Masks" / "mask_0001-r.png").unlink()
+    for picture in pictures:
+        picture.save(tmp_path / "mask.png")
+        np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), lesion)
+    Image.fromarray(np.zeros((40, 50), np.uint8)).save(tmp_path / "mask.png")
+    assert not read_mask(tmp_path / "mask.png").any()
+    assert looks_inverted(~lesion) and not looks_inverted(lesion)
+
+
+def test_an_inverted_mask_is_asked_about(folder):
+    path = folder / "benign" / "benign (1)_mask.png"
+    Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    with pytest.raises(CaseError, match=r"benign \(1\)\.png outlines .* looks inverted"):
+        find_cases(folder)
+
+
+def test_class_folders_in_another_case_are_found_and_unknown_ones_are_named(folder):
+    (folder / "malignant").rename(folder / "Malignant")
+    assert sum(c.class_name == "malignant" for c in find_cases(folder)) == 8
+    shutil.copytree(folder / "benign", folder / "beningn")
+    with pytest.raises(CaseError, match="beningn.*benign, malignant, normal"):
+        find_cases(folder)
+
+
+def test_what_file_managers_leave_behind_does_not_matter(folder):
+    before = len(find_cases(folder))
+    for name in ("._benign (1).png", "Thumbs.db", "desktop.ini", ".DS_Store"):
+        (folder / "benign" / name).write_bytes(b"not an image")
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX" / "._benign (1).png").write_bytes(b"not an image")
+    assert len(find_cases(folder)) == before
+
+
+def test_all_problems_are_told_at_once(folder):
+    (folder / "malignant" / "malignant (3)_mask.png").unlink()
+    (folder / "benign" / "benign (4)_mask.png").unlink()
+    with pytest.raises(CaseError, match=r"benign \(4\)\.png has no mask.*malignant \(3\)\.png has no mask"):
+        find_cases(folder)
+
+
+def test_class_folders_may_share_file_names(folder, tmp_path):
+    for class_name in ("benign", "malignant", "normal"):
+        for number in range(1, 9):
+            for suffix in ("", "_mask", "_mask_1"):
+                old = folder / class_name / f"{class_name} ({number}){suffix}.png"
+                if old.exists():
+                    old.rename(folder / class_name / f"{number}{suffix}.png")
+    cases = find_cases(folder)
+    assert len({c.case_id for c in cases}) == 24
+    write_manifest(cases, tmp_path / "split.csv")
+    assert find_cases(folder, tmp_path / "split.csv")[0].fold == cases[0].fold
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (["benign (1).png,benign,A,development,0,1", "benign (1).png,benign,A,development,0,1"], "line 3.*line 2"),
+        (["benign (1).png;benign;A;development;0.0;1"], None),
+    ],
+)
+def test_manifest_rows_as_people_write_them(phantoms, tmp_path, rows, words):
+    mark = ";" if ";" in rows[0] else ","
+    head = mark.join(["image", "class", "group", "split", "fold", "scored"])
+    (tmp_path / "m.csv").write_text("\n".join([head, *rows]))
+    if words:
+        with pytest.raises(CaseError, match=words):
+            find_cases(phantoms, tmp_path / "m.csv")
+    else:
+        assert find_cases(phantoms, tmp_path / "m.csv")[0].fold == 0
+
+
+def test_folds_keep_groups_together_and_spread_classes():
+    labels = ["benign"] * 40 + ["malignant"] * 20 + ["normal"] * 2
+    groups = [f"g{i // 2}" for i in range(62)]
+    folds = spread_over_folds(labels, groups)
+    assert all(len({f for f, g in zip(folds, groups, strict=True) if g == group}) == 1 for group in groups)
+    malignant = np.bincount(folds[40:60], minlength=5)
+    assert malignant.min() >= 2 and np.array_equal(folds, spread_over_folds(labels, groups))
+
+
+def test_two_folders_of_one_hospital_are_refused(phantoms):
+    with pytest.raises(CaseError, match="Two folders are both phantoms"):
+        find_hospitals([phantoms, phantoms])
+
+
+def _bus_bra(folder):
+    for name in ("Images", "Masks"):
+        (folder / name).mkdir(parents=True)
+    data, folds = ["ID,Case,Pathology,Device"], ["ID,kFold"]
+    for number in range(1, 11):
+        for side, kind in (("l", "malignant"), ("r", "benign")):
+            data.append(f"bus_{number:04d}-{side},{number},{kind},GE Logiq 7 @10-14MHz")
+            folds.append(f"bus_{number:04d}-{side},{number}")
+            Image.new("L", (70, 80), 90 + number).save(folder / "Images" / f"bus_{number:04d}-{side}.png")
+            Image.new("L", (70, 80), 255).save(folder / "Masks" / f"mask_{number:04d}-{side}.png")
+    (folder / "bus_data.csv").write_text("\n".join(data))
+    (folder / "10-fold-cv.csv").write_text("\n".join(folds))
+    return folder
+
+
+def test_bus_bra_keeps_its_last_folds_reserved_and_patients_together(tmp_path):
+    hospital = find_hospital(_bus_bra(tmp_path / "data"))
+    assert hospital.name == "BUS-BRA" and len(hospital.cases) == 20
+    reserved = {c.case_id for c in hospital.cases if c.split == "test"}
+    assert reserved == {f"bus_{n:04d}-{side}.png" for n in (8, 9, 10) for side in "lr"}
+    assert all((c.fold is None) == (c.case_id in reserved) for c in hospital.cases)
+    folds = {}
+    for case in hospital.cases:
+        folds.setdefault(case.group, set()).add(case.fold)
+    assert all(len(one) == 1 for one in folds.values())
+    (tmp_path / "data" / "Images" / "bus_0003-l.png").unlink()  # withheld: the others' folds stay
+    fewer = {c.case_id: c.fold for c in find_cases(tmp_path / "data")}
+    assert fewer == {c.case_id: c.fold for c in hospital.cases if c.case_id != "bus_0003-l.png"}
+    (tmp_path / "data" / "Masks" / "mask_0001-r.png").unlink()
     with pytest.raises(CaseError, match="mask_0001-r.png is expected"):
-        find_cases(tmp_path)
+        find_cases(tmp_path / "data")
+
+
+def _bus_uclm(folder):
+    """Three images of the published list: benign and malignant of one test patient, a normal one; and a stranger."""
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    rows = ["Image;Resolution;Label;Doppler;Marks;Combined"]
+    for name, label, colour in (
+        ("ANAT_000.png", "Normal", (0, 0, 0)),
+        ("ALWI_000.png", "Benign", (0, 255, 0)),
+        ("HESN_000.png", "Benign", (0, 255, 0)),
+    ):
+        rows.append(f"{name};70x80;{label};No;No;No")
+        Image.new("RGB", (70, 80), (90, 90, 90)).save(folder / "images" / name)
+        mask = Image.new("RGB", (70, 80))
+        mask.paste(colour, (10, 10, 30, 30))
+        mask.save(folder / "masks" / name)
+    (folder / "INFO.csv").write_text("\ufeff" + "\n".join(rows), encoding="utf-8")
+    return folder
+
+
+def test_bus_uclm_colours_are_outlines_and_unlisted_images_are_left_out_by_name(tmp_path):
+    hospital = find_hospital(_bus_uclm(tmp_path / "data"))
+    normal, benign = hospital.cases
+    assert (normal.class_name, normal.split) == ("normal", "development")
+    assert (benign.class_name, benign.split, benign.fold) == ("benign", "test", None)
+    assert benign.read()[1].sum() == 400 and not normal.read()[1].any()
+    assert hospital.left_out == {"hospitals.csv does not list them": ["HESN_000.png"]}
+    Image.new("RGB", (60, 80)).save(tmp_path / "data" / "masks" / "ALWI_000.png")
+    assert find_hospital(tmp_path / "data").left_out["their outline has another size"] == ["ALWI_000.png"]
+
+
+def test_breast_never_takes_another_structure_for_the_lesion(tmp_path):
+    images = tmp_path / "data" / "BrEaST-Lesions_USG-images_and_masks"
+    images.mkdir(parents=True)
+    book = openpyxl.Workbook()
+    book.active.append(["CaseID", "Image_filename", "Mask_tumor_filename", "BIRADS", "Classification"])
+    book.active.append([1, "case001.png", "case001_tumor.png", 2, "benign"])
+    book.save(tmp_path / "data" / "BrEaST-Lesions-USG-clinical-data-Dec-15-2023.xlsx")
+    Image.new("L", (70, 80), 90).save(images / "case001.png")
+    for name, box in (("tumor", (10, 10, 30, 30)), ("other1", (40, 40, 60, 60))):
+        mask = Image.new("L", (70, 80))
+        mask.paste(255, box)
+        mask.save(images / f"case001_{name}.png")
+    (case,) = find_cases(tmp_path / "data")
+    assert (case.class_name, case.subgroup, case.hospital) == ("benign", "BI-RADS 2", "BrEaST")
+    mask = case.read()[1]
+    assert mask.sum() == 400 and mask[10:30, 10:30].all()
+
+
+def test_four_real_hospitals(data_dir):
+    hospitals = find_hospitals([data_dir / name for name in ("BUSI", "BUS-BRA", "BUS-UCLM", "BrEaST")])
+    assert {h.name: len(h.cases) for h in hospitals} == {"BUSI": 625, "BUS-BRA": 1313, "BUS-UCLM": 428, "BrEaST": 172}
+    assert len(hospitals[0].left_out["the manifest excludes them"]) == 23
+    for hospital in hospitals:
+        sides = {}
+        for case in hospital.cases:
+            sides.setdefault(case.group, set()).add((case.split, case.fold))
+        assert all(len(side) == 1 for side in sides.values())
+    for case in hospitals[2].cases[::20] + hospitals[3].cases[::10]:
+        mask = case.read()[1]
+        assert mask.any() == (case.class_name != "normal")
 
 
 def test_real_data_and_its_manifest(data_dir):
@@ -192,13 +364,13 @@ def test_real_data_and_its_manifest(data_dir):
     for case in cases:
         sides.setdefault(case.group, set()).add((case.split, case.fold))
     assert all(len(side) == 1 for side in sides.values())
-    assert len(find_cases(data_dir / "BUS-BRA")) == 1313
 
 
 def test_real_near_duplicates_are_found(data_dir):
     """Of the pairs that the manifest groups (some are one patient, not one picture) most are found, none invented."""
     truth = {c.case_id: c.group for c in find_cases(data_dir / "BUSI", data_dir / "busi_manifest.csv")}
-    found = {c.case_id: c.group for c in find_cases(data_dir / "BUSI") if c.case_id in truth}
+    cases = split_by_likeness(class_folder_cases(data_dir / "BUSI"))
+    found = {c.case_id: c.group for c in cases if c.case_id in truth}
     names = sorted(found)
     same_truth = np.array([[truth[a] == truth[b] for b in names] for a in names])
     same_found = np.array([[found[a] == found[b] for b in names] for a in names])

@@ -28,22 +28,29 @@ def test_train_evaluates_calibrates_and_saves(phantoms, tmp_path):
     assert done.returncode == 0, done.stderr
     run = tmp_path / "run"
     assert "class weights" in done.stdout and "G multiply-adds" in done.stdout
-    assert "% of the last epoch" in done.stdout and "BUSI fold 0, held out" in done.stdout
+    assert f"{phantoms.name}, held out, fold0" in done.stdout
     assert "calibrated on these very images" in done.stdout and "Warning" not in done.stderr
-    for name in ("split.csv", "history.csv", "curves.png", "operating_point.json", "evaluation/report.md"):
-        assert (run / name).is_file(), name
+    evaluation, split = run / "evaluation" / phantoms.name, run / f"split-{phantoms.name}.csv"
+    for path in (
+        split,
+        run / "history.csv",
+        run / "curves.png",
+        run / "operating_point.json",
+        evaluation / "report.md",
+    ):
+        assert path.is_file(), path
     predictor = Predictor.load(run / "weights", device="cpu")
-    assert "fold 0" in predictor.operating_point.fitted_on
+    assert phantoms.name in predictor.operating_point.fitted_on
     assert predictor.checkpoint.training["recipe"]["epochs"] == 2
     # The split that was written is obeyed: the same command with it resumes, and has nothing left to do.
-    again = _train("--data", phantoms, "--manifest", run / "split.csv", "--out", run, *TINY)
+    again = _train("--data", phantoms, "--manifest", split, "--out", run, *TINY)
     assert again.returncode == 0, again.stderr
     assert Predictor.load(run / "weights").checkpoint.weights_sha256 == predictor.checkpoint.weights_sha256
     # evaluate repeats what the run said
-    arguments = ["--weights", run / "weights", "--data", phantoms, "--manifest", run / "split.csv"]
+    arguments = ["--weights", run / "weights", "--data", phantoms, "--manifest", split]
     arguments += ["--split", "fold0", "--out", tmp_path / "evaluation", "--device", "cpu"]
     assert main(["evaluate", *map(str, arguments)]) == 0
-    ours, theirs = (json.loads((f / "metrics.json").read_text()) for f in (tmp_path / "evaluation", run / "evaluation"))
+    ours, theirs = (json.loads((f / "metrics.json").read_text()) for f in (tmp_path / "evaluation", evaluation))
     assert ours["figures"] == theirs["figures"]
 
 
@@ -56,8 +63,8 @@ def test_release_takes_a_runs_temperatures(phantoms, tmp_path):
     assert done.returncode == 0, done.stderr
     predictor = Predictor.load(tmp_path / "run" / "weights", device="cpu")
     assert predictor.operating_point.temperature == 1.7
-    assert predictor.checkpoint.gate
-    assert predictor.checkpoint.training["n_training_images"] == {"BUSI": 24, "BUS-BRA": 0, "clinician": 0}
+    assert predictor.checkpoint.training["n_training_images"] == {phantoms.name: 24}
+    assert len(predictor.checkpoint.seen) == 24
 
 
 def test_cross_validation_pools_all_folds(phantoms, tmp_path):
@@ -65,9 +72,9 @@ def test_cross_validation_pools_all_folds(phantoms, tmp_path):
     cv = tmp_path / "cv"
     done = _train("--data", phantoms, "--cross-validate", "--out", cv, *arguments)
     assert done.returncode == 0, done.stderr
-    content = json.loads((cv / "evaluation" / "metrics.json").read_text())
+    content = json.loads((cv / "evaluation" / phantoms.name / "metrics.json").read_text())
     assert content["n_images"] == 24
-    assert "24 scored out-of-fold" in json.loads((cv / "operating_point.json").read_text())["fitted_on"]
+    assert "24 images, out of fold" in json.loads((cv / "operating_point.json").read_text())["fitted_on"]
     # each fold can go on from its own network
     done = _train("--data", phantoms, "--start", cv, "--folds", "2", "--out", tmp_path / "on", *arguments)
     assert done.returncode == 0, done.stderr
@@ -145,7 +152,7 @@ def test_evaluate_with_wrong_data_gets_a_sentence(untrained, tmp_path, capsys):
 
 def test_shipped_weights_outline_a_real_lesion(data_dir, shipped):
     """Any sound set of weights finds this large, plain lesion; it may have been trained on."""
-    from busi_model.training.cases import find_cases
+    from busi_model.training.layouts import find_cases
 
     case = next(
         c for c in find_cases(data_dir / "BUSI", data_dir / "busi_manifest.csv") if c.case_id == "benign (10).png"

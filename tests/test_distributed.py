@@ -21,9 +21,9 @@ from busi_model.predict import Predictor
 from busi_model.preprocess import Preprocess
 from busi_model.training import distributed
 from busi_model.training.augment import Augmenter, Draws
-from busi_model.training.cases import find_cases
 from busi_model.training.fit import RunError, TrainConfig, Trainer
 from busi_model.training.images import load_images
+from busi_model.training.layouts import find_cases
 
 ROOT = Path(__file__).parents[1]
 TWO_PROCESSES = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
@@ -47,7 +47,7 @@ def work(data, whole, first_epoch):
         cases = find_cases(data)
         held_out = load_images([c for c in cases if c.fold == 0], Preprocess(size=64), "validation")
         train = load_images([c for c in cases if c.fold != 0], Preprocess(size=64), "train")
-        Trainer(CONFIG, train, None, whole, "cpu").fit(held_out)
+        Trainer(CONFIG, train, whole, "cpu").fit(held_out)
 
 
 def _run(command):
@@ -107,10 +107,10 @@ def test_train_py_under_torchrun(data, tmp_path):
     flags = ["--epochs", "1", "--size", "64", "--batch", "5", "--device", "cpu"]
     done = _run([*TWO_PROCESSES, ROOT / "train.py", "--data", data, "--out", tmp_path, *flags])
     assert done.stdout.count("class weights") == 1 and "2 processes" in done.stdout  # one of them speaks
-    assert done.stdout.count("# BUSI fold 0, held out") == 1
+    assert done.stdout.count(f"# {data.name}, held out, fold0") == 1
     assert "Traceback" not in done.stderr
     assert [row["epoch"] for row in _rows(tmp_path)] == [1]
-    assert "fold 0" in Predictor.load(tmp_path / "weights", device="cpu").operating_point.fitted_on
+    assert "held out" in Predictor.load(tmp_path / "weights", device="cpu").operating_point.fitted_on
 
 
 def _as_process(monkeypatch, rank, count):
@@ -160,7 +160,7 @@ def test_more_processes_than_images_of_a_batch(data, tmp_path, monkeypatch):
     _as_process(monkeypatch, 0, 5)
     monkeypatch.setattr(distributed, "parallel", lambda network, device: network)
     with pytest.raises(RunError, match="5 processes cannot share a batch of 4. Raise --batch"):
-        Trainer(CONFIG, images, None, tmp_path, "cpu")
+        Trainer(CONFIG, images, tmp_path, "cpu")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -6,10 +7,12 @@ import pytest
 
 from busi_model.predict import Predictor
 from busi_model.training.card import write_card
-from busi_model.training.cases import CaseError, find_cases
-from busi_model.training.evaluate import choose_split, evaluate_cases, write_report
+from busi_model.training.cases import CaseError
+from busi_model.training.evaluate import choose_split, evaluate_cases, write_report, write_summary
+from busi_model.training.layouts import find_cases, find_hospital
+from busi_model.training.out_of_distribution import measure_strangers
 from busi_model.training.plots import plot_history
-from busi_model.training.strangers import measure_gate
+from busi_model.training.strangers import strangers
 
 
 @pytest.fixture(scope="module")
@@ -54,19 +57,45 @@ def test_report_holds_figures_intervals_and_counts(table, tmp_path):
         assert (tmp_path / name).stat().st_size > 3000
 
 
-def test_splits(cases):
-    assert {c.fold for c in choose_split(cases, "fold2")} == {2}
-    assert len(choose_split(cases, "all")) == sum(c.scored for c in cases)
+def test_splits(phantoms):
+    hospital = find_hospital(phantoms)
+    chosen, left_out = choose_split(hospital, "fold2")
+    assert {c.fold for c in chosen} == {2} and left_out == {}
+    assert len(choose_split(hospital, "all")[0]) == sum(c.scored for c in hospital.cases)
+    twice = replace(hospital, cases=[replace(hospital.cases[0], scored=False), *hospital.cases[1:]])
+    assert choose_split(twice, "all")[1] == {
+        "repeats of a picture or lesion, or views that are not scored": [hospital.cases[0].case_id]
+    }
     for wrong, words in (
         ("validation", "is expected"),
-        ("fold9", "no scored images"),
+        ("fold9", "is expected"),
         ("test", "no scored images"),
     ):
         with pytest.raises(CaseError, match=words):
-            choose_split(cases, wrong)
+            choose_split(hospital, wrong)
 
 
-def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path):
+def test_a_report_says_first_what_weights_and_calibration_have_seen(table, tmp_path):
+    seen = table.assign(seen=[True] * 5 + [False] * 19, fitted_on=[False] * 20 + [True] * 4)
+    left_out = {"their outline has another size": ["a.png", "b.png"]}
+    content = write_report(seen, tmp_path, "Phantoms", "0" * 64, {}, "x", resamples=5, left_out=left_out)
+    top = (tmp_path / "report.md").read_text().split("24 images (")[0]
+    assert "trained on 5 of these 24 images" in top and "calibrated on 4 of these very 24 images" in top
+    assert "2 images do not count: their outline has another size." in top and len(content["remarks"]) == 3
+    assert write_report(table, tmp_path, "Phantoms", "0" * 64, {}, "x", resamples=5)["remarks"] == []
+
+
+def test_summary_counts_each_hospital_alike(table, tmp_path):
+    one = write_report(table, tmp_path / "a", "A, left out", "0" * 64, {}, "x", resamples=5)
+    other = write_report(table[table["class_name"] != "normal"], tmp_path / "b", "B, left out", "0" * 64, {}, "x", 5)
+    summary = write_summary([one, other], tmp_path, "left out")
+    dice = [c["figures"]["dice_mean"]["value"] for c in (one, other)]
+    assert summary["mean"]["Dice"] == pytest.approx(np.mean(dice))
+    assert summary["mean"]["normals outlined"] == one["figures"]["normal_outlined"]["value"]  # B has no normal image
+    assert "| B | 16 |" in (tmp_path / "summary.md").read_text()
+
+
+def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path, monkeypatch):
     import shutil
 
     weights = shutil.copytree(untrained, tmp_path / "weights")
@@ -76,16 +105,18 @@ def test_card_tells_whose_figures_it_shows(table, untrained, predictor, tmp_path
     del older["figures"]["brier"]  # written before the program had this figure
     (tmp_path / "other" / "metrics.json").write_text(json.dumps(older))
     (tmp_path / "strangers").mkdir()
-    gate = measure_gate(predictor)
-    (tmp_path / "strangers" / "gate.json").write_text(json.dumps(gate))
+    some = [s for number, s in enumerate(strangers()) if s.kind == "blank" or number % 30 == 0]
+    monkeypatch.setattr("busi_model.training.out_of_distribution.strangers", lambda seed: some)
+    measured = measure_strangers(predictor)
+    (tmp_path / "strangers" / "strangers.json").write_text(json.dumps(measured))
     write_card(weights, [tmp_path / "own", tmp_path / "other", tmp_path / "strangers"])
     text = (weights / "README.md").read_text()
     assert text.startswith("---\nlicense: apache-2.0")
     own, other = text[text.index("### Own") :].split("### Other")
     assert "| Brier score" in own and "| Brier score" not in other
     assert "These very weights" in own and "Other weights, of another recipe" in other
-    assert f"{gate['refused']} of {gate['n']} were turned away" in text
-    assert gate["kinds"]["blank"]["refused"] == gate["kinds"]["blank"]["n"] > 5  # needs no gate
+    assert f"{measured['refused']} of {measured['n']} were refused" in text
+    assert measured["kinds"]["blank"]["refused"] == measured["kinds"]["blank"]["n"] > 5  # needs no detector
     accuracy = f"{np.mean(table['class_name'] == table['predicted']):.3f}"
     assert f"| Accuracy | {accuracy} |" in own
     figures = Predictor.load(weights, device="cpu").checkpoint.figures

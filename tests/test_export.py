@@ -61,7 +61,7 @@ def test_one_image_is_a_batch_too(graph, predictor):
 
 
 def test_real_images_get_the_predictors_probabilities(graph, predictor, data_dir):
-    from busi_model.training.cases import find_cases
+    from busi_model.training.layouts import find_cases
 
     cases = find_cases(data_dir / "BUSI", data_dir / "busi_manifest.csv")[::90]
     assert {case.class_name for case in cases} == set(CLASS_NAMES)

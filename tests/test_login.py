@@ -170,7 +170,7 @@ def test_the_log_holds_nothing_that_a_user_brought(chromium, guarded, tmp_path):
     tab.locator("input[type=password]").fill(SECRET)
     tab.keyboard.press("Enter")
     tab.locator("#upload input[type=file]").wait_for(state="attached")
-    tab.locator("#viewer .drop").wait_for()
+    tab.locator("#upload .zone").wait_for()
     upload(tab, named, broken)
     expect_result(tab, 420, 302)
     expect(tab.locator(".worklist li").last).to_contain_text(strings.CASE_STATES["unreadable"])

@@ -16,7 +16,8 @@ from busi_model.predict import Predictor
 from busi_model.reading import outline
 from busi_model.reading.errors import OutlineError, RecordError
 from busi_model.reading.records import Outline
-from busi_model.training.cases import MANIFEST_COLUMNS, CaseError, find_cases
+from busi_model.training.cases import MANIFEST_COLUMNS, CaseError
+from busi_model.training.layouts import find_cases
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pydicom")
 

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from busi_model import checkpoint
-from busi_model.gate import fit_gate, gate_inputs
 from busi_model.network import MultiTaskUNet
+from busi_model.ood import N_TEXTURE, fit_distance, ood_inputs
 from busi_model.operating_point import OperatingPoint
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor, fold_for_inference
@@ -225,15 +225,24 @@ def test_strangers_are_refused_and_what_the_network_knows_is_not(untrained, tmp_
     loaded = checkpoint.load(untrained)
     predictor = Predictor(loaded, device="cpu")
     phantoms = [draw_phantom(c, seed, 100, 130)[0] for c in ("benign", "normal") for seed in range(20)]
-    inputs = np.stack([gate_inputs(predictor.logits([gray])[2][0], gray) for gray in phantoms])
-    point = OperatingPoint(gate_distance=float(1.5 * fit_gate(inputs).distance(inputs).max()))
+    inputs = np.stack([ood_inputs(predictor.logits([gray])[2][0], gray) for gray in phantoms])
+    detector = fit_distance(inputs[:, :-N_TEXTURE])
+    point = OperatingPoint(ood_distance=float(1.5 * detector.distance(inputs).max()))
     loaded = checkpoint.load(untrained)
-    checkpoint.save(tmp_path, loaded.network, loaded.preprocess, point, {}, {}, fit_gate(inputs))
+    checkpoint.save(tmp_path, loaded.network, loaded.preprocess, point, {}, {}, detector)
     predictor = Predictor.load(tmp_path, device="cpu")
     known = predictor(phantoms[0])
-    assert not known.refused and known.distance < point.gate_distance
+    assert not known.refused and known.ood_distance < point.ood_distance
     stranger = predictor(np.random.default_rng(0).integers(0, 256, (100, 130), dtype=np.uint8))
     assert stranger.refused and "not_ultrasound" in [w.code for w in stranger.warnings]
-    (tmp_path / checkpoint.GATE_NAME).write_bytes(b"not a gate")
-    with pytest.raises(checkpoint.CheckpointError, match="not a gate"):
+    (tmp_path / checkpoint.OOD_NAME).rename(tmp_path / checkpoint.OLD_OOD_NAME)  # as older weights have it
+    assert Predictor.load(tmp_path, device="cpu")(phantoms[0]).ood_distance == known.ood_distance
+    (tmp_path / checkpoint.OOD_NAME).write_bytes(b"no arrays")
+    with pytest.raises(checkpoint.CheckpointError, match="ood.safetensors .9 bytes. was not written by train.py"):
         Predictor.load(tmp_path, device="cpu")
+
+
+def test_the_shipped_weights_bring_a_detector_that_works(shipped):
+    predictor = Predictor.load(shipped, device="cpu")
+    noise = predictor(np.random.default_rng(0).integers(0, 256, (200, 260), dtype=np.uint8))
+    assert noise.refused and noise.ood_distance > predictor.operating_point.ood_distance

@@ -1,4 +1,4 @@
-"""Corrected cases come back as training cases, and only as those: session -> export -> train.py --extra."""
+"""Corrected cases come back as training cases, and only as those: session -> export -> train.py --data."""
 
 import csv
 import subprocess
@@ -19,10 +19,11 @@ from busi_model.reading.outline import encode_mask
 from busi_model.reading.records import Model, NewSession, Outline, image_sha256, new_key
 from busi_model.reading.session import NewCase, Sessions
 from busi_model.reading.store import Store
-from busi_model.training.cases import CaseError, find_cases
+from busi_model.training.cases import CaseError
 from busi_model.training.evaluate import choose_split
+from busi_model.training.layouts import find_cases, find_hospitals
+from busi_model.training.likeness import without_twins
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, picture, read_all, seated
-from train import extra_cases
 
 ROOT = Path(__file__).parents[1]
 MOVED = [(30.0, 20.0), (60.0, 20.0), (60.0, 50.0), (30.0, 50.0)]
@@ -56,7 +57,7 @@ def test_a_corrected_case_is_read_back_as_the_reader_left_it(store, tmp_path):
     frame, mask = case.read()
     assert np.array_equal(frame.gray, picture(0))
     assert np.array_equal(mask, outline(MOVED).mask()) and mask.sum() == 31 * 31
-    assert (case.class_name, case.source, case.split, case.fold, case.scored) == (
+    assert (case.class_name, case.hospital, case.split, case.fold, case.scored) == (
         "malignant",
         "clinician",
         "training",
@@ -197,25 +198,26 @@ def test_a_phantom_session_trains_the_next_model(phantoms, store, tmp_path):
 
     read_all(seated(sessions, created.codes[0]), correct)
     assert export_cases(store, tmp_path / "corrected").n_cases == 7
-    arguments = ["--data", phantoms, "--extra", tmp_path / "corrected", "--out", tmp_path / "run"]
+    arguments = ["--data", phantoms, "--data", tmp_path / "corrected", "--out", tmp_path / "run"]
     arguments += ["--epochs", "1", "--size", "64", "--batch", "4", "--device", "cpu"]
     command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "1 corrected cases left out" in done.stdout and "6 corrected by clinicians" in done.stdout
+    assert "1 corrected cases left out" in done.stdout
     training = Predictor.load(tmp_path / "run" / "weights", device="cpu").checkpoint.training
     assert training["n_training_images"]["clinician"] == 6
-    evaluated = (tmp_path / "run" / "evaluation" / "per_case.csv").read_text(encoding="utf-8")
-    assert held_out.case_id in evaluated and "clinician" not in evaluated
-    assert "clinician" not in (tmp_path / "run" / "split.csv").read_text(encoding="utf-8")
+    places = list((tmp_path / "run" / "evaluation").glob("*/per_case.csv"))
+    assert [place.parent.name for place in places] == [phantoms.name]
+    assert held_out.case_id in places[0].read_text(encoding="utf-8")
 
 
-def test_extra_takes_no_other_folder(phantoms):
-    with pytest.raises(CaseError, match="an export of corrected cases is expected"):
-        extra_cases([phantoms], [])
+def test_corrected_cases_alone_are_no_training_data(store, tmp_path):
+    export_cases(store, tmp_path / "a", [say(store, corrected())])
+    with pytest.raises(CaseError, match="Only corrected cases were given"):
+        find_hospitals([tmp_path / "a"])
 
 
-def test_extra_takes_several_folders_and_leaves_twins_of_held_out_pictures(store, tmp_path):
+def test_training_takes_several_folders_and_leaves_twins_of_held_out_pictures(store, phantoms, tmp_path):
     first = say(store, corrected(), n_cases=3)
     other = Store(tmp_path / "other")
     sessions, created = new_session(other, n_cases=5)  # pictures 0 to 4
@@ -223,10 +225,11 @@ def test_extra_takes_several_folders_and_leaves_twins_of_held_out_pictures(store
     export_cases(store, tmp_path / "a", [first])
     export_cases(other, tmp_path / "b")
     other.close()
+    hospitals = find_hospitals([phantoms, tmp_path / "a", tmp_path / "b"])
+    assert [h.name for h in hospitals] == [phantoms.name, "clinician", "clinician"]
     held_out = tmp_path / "held_out.png"
     Image.fromarray(picture(2) // 2).save(held_out)  # darker, so another file and hash: a twin all the same
-    unseen = replace(find_cases(tmp_path / "a")[0], image_path=held_out, mask_paths=(), class_name="normal")
-    second_hospital, kept = extra_cases([tmp_path / "a", tmp_path / "b"], [unseen])
-    assert second_hospital == []
+    unseen = replace(hospitals[1].cases[0], image_path=held_out, mask_paths=(), class_name="normal")
+    kept = without_twins([case for hospital in hospitals[1:] for case in hospital.cases], [unseen])
     pictures = [image_sha256(read_image(case.image_path).gray) for case in kept]
     assert sorted(pictures) == sorted(image_sha256(picture(number)) for number in (0, 0, 1, 1, 3, 4))

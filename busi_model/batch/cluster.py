@@ -17,7 +17,7 @@ FILES_AT_ONCE = 8
 class _Actor:
     def __init__(self, folder, weights, device, wanted):
         os.chdir(folder)  # paths may be relative, and the rows say them as they were given
-        self.worker = Worker(Predictor.load(weights, device), wanted)
+        self.worker = Worker(Predictor.load(weights, device, operating_point=wanted.operating_point), wanted)
 
     def __call__(self, batch):
         # One text a file: rows differ in their keys, and frames of one file must stay together.

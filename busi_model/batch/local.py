@@ -83,7 +83,7 @@ def _begin(weights, wanted):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which lets us finish
     threading.Thread(target=_end_with_parent, daemon=True).start()
     use_one_thread()
-    _worker = Worker(Predictor.load(weights, "cpu"), wanted)
+    _worker = Worker(Predictor.load(weights, "cpu", operating_point=wanted.operating_point), wanted)
 
 
 def _end_with_parent():

@@ -45,7 +45,7 @@ def _predict(places, weights, device, workers, ray, retry, wanted):
     n_files = sum(1 for _ in find_images(places, folder))  # searched twice: a list would grow with the archive
     if not n_files:
         raise BatchError("No pictures were found there; name files, folders or patterns in quotes.")
-    predictor = Predictor.load(weights, device)
+    predictor = Predictor.load(weights, device, operating_point=wanted.operating_point)
 
     def judged(paths):
         if ray is None:
@@ -57,6 +57,8 @@ def _predict(places, weights, device, workers, ray, retry, wanted):
     if folder is None:
         return _print(judged(find_images(places)))
     run = {"weights_sha256": predictor.checkpoint.weights_sha256, "frames": wanted.frames}
+    if wanted.operating_point:
+        run["operating_point"] = predictor.operating_point.fitted_on
     run |= {"masks": wanted.masks, "overlays": wanted.overlays, "measurements": wanted.measurements}
     with Results(folder, run, retry) as results:
         return _write(results, judged, find_images(places, folder), n_files)

@@ -35,6 +35,7 @@ class Wanted:
     overlays: bool = False
     measurements: bool = False
     frames: str = "middle"  # of a file with several: "middle" (the first of a GIF or TIFF) or "all"
+    operating_point: str | None = None  # file that `busi calibrate` wrote; None: the weights' own
 
     def __post_init__(self):
         if self.frames not in FRAMES:

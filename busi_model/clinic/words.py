@@ -50,6 +50,12 @@ WARNINGS = {
         "Open a gray still image of the breast; crop a screenshot or a photograph to the scan.",
     ),
     "other_modality": ("Not an ultrasound, says the file", "{found}", "Open a B-mode still image of the breast."),
+    "photo": (
+        "A photograph of a screen",
+        "Glare and tilt change what is seen.",
+        "Crop it to the scan.",
+    ),
+    "window": ("More than the scan in the picture", "The scan is seen too small.", "Crop the picture to the scan."),
     "heads_disagree": (
         "Outline and class contradict each other",
         "One says that there is a lesion, the other that there is none.",

@@ -96,5 +96,5 @@ report    write_csv(table, path) (cells that begin with = + - @ tab CR are escap
           write_downloads(store, session_id, folder) -> [readings.csv, readings.jsonl, summary.csv, report.md] paths
 
 export    export_cases(store, folder, session_ids=None) -> Exported(n_cases, skipped: {reason: n}): BUSI's layout and a
-          manifest.csv whose source is "clinician"; `train.py --extra FOLDER` takes it, for training only.
+          manifest.csv whose source is "clinician"; `train.py --data FOLDER` takes it, for training only.
 """

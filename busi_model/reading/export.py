@@ -1,7 +1,7 @@
 """Corrected cases leave in BUSI's layout, so that the next model can learn from them.
 
 Enters: final reads of sessions, and quick feedback whose picture may be kept. Leaves: class folders with `name.png`
-and `name_mask.png`, and manifest.csv, whose source is "clinician": `train.py --extra` takes such a folder for training
+and `name_mask.png`, and manifest.csv, whose source is "clinician": `train.py --data` takes such a folder for training
 only.
 
 Several readers of one picture are joined: the class that most of them gave (a tie leaves the picture out), and the

@@ -16,6 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 DARK = 0.08  # share of full white under which brightness is added only in part
+TONES = 33  # points of a tone curve
+QUANTILE_STEP = 31  # every 31st pixel tells the distribution of gray levels
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class AugmentConfig:
     speckle: float = 0.15  # standard deviation of the multiplicative noise, at most
     shading: float = 0.35  # log gain from top to bottom and from left to right, at most
     blur_probability: float = 0.25
+    mix_probability: float = 0.5  # of another image's appearance (`_mix`)
     narrow_probability: float = 0.5  # of a narrower field of view
     marks_probability: float = 0.35
 
@@ -69,16 +72,24 @@ class Augmenter:
         self.marks = torch.from_numpy(np.stack([draw_marks(size, rng) for _ in range(n_marks)]))  # (M, S, S) uint8
 
     def __call__(
-        self, images: Tensor, masks: Tensor, generator: torch.Generator | Draws, size: int | None = None
+        self,
+        images: Tensor,
+        masks: Tensor,
+        generator: torch.Generator | Draws,
+        size: int | None = None,
+        others: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """uint8 (N, S, S) twice -> float32 (N, 1, s, s) gray levels 0..255, float32 (N, 1, s, s) coverage 0..1.
 
         generator: or the draws, when the images are a part of a batch. size: side s of what comes out, even, at
-        most S; S if not given.
+        most S; S if not given. others: uint8 (N, S, S), images of any hospital whose appearance some take on.
         """
         n, s = len(images), size or self.size
         draws = generator if isinstance(generator, Draws) else Draws(generator, n, slice(n))
-        both = torch.stack([images, masks], dim=1).float() / 255.0  # (N, 2, S, S)
+        images = images.float() / 255.0
+        if others is not None:
+            images = self._mix(images, others.float() / 255.0, draws)
+        both = torch.stack([images, masks.float() / 255.0], dim=1)  # (N, 2, S, S)
         transforms, seen = self._narrow(self._transforms(draws).to(both.device), both[:, 1], draws, s)
         grid = F.affine_grid(transforms, [n, 2, s, s], align_corners=False)
         both = F.grid_sample(both, grid, padding_mode="zeros", align_corners=False) * seen
@@ -86,6 +97,27 @@ class Augmenter:
         image = self._intensity(image, draws) * seen
         image = self._draw_marks(image, draws)
         return image.clamp(0.0, 1.0) * 255.0, mask
+
+    def _mix(self, images, others, draws):
+        """Some images as another machine would show them, by a random share: either with the low frequencies of
+        another image's amplitude spectrum (Yang & Soatto, FDA, CVPR 2020) or with its tone curve (histogram
+        specification). (N, S, S) in [0, 1] twice -> (N, S, S); what is black, as the padding is, stays black."""
+        n = len(images)
+        used = draws.share() < self.config.mix_probability
+        share = (draws.share() * used).view(n, 1, 1).to(images.device)
+        spectral = draws.share() < 0.5
+        reach = 1 + (draws.share() * 0.03 * images.shape[-1]).long()  # cycles an image
+        mixed = torch.stack(
+            [
+                images[i]
+                if not used[i]
+                else _with_spectrum(images[i], others[i], int(reach[i]), share[i].item())
+                if spectral[i]
+                else torch.lerp(images[i], _with_tones(images[i], others[i]), share[i].item())
+                for i in range(n)
+            ]
+        )
+        return mixed.clamp(0.0, 1.0) * (images > 0)
 
     def _transforms(self, draws):
         """Output-to-input matrices (N, 2, 3): mirror, turn, zoom, stretch, shift."""
@@ -155,6 +187,29 @@ class Augmenter:
         return torch.maximum(image, F.interpolate(chosen, image.shape[-2:], mode="area"))
 
 
+def _with_spectrum(image, other, reach, share):
+    """(S, S) twice -> the image, its amplitudes up to `reach` cycles moved by `share` towards the other's."""
+    spectrum, theirs = torch.fft.rfft2(image), torch.fft.rfft2(other).abs()
+    rows = [slice(0, reach + 1), slice(-reach, None)]
+    for part in rows:
+        low = spectrum[part, : reach + 1]
+        amplitude = torch.lerp(low.abs(), theirs[part, : reach + 1], share)
+        spectrum[part, : reach + 1] = torch.polar(amplitude, low.angle())
+    return torch.fft.irfft2(spectrum, s=image.shape)
+
+
+def _with_tones(image, other):
+    """(S, S) twice -> the image with the other's distribution of gray levels, black aside."""
+    levels = torch.linspace(0, 1, TONES, device=image.device)
+    ours, theirs = (
+        torch.quantile(x[x > 0][::QUANTILE_STEP], levels) if (x > 0).sum() > 1000 else levels for x in (image, other)
+    )
+    ours = ours + torch.arange(TONES, device=ours.device) * 1e-6  # strictly rising
+    above = torch.searchsorted(ours, image.contiguous()).clamp(1, TONES - 1)
+    slope = (theirs[above] - theirs[above - 1]) / (ours[above] - ours[above - 1])
+    return theirs[above - 1] + slope * (image - ours[above - 1])
+
+
 def paint_marks(gray: np.ndarray, case_id: str) -> np.ndarray:
     """Gray uint8 (H, W) -> a copy with calipers and text as in training; the same for the same case_id."""
     rng = np.random.default_rng(list(case_id.encode()))
@@ -168,7 +223,7 @@ def draw_marks(size: int, rng: np.random.Generator) -> np.ndarray:
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=float(rng.uniform(7, 13)) * size / 256)
     white = int(rng.integers(140, 256))
-    kinds = rng.random(3) < (0.7, 0.6, 0.2)
+    kinds = rng.random(4) < (0.7, 0.6, 0.2, 0.3)
     if kinds[0] or not kinds.any():
         for number in range(1, int(rng.integers(2, 4))):
             _draw_caliper(draw, size, rng, white, str(number), font)
@@ -183,7 +238,22 @@ def draw_marks(size: int, rng: np.random.Generator) -> np.ndarray:
         draw.ellipse((x - r, y - r, x + r, y + r), outline=white)
         turn = rng.uniform(0, 2 * math.pi)
         draw.line((x, y, x + r * math.cos(turn), y + r * math.sin(turn)), fill=white, width=2)
+    if kinds[3]:
+        _draw_pictogram_box(draw, size, rng)
     return np.asarray(image)
+
+
+def _draw_pictogram_box(draw, size, rng):
+    """A gray box with a breast and a probe in it, in a lower corner, as one hospital has it on every image: most of
+    that hospital's images are normal, and the box must not come to mean so."""
+    width, height, gap = rng.uniform(0.07, 0.13, 2).tolist() + [rng.uniform(0, 0.03)]
+    x = (gap if rng.random() < 0.3 else 1 - gap - width) * size
+    y = (1 - rng.uniform(0.02, 0.35) - height) * size
+    right, bottom = x + width * size, y + height * size
+    draw.rectangle((x, y, right, bottom), fill=int(rng.integers(110, 200)))
+    dark = int(rng.integers(20, 90))
+    draw.chord((x, y + height * size * 0.3, right, bottom + height * size * 0.3), 180, 360, fill=dark)
+    draw.line((x + width * size * rng.uniform(0.2, 0.8), y, right, y + height * size * rng.uniform(0.2, 0.9)), fill=255)
 
 
 def _draw_caliper(draw, size, rng, white, label, font):

@@ -2,8 +2,8 @@
 decisions whose price is known.
 
 Few numbers, hard to overfit: a temperature for the mask, a temperature and two biases for the class (Guo et al., ICML
-2017); the biases take back what class weights in training gave the rare classes. With two hospitals each counts half,
-however many images it sent. What a fit claims of itself is checked on other images: `with_rates` measures on
+2017); the biases take back what class weights in training gave the rare classes. Each hospital counts alike, however
+many images it sent. What a fit claims of itself is checked on other images: `with_rates` measures on
 predictions whose own fold took no part in the fit.
 """
 
@@ -18,13 +18,12 @@ from scipy.special import expit, log_softmax
 from sklearn.metrics import roc_curve
 from tqdm import tqdm
 
-from busi_model.gate import Gate, fit_gate, gate_inputs
 from busi_model.network import CLASS_NAMES
 from busi_model.operating_point import OperatingPoint, ReliabilityBin, Threshold
 from busi_model.predict import Predictor
 from busi_model.training import metrics
 from busi_model.training.cases import Case
-from busi_model.training.trust import rate, trust_figures
+from busi_model.training.trust import mean_rate
 
 TEMPERATURE_RANGE = (0.2, 5.0)  # outside it something else is wrong than the scale
 BIAS_RANGE = (-5.0, 5.0)
@@ -33,9 +32,7 @@ PIXELS_PER_CASE = 500  # enough for one number, and no large lesion outweighs th
 COVERAGE = 0.9  # of the conformal class sets
 SENSITIVITY = 0.95  # of the threshold called "sensitive"
 CONTOUR_SHARE = 0.8  # of the reference contour that the margin band shall hold
-FALSE_ALARMS = 0.01  # of each hospital's breast images that the gate may turn away
-GATE_IMAGES = 400  # of each hospital: enough for 64 components
-DICE_PRICE = 0.002  # mean lesion Dice that may be paid for silence in normal images
+DICE_PRICE = 0.002  # mean lesion Dice of the hospitals that may be paid for silence in normal images
 MALIGNANT = CLASS_NAMES.index("malignant")
 
 
@@ -43,41 +40,28 @@ MALIGNANT = CLASS_NAMES.index("malignant")
 class HeldOut:
     """What a network says of images that it never saw, before any decision, in the network's square."""
 
-    source: str
+    hospital: str
     labels: np.ndarray  # class numbers (N,)
     class_logits: np.ndarray  # (N, 3)
     mask_logits: np.ndarray  # float16 (N, S, S)
     masks: np.ndarray  # bool (N, S, S)
-    distances: np.ndarray  # (N,), `Gate`'s; NaN without a gate
 
     def where(self, chosen: np.ndarray) -> "HeldOut":
         """The images for which `chosen`, bool (N,), is true."""
-        return HeldOut(self.source, *(getattr(self, f.name)[chosen] for f in dataclasses.fields(self)[1:]))
+        return HeldOut(self.hospital, *(getattr(self, f.name)[chosen] for f in dataclasses.fields(self)[1:]))
 
 
 def predict_held_out(predictor: Predictor, cases: list[Case]) -> HeldOut:
     """Scored cases of one hospital -> what the predictor's network says of them."""
-    class_logits, mask_logits, masks, distances = [], [], [], []
+    class_logits, mask_logits, masks = [], [], []
     for case in tqdm(cases, desc="held-out images", unit="image", leave=False):
         frame, truth = case.read()
-        class_logit, mask_logit, features = (a[0] for a in predictor.logits([frame.gray]))
+        class_logit, mask_logit, _ = (a[0] for a in predictor.logits([frame.gray]))
         class_logits.append(class_logit)
         mask_logits.append(mask_logit.astype(np.float16))
         masks.append(predictor.preprocess.square_mask(truth) > 127)
-        distances.append(predictor.distance(features, frame.gray))
     labels = np.array([CLASS_NAMES.index(case.class_name) for case in cases])
-    return HeldOut(cases[0].source, labels, *map(np.stack, (class_logits, mask_logits, masks, distances)))
-
-
-def fit_training_gate(predictor: Predictor, hospitals: list[list[Case]], seed: int = 0) -> Gate:
-    """What the pictures that a network was trained on look like to it, each hospital counting alike."""
-    inputs = []
-    for cases in hospitals:
-        chosen = np.random.default_rng(seed).permutation(len(cases))[:GATE_IMAGES]
-        for i in tqdm(chosen, desc="gate", unit="image", leave=False):
-            frame, _ = cases[i].read()
-            inputs.append(gate_inputs(predictor.logits([frame.gray])[2][0], frame.gray))
-    return fit_gate(np.stack(inputs))
+    return HeldOut(cases[0].hospital, labels, *map(np.stack, (class_logits, mask_logits, masks)))
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -108,81 +92,96 @@ def fit_class_scaling(
     return float(np.exp(found[0])), (float(found[1]), float(found[2]), 0.0)
 
 
-def _source_weights(sizes: list[int]) -> np.ndarray:
-    """Numbers of items a source -> a weight an item: each source counts alike."""
+def hospital_weights(sizes: list[int]) -> np.ndarray:
+    """Numbers of items a hospital -> a weight an item: each hospital counts alike."""
     return np.concatenate([np.full(n, 1 / n) for n in sizes])
 
 
-def _by_source(held_out: list[HeldOut]) -> list[HeldOut]:
-    """Join the parts of each source."""
+def _by_hospital(held_out: list[HeldOut]) -> list[HeldOut]:
+    """Join the parts of each hospital."""
     joined = []
-    for source in dict.fromkeys(h.source for h in held_out):
-        parts = [h for h in held_out if h.source == source]
+    for hospital in dict.fromkeys(h.hospital for h in held_out):
+        parts = [h for h in held_out if h.hospital == hospital]
         arrays = [np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(HeldOut)[1:]]
-        joined.append(HeldOut(source, *arrays))
+        joined.append(HeldOut(hospital, *arrays))
     return joined
 
 
 def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoint:
     """Held-out predictions of one or several networks -> temperatures and thresholds; rates come by `with_rates`."""
-    sources = _by_source(held_out)
-    labels = np.concatenate([s.labels for s in sources])
-    logits = np.concatenate([s.class_logits for s in sources])
-    weights = _source_weights([len(s.labels) for s in sources])
+    hospitals = _by_hospital(held_out)
+    labels = np.concatenate([s.labels for s in hospitals])
+    logits = np.concatenate([s.class_logits for s in hospitals])
+    weights = hospital_weights([len(s.labels) for s in hospitals])
     temperature, class_bias = fit_class_scaling(logits, labels, weights)
     point = OperatingPoint(
         temperature=temperature,
         class_bias=class_bias,
-        mask_temperature=_mask_temperature(sources),
+        class_mix=tuple(float(np.average(labels == k, weights=weights)) for k in range(len(CLASS_NAMES))),
+        mask_temperature=mask_temperature(hospitals),
         fitted_on=fitted_on,
     )
     probabilities = point.class_probabilities(logits)
-    half_band = _half_band(sources, point)
     return dataclasses.replace(
         point,
-        gate_distance=_gate_distance(sources),
-        least_evidence=_least_evidence(sources, point),
-        conformal_probability=_conformal_probability(probabilities, labels, weights),
-        margin_inside=float(expit(half_band)),
-        margin_outside=float(expit(-half_band)),
-        thresholds=tuple(
-            Threshold(name, choose(probabilities[:, MALIGNANT], labels == MALIGNANT, weights), None, None)
-            for name, choose in (("balanced", _balanced_threshold), ("sensitive", _sensitive_threshold))
-        ),
+        least_evidence=least_evidence(hospitals, point),
+        conformal_probability=conformal_probability(probabilities, labels, weights),
+        thresholds=thresholds(probabilities, labels, weights),
+        **margins(hospitals, point),
     )
+
+
+def thresholds(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[Threshold, ...]:
+    """Calibrated probabilities (N, 3), class numbers (N,), weights (N,) -> "balanced" and "sensitive", not measured."""
+    score, malignant = probabilities[:, MALIGNANT], labels == MALIGNANT
+    return tuple(
+        Threshold(name, choose(score, malignant, weights), None, None)
+        for name, choose in (("balanced", _balanced_threshold), ("sensitive", _sensitive_threshold))
+    )
+
+
+def margins(hospitals: list[HeldOut], point: OperatingPoint) -> dict[str, float]:
+    """The fields of the margin band: margin_inside, margin_outside."""
+    half_band = _half_band(hospitals, point)
+    return {"margin_inside": float(expit(half_band)), "margin_outside": float(expit(-half_band))}
 
 
 def with_rates(point: OperatingPoint, table: pd.DataFrame) -> OperatingPoint:
     """The point with what its decisions are worth, measured on a table (of `evaluate_cases`) that it was not fitted on:
-    each fold's rows by an operating point fitted on the other folds."""
-    groups, malignant = table["group"], table["class_name"] == CLASS_NAMES[MALIGNANT]
-    trust = trust_figures(table)
+    each part's rows by an operating point fitted on the other parts. Each hospital counts alike."""
+    malignant = table["class_name"] == CLASS_NAMES[MALIGNANT]
+    in_set = [truth in names.split() for truth, names in zip(table["class_name"], table["class_set"], strict=True)]
+    in_margin = table["contour_in_margin"].where(table["dice"] >= metrics.MISSED_BELOW)
     suspicious = {t.name: table[f"suspicious_{t.name}"].astype(float) for t in point.thresholds}
     return dataclasses.replace(
         point,
         thresholds=tuple(
             dataclasses.replace(
                 t,
-                sensitivity=rate(suspicious[t.name].where(malignant), groups),
-                specificity=rate((1 - suspicious[t.name]).where(~malignant), groups),
+                sensitivity=_mean_rate(suspicious[t.name].where(malignant), table),
+                specificity=_mean_rate((1 - suspicious[t.name]).where(~malignant), table),
             )
             for t in point.thresholds
         ),
-        conformal_coverage=trust["Class set holds the truth"],
-        margin_coverage=trust["Reference contour within the margin band, lesions found"],
+        conformal_coverage=_mean_rate(pd.Series(in_set, table.index, dtype=float), table),
+        margin_coverage=_mean_rate(in_margin, table),
         reliability=tuple(_reliability(table)),
     )
+
+
+def _mean_rate(hits, table):
+    return mean_rate(hits, table["group"], table["hospital"])
 
 
 def _reliability(table):
     for name, column in zip(CLASS_NAMES, metrics.PROBABILITY_COLUMNS, strict=True):
         which = np.minimum((table[column] * metrics.CALIBRATION_BINS).astype(int), metrics.CALIBRATION_BINS - 1)
         for b, part in table.groupby(which):
-            observed = rate((part["class_name"] == name).astype(float), part["group"])
+            observed = _mean_rate((part["class_name"] == name).astype(float), part)
             yield ReliabilityBin(name, b / metrics.CALIBRATION_BINS, (b + 1) / metrics.CALIBRATION_BINS, observed)
 
 
-def _conformal_probability(probabilities, labels, weights):
+def conformal_probability(probabilities, labels, weights):
     """The probability from which a class stays in the set, so that the set holds the truth in COVERAGE of the cases."""
     truth = probabilities[np.arange(len(labels)), labels]
     corrected = min(1.0, COVERAGE * (1 + 1 / len(labels)))  # finite sample: (n + 1) / n
@@ -201,45 +200,36 @@ def _sensitive_threshold(score, malignant, weights):
     return float(thresholds[np.argmax(sensitivity >= SENSITIVITY)])
 
 
-def _half_band(sources, point):
+def _half_band(hospitals, point):
     """Half-width of the margin band, in calibrated logits: it holds CONTOUR_SHARE of the reference contours of lesions
     that were found, each lesion counting alike."""
     distances, weights = [], []
-    for source in sources:
-        for logits, mask in zip(source.mask_logits, source.masks, strict=True):
+    for hospital in hospitals:
+        for logits, mask in zip(hospital.mask_logits, hospital.masks, strict=True):
             found = point.mask(point.mask_probability(logits.astype(np.float32)))
             if 2 * (found & mask).sum() > metrics.MISSED_BELOW * (found.sum() + mask.sum()):
                 contour = mask & ~binary_erosion(mask, border_value=0)
                 distances.append(np.abs(logits[contour].astype(np.float64)) / point.mask_temperature)
-                weights.append(np.full(len(distances[-1]), 1 / len(distances[-1]) / len(source.labels)))
+                weights.append(np.full(len(distances[-1]), 1 / len(distances[-1]) / len(hospital.labels)))
     if not distances:
         return 0.0
     return float(_weighted_quantile(np.concatenate(distances), np.concatenate(weights), CONTOUR_SHARE))
 
 
-def _least_evidence(sources, point):
-    """The most evidence that may be asked of an outline: it costs no hospital more than DICE_PRICE."""
-    highest = 1.0
-    for source in sources:
-        normal = point.class_probabilities(source.class_logits)[:, CLASS_NAMES.index("normal")]
-        evidence, dice = [], []
-        for logits, mask, p in zip(source.mask_logits, source.masks, normal, strict=True):
+def least_evidence(hospitals, point):
+    """The most evidence that may be asked of an outline: on average it costs the hospitals DICE_PRICE at most."""
+    evidence, price = [], []
+    for hospital in hospitals:
+        normal = point.class_probabilities(hospital.class_logits)[:, CLASS_NAMES.index("normal")]
+        n_lesions = max(1, hospital.masks.any(axis=(1, 2)).sum())
+        for logits, mask, p in zip(hospital.mask_logits, hospital.masks, normal, strict=True):
             square = point.mask_probability(logits.astype(np.float32))
             evidence.append(point.evidence(square, p))
-            dice.append(metrics.mask_figures(point.mask(square), mask)["dice"])
-        dice = np.nan_to_num(dice)  # a normal image has nothing to lose
-        n_lesions = max(1, source.masks.any(axis=(1, 2)).sum())
-        order = np.argsort(evidence)
-        price = np.cumsum(dice[order]) / n_lesions  # lost when all up to here fall silent
-        affordable = int((price <= DICE_PRICE).sum())
-        highest = min(highest, np.append(np.sort(evidence), 1.0)[affordable])
-    return float(highest)
-
-
-def _gate_distance(sources):
-    """The distance that no hospital has more than FALSE_ALARMS of its images beyond; None without a gate."""
-    farthest = np.max([np.quantile(source.distances, 1 - FALSE_ALARMS) for source in sources])
-    return None if np.isnan(farthest) else float(farthest)
+            dice = np.nan_to_num(metrics.mask_figures(point.mask(square), mask)["dice"])  # a normal has nothing to lose
+            price.append(dice / n_lesions / len(hospitals))
+    order = np.argsort(evidence)
+    affordable = int((np.cumsum(np.array(price)[order]) <= DICE_PRICE).sum())  # lost when all up to here fall silent
+    return float(np.append(np.array(evidence)[order], 1.0)[affordable])
 
 
 def _weighted_quantile(values, weights, share):
@@ -248,13 +238,13 @@ def _weighted_quantile(values, weights, share):
     return values[order][min(np.searchsorted(cumulative, share), len(values) - 1)]
 
 
-def _mask_temperature(sources, seed: int = 0):
+def mask_temperature(hospitals, seed: int = 0):
     rng = np.random.default_rng(seed)
     logits, truth = [], []
-    for source in sources:
-        chosen = rng.integers(source.masks[0].size, size=(len(source.masks), PIXELS_PER_CASE))
-        logits.append(np.take_along_axis(source.mask_logits.reshape(len(chosen), -1), chosen, axis=1).ravel())
-        truth.append(np.take_along_axis(source.masks.reshape(len(chosen), -1), chosen, axis=1).ravel())
-    weights = _source_weights([len(t) for t in truth])
+    for hospital in hospitals:
+        chosen = rng.integers(hospital.masks[0].size, size=(len(hospital.masks), PIXELS_PER_CASE))
+        logits.append(np.take_along_axis(hospital.mask_logits.reshape(len(chosen), -1), chosen, axis=1).ravel())
+        truth.append(np.take_along_axis(hospital.masks.reshape(len(chosen), -1), chosen, axis=1).ravel())
+    weights = hospital_weights([len(t) for t in truth])
     one = np.concatenate(logits).astype(np.float64)
     return fit_temperature(np.stack([np.zeros_like(one), one], axis=1), np.concatenate(truth).astype(int), weights)

@@ -75,24 +75,24 @@ CLAIM = """## CLAIM 2024, in short
 def write_card(weights_folder, evaluation_folders) -> None:
     """Store each evaluation in config.json as `figures` and write README.md. Raises CheckpointError.
 
-    evaluation_folders: as `evaluate` (metrics.json) or `strangers` (gate.json) wrote them.
+    evaluation_folders: as `evaluate` (metrics.json) or `strangers` (strangers.json) wrote them.
     """
     folder = Path(weights_folder)
     loaded = checkpoint.load(folder)
-    evaluations, gates = [], []
+    evaluations, refusals = [], []
     for place in map(Path, evaluation_folders):
-        gate = place / "gate.json"
-        kind, path = (gates, gate) if gate.is_file() else (evaluations, place / "metrics.json")
+        measured = place / "strangers.json"
+        kind, path = (refusals, measured) if measured.is_file() else (evaluations, place / "metrics.json")
         kind.append(json.loads(path.read_text(encoding="utf-8")))
     config_path = folder / checkpoint.CONFIG_NAME
     config = json.loads(config_path.read_text(encoding="utf-8"))
     config["figures"] = {e["title"]: e for e in evaluations}
     checkpoint.write_json(config, config_path)
-    (folder / "README.md").write_text(card_text(loaded, evaluations, gates), encoding="utf-8")
+    (folder / "README.md").write_text(card_text(loaded, evaluations, refusals), encoding="utf-8")
 
 
-def card_text(loaded: checkpoint.Checkpoint, evaluations: list[dict], gates: list[dict] = ()) -> str:
-    """The card as Markdown; `evaluations` are contents of metrics.json, `gates` of gate.json."""
+def card_text(loaded: checkpoint.Checkpoint, evaluations: list[dict], refusals: list[dict] = ()) -> str:
+    """The card as Markdown; `evaluations` are contents of metrics.json, `refusals` of strangers.json."""
     lines = [
         HEADER,
         "## Figures",
@@ -104,8 +104,8 @@ def card_text(loaded: checkpoint.Checkpoint, evaluations: list[dict], gates: lis
         lines += trust_sections(evaluation)
         lines += [f"Failures, {kind}: {', '.join(names)}.\n" for kind, names in evaluation["failures"].items()]
     lines += [*_operating_point(loaded.operating_point), "", USE]
-    for gate in gates:
-        lines += _gate(gate)
+    for measured in refusals:
+        lines += _refused(measured)
     lines += [LIMITS, CLAIM, "## Training", "", "| what | value |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in _flat(loaded.training)]
     return "\n".join(lines) + "\n"
@@ -151,22 +151,23 @@ def _operating_point(point):
     return lines
 
 
-def _gate(gate):
-    how = f"distance {gate['gate_distance']:.2f} or more, or blank" if gate["gate_distance"] else "blank; no gate yet"
+def _refused(measured):
+    limits = (("score", measured["ood_score"]), ("distance", measured["ood_distance"]))
+    how = "".join(f"{name} {limit:.2f} or more, or " for name, limit in limits if limit is not None)
     lines = [
         "## Pictures that are no breast ultrasound",
         "",
-        f"{gate['refused']} of {gate['n']} were turned away ({how}).",
+        f"{measured['refused']} of {measured['n']} were refused ({how}blank). Where a detector was fitted on such "
+        "pictures, it was fitted on these.",
         "",
-        "| kind | turned away | let through |",
+        "| kind | refused | let through |",
         "|---|---|---|",
     ]
-    for kind, row in gate["kinds"].items():
-        lines.append(f"| {kind} | {row['refused']} of {row['n']} | {', '.join(row['let_through']) or '-'} |")
-    for row in gate["other_ultrasound"]:
-        said = "turned away" if row["refused"] else f"let through, with: {', '.join(row['warnings']) or 'no warning'}"
-        lines.append(f"\nEchocardiogram {row['name']}: distance {row['distance']:.2f}, {said}.")
-    return [*lines, ""]
+    for kind, row in measured["kinds"].items():
+        some = ", ".join(row["let_through"][:8]) + (" ..." if len(row["let_through"]) > 8 else "")
+        lines.append(f"| {kind} | {row['refused']} of {row['n']} | {some or '-'} |")
+    organs = (f"{kind} {row['refused']} of {row['n']}" for kind, row in measured["other_ultrasound"].items())
+    return [*lines, "", f"Ultrasound of other organs, of which nothing is claimed, refused: {', '.join(organs)}.", ""]
 
 
 def _flat(content, prefix=""):

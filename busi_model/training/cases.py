@@ -1,30 +1,27 @@
-"""Folders of images become a list of cases: what to read, what it shows, and on which side of a split it may lie.
+"""One image and all that is known of it, and the rule by which groups of images are spread over folds.
 
-Reads BUSI in its published layout (class folders, `name.png`, `name_mask.png`, `name_mask_1.png`, ...), BUS-BRA
-(`Images/`, `Masks/`, `bus_data.csv`, `10-fold-cv.csv`) and what clinicians corrected (`reading.export`: BUSI's layout
-with a manifest.csv whose source is "clinician"; for training only). A manifest decides the split when there is one;
-without it, near-duplicate images are found and kept together, because in BUSI 44 % of the images have a twin.
+Enters: what a layout (`layouts`) found in a folder. Leaves: `Case`s, whose pixels are read when they are needed, and
+`Hospital`s, the unit that is held out when a model is judged where it has not been.
 """
 
 import csv
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
+from busi_model import checkpoint
 from busi_model.image import Frame, ImageError, read_image
 from busi_model.network import CLASS_NAMES
+from busi_model.picture_file import open_picture
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 MANIFEST_COLUMNS = ("image", "class", "group", "split", "fold", "scored")
-DUPLICATE_CORRELATION = 0.95  # of 32 x 32 thumbnails; see `near_duplicate_groups` for what it finds
 N_FOLDS = 5
-BUSBRA_TRAINING_FOLDS = range(1, 6)  # 6 is for calibration, 7 for evaluation, 8-10 for a final test
-CLINICIAN, CLINICIAN_MANIFEST = "clinician", "manifest.csv"  # what `reading.export` writes
+CLINICIAN = "clinician"  # the hospital of corrected cases: for training only
+NAMES_SHOWN = 5
 
 
 class CaseError(ValueError):
@@ -40,11 +37,16 @@ class Case:
     mask_paths: tuple[Path, ...]  # one a lesion in BUSI; their union is the outline. Empty: no mask file needed
     class_name: str  # one of CLASS_NAMES
     group: str  # near-duplicates, the same lesion, the same patient; never on two sides of a split
-    split: str  # "development", "test", "reserved" (BUS-BRA's folds from 6 on), "training" (clinicians' corrections)
-    fold: int | None  # None in BUSI's test split
+    split: str  # "development", "test" (never trained on, nothing is chosen by it), "training" (corrected cases)
+    fold: int | None  # 0-4 in development, else None
     scored: bool  # False: may be trained on, is never counted in a figure
-    source: str  # "BUSI", "BUS-BRA" or "clinician"
-    subgroup: str = ""  # what the data say of the picture: burned-in marks (BUSI), device (BUS-BRA)
+    hospital: str
+    subgroup: str = ""  # what the data say of the picture: burned-in marks (BUSI), device (BUS-BRA), Doppler, BI-RADS
+    published_fingerprint: str = ""  # of a picture that was packed (`pack`), before it was
+
+    def fingerprint(self) -> str:
+        """`checkpoint.fingerprint` of the picture as its hospital published it. Raises CaseError."""
+        return self.published_fingerprint or checkpoint.fingerprint(self.read()[0].gray)
 
     def read(self) -> tuple[Frame, np.ndarray]:
         """The frame and its mask, bool (H, W), in the frame's own pixels. Raises CaseError."""
@@ -55,7 +57,7 @@ class Case:
         mask = np.zeros(frame.gray.shape, bool)
         for path in self.mask_paths:
             try:
-                lesion = read_image(path).gray > 127
+                lesion = read_mask(path)
             except ImageError as error:
                 raise CaseError(f"{path.name}, the mask of {self.case_id}, cannot be used: {error}") from error
             if lesion.shape != mask.shape:
@@ -71,78 +73,87 @@ class Case:
             )
         if self.class_name != "normal" and not mask.any():
             raise CaseError(f"{self.case_id} is {self.class_name}, but its mask is empty. Outline it or leave it out.")
+        if self.class_name != "normal" and looks_inverted(mask):
+            raise CaseError(
+                f"The mask of {self.case_id} outlines {mask.mean():.0%} of the image and nearly all of its rim: it "
+                "looks inverted. Turn it round (lesion white, the rest black), or leave the image out."
+            )
         return frame, mask
+
+
+@dataclass(frozen=True)
+class Hospital:
+    """One data set: its cases, and what was left out and why."""
+
+    name: str
+    cases: list[Case]
+    left_out: dict[str, list[str]] = field(default_factory=dict)  # why, in words -> names of images
+
+    def report(self) -> list[str]:
+        """Lines for the terminal: how many of which class, and what was left out."""
+        counts = {name: sum(c.class_name == name for c in self.cases) for name in CLASS_NAMES}
+        held = sum(c.split == "test" for c in self.cases)
+        words = ", ".join(f"{n} {name}" for name, n in counts.items())
+        lines = [f"{self.name}: {len(self.cases)} images ({words})" + (f", {held} of them reserved" if held else "")]
+        return lines + [f"  {len(names)} left out, {why}: {some(names)}" for why, names in self.left_out.items()]
+
+
+def read_mask(path) -> np.ndarray:
+    """An outline's file -> bool (H, W): what is brighter than half of the brightest value, in any channel, so that
+    masks of 0 and 1, of one colour and of a palette all say what they mean. Raises ImageError."""
+    try:
+        with open(path, "rb") as file:
+            picture = open_picture(file)
+            if picture.mode not in ("1", "L", "I", "I;16", "F"):
+                picture = picture.convert("RGB")
+            pixels = np.asarray(picture)
+    except (OSError, ValueError, SyntaxError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError(
+            "The file cannot be read as a picture; a PNG with the outline in white is expected."
+        ) from error
+    strongest = pixels.max(axis=2) if pixels.ndim == 3 else pixels
+    top = strongest.max()
+    return strongest * 2.0 > top if top > 0 else np.zeros(strongest.shape, bool)
+
+
+def looks_inverted(mask: np.ndarray) -> bool:
+    """Whether a mask, bool (H, W), covers most of the image and nearly all of its rim, as no lesion does."""
+    rim = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    return bool(mask.mean() > 0.5 and rim.mean() > 0.9)
+
+
+def picture_size(path) -> tuple[int, int] | None:
+    """(width, height) as the file's header says it; None where that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return Image.open(file).size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
 
 
 def _size(array):
     return f"{array.shape[1]}x{array.shape[0]}"
 
 
-def find_cases(folder, manifest=None) -> list[Case]:
-    """All cases in a folder in BUSI's or BUS-BRA's layout, or exported from reading sessions, in a fixed order.
-
-    manifest: CSV with the columns image, class, group, split, fold, scored (BUSI's layout only). Its "excluded" rows
-    are left out; "test" rows may lack their files; a development row without its file is an error. Without a
-    manifest, groups are found from the pictures and folds 0-4 are made of them. Raises CaseError.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise CaseError(f"{folder} is not a folder. Name the folder that holds benign/, malignant/ and normal/.")
-    if (folder / "bus_data.csv").is_file():
-        if manifest:
-            raise CaseError("BUS-BRA brings its own folds in 10-fold-cv.csv; leave the manifest out.")
-        return _find_busbra(folder)
-    if (folder / CLINICIAN_MANIFEST).is_file():
-        return _find_clinician(folder, folder / CLINICIAN_MANIFEST, manifest)
-    cases = _find_busi(folder)
-    return _apply_manifest(cases, Path(manifest)) if manifest else split_by_likeness(cases)
+def some(names: list[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more
 
 
-def _find_busi(folder):
-    cases, orphans = [], []
-    for class_name in CLASS_NAMES:
-        files = sorted((folder / class_name).glob("*"), key=_natural) if (folder / class_name).is_dir() else []
-        files = [f for f in files if f.suffix.lower() in IMAGE_SUFFIXES]
-        masks = {}
-        for file in files:
-            if match := re.fullmatch(r"(.+)_mask(_\d+)?", file.stem):
-                masks.setdefault(match[1], []).append(file)
-        for file in files:
-            if re.fullmatch(r".+_mask(_\d+)?", file.stem):
-                continue
-            mask_paths = tuple(masks.pop(file.stem, ()))
-            if not mask_paths and class_name != "normal":
-                raise CaseError(
-                    f"{class_name}/{file.name} has no mask; {file.stem}_mask.png is expected beside it. "
-                    "Add the mask or move the image away."
-                )
-            cases.append(Case(file.name, file, mask_paths, class_name, "", "development", None, True, "BUSI"))
-        orphans += [path.name for paths in masks.values() for path in paths]
-    if orphans:
-        raise CaseError(f"Masks without an image: {_some(orphans)}. Add the images or move the masks away.")
-    if not cases:
-        raise CaseError(
-            f"{folder} holds no images in benign/, malignant/ or normal/. Download BUSI and unpack it there."
-        )
-    return cases
-
-
-def _natural(path):
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
-
-
-def _some(names):
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _read_csv(path, columns):
+def read_csv(path: Path, columns, delimiter: str = ",") -> list[dict]:
+    """Rows of a CSV file in UTF-8 that has these columns, each filled in every row. Raises CaseError."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, delimiter=delimiter)
             rows = list(reader)
             found = reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CaseError(f"{path.name} cannot be read as a CSV file in UTF-8 ({error}).") from error
+    if len(found) == 1 and delimiter == "," and ";" in found[0]:
+        return read_csv(path, columns, ";")  # as spreadsheets write it in half of Europe
     missing = [c for c in columns if c not in found]
     if missing:
         raise CaseError(f"{path.name} lacks the columns {', '.join(missing)}; it has {', '.join(found) or 'none'}.")
@@ -152,151 +163,29 @@ def _read_csv(path, columns):
     return rows
 
 
-def _apply_manifest(cases, path):
-    by_id = {case.case_id: case for case in cases}
-    listed, groups = [], {}
-    for number, row in enumerate(_read_csv(path, MANIFEST_COLUMNS), start=2):
-        if row["split"] == "excluded":
-            continue
-        if row["split"] not in ("development", "test"):
-            raise CaseError(f"{path.name}, line {number}: split is {row['split']!r}; development, test or excluded.")
-        if groups.setdefault(row["group"], (row["split"], row["fold"])) != (row["split"], row["fold"]):
-            raise CaseError(f"{path.name}, line {number}: group {row['group']} lies in two splits or folds.")
-        case = by_id.get(row["image"])
-        if case is None:
-            if row["split"] == "test":
-                continue
-            raise CaseError(f"{path.name} lists {row['image']}, which is not in the folder. Is BUSI unpacked whole?")
-        if case.class_name != row["class"]:
-            raise CaseError(f"{case.case_id} lies in {case.class_name}/, but {path.name} calls it {row['class']}.")
-        if row["split"] == "development" and row["fold"] not in list("01234"):
-            raise CaseError(f"{path.name}, line {number}: fold is {row['fold']!r}; 0 to {N_FOLDS - 1} is expected.")
-        listed.append(
-            replace(
-                case,
-                group=row["group"],
-                split=row["split"],
-                fold=int(row["fold"]) if row["split"] == "development" else None,
-                scored=row["scored"] == "1",
-                subgroup=row.get("annotation") or "clean",
-            )
-        )
-    if not listed:
-        raise CaseError(f"{path.name} names none of the {len(cases)} images in the folder.")
-    return listed
-
-
-def _find_busbra(folder):
-    folds = {}
-    for number, row in enumerate(_read_csv(folder / "10-fold-cv.csv", ("ID", "kFold")), start=2):
-        if not re.fullmatch("[0-9]{1,2}", row["kFold"]):
-            raise CaseError(f"10-fold-cv.csv, line {number}: kFold is {row['kFold']!r}; 1 to 10 is expected.")
-        folds[row["ID"]] = int(row["kFold"])
-    cases = []
-    for number, row in enumerate(_read_csv(folder / "bus_data.csv", ("ID", "Case", "Pathology", "Device")), start=2):
-        if not re.fullmatch(r"[\w-]{1,100}", row["ID"], re.ASCII):  # it becomes a file name
-            raise CaseError(f"bus_data.csv, line {number}: ID is {row['ID']!r}; one such as bus_0001-l is expected.")
-        if row["ID"] not in folds:
-            raise CaseError(f"bus_data.csv, line {number}: {row['ID']} has no fold in 10-fold-cv.csv.")
-        if row["Pathology"] not in CLASS_NAMES:
-            text = f"Pathology is {row['Pathology']!r}; benign or malignant is expected."
-            raise CaseError(f"bus_data.csv, line {number}: {text}")
-        image_path = folder / "Images" / f"{row['ID']}.png"
-        if not image_path.is_file():
-            continue  # whole folds may be withheld; their rows stay in the lists
-        mask_path = folder / "Masks" / f"mask_{row['ID'].removeprefix('bus_')}.png"
-        if not mask_path.is_file():
-            raise CaseError(f"{image_path.name} has no mask; {mask_path.name} is expected in Masks/.")
-        cases.append(
-            Case(
-                image_path.name,
-                image_path,
-                (mask_path,),
-                row["Pathology"],
-                f"BRA{row['Case']}",
-                "development" if folds[row["ID"]] in BUSBRA_TRAINING_FOLDS else "reserved",
-                folds[row["ID"]],
-                True,
-                "BUS-BRA",
-                row["Device"].split(" @")[0],
-            )
-        )
-    if not cases:
-        raise CaseError(f"{folder} lists BUS-BRA's images, but Images/ holds none of them.")
-    return cases
-
-
-def _find_clinician(folder, path, manifest):
-    """Every image must be in the export's own list, as a clinician's, so that none can pass for a published case."""
-    if manifest:
-        raise CaseError(f"{folder.name} brings its own {path.name}; leave the manifest out.")
-    listed = {row["image"]: row for row in _read_csv(path, (*MANIFEST_COLUMNS, "source"))}
-    cases = _find_busi(folder) if listed else []
-    known = {case.case_id: case.class_name for case in cases}
-    if known != {image: row["class"] for image, row in listed.items()}:
-        raise CaseError(f"{path.name} does not list the images of its folder and their classes. Export them again.")
-    if wrong := [image for image, row in listed.items() if (row["source"], row["split"]) != (CLINICIAN, "training")]:
-        raise CaseError(f"{path.name} gives another source than {CLINICIAN} for {_some(wrong)}. Export them again.")
-    return [
-        replace(case, group=listed[case.case_id]["group"], split="training", scored=False, source=CLINICIAN)
-        for case in cases
-    ]
-
-
-def without_twins(cases: list[Case], held_out: list[Case]) -> list[Case]:
-    """Those cases whose picture is nearly the same as none of the held-out ones: a session may have shown those."""
-    if not cases or not held_out:
-        return cases
-    groups = near_duplicate_groups([_thumbnail(case.read()[0].gray) for case in (*cases, *held_out)])
-    taken = set(groups[len(cases) :])
-    return [case for case, group in zip(cases, groups[: len(cases)], strict=True) if group not in taken]
-
-
-def split_by_likeness(cases: list[Case], seed: int = 0) -> list[Case]:
-    """Group near-duplicates, spread the groups over five folds balanced by class, score the first of each group."""
-    groups = near_duplicate_groups([_thumbnail(case.read()[0].gray) for case in cases])
-    labels = [CLASS_NAMES.index(case.class_name) for case in cases]
+def spread_over_folds(labels: list[str], groups: list[str], seed: int = 0) -> np.ndarray:
+    """Class names and groups of N images -> fold numbers (N,), 0 to 4: groups stay together, classes are spread."""
+    labels = np.array(labels)
+    names, counts = np.unique(labels, return_counts=True)
+    labels[np.isin(labels, names[counts < N_FOLDS])] = names[counts.argmax()]  # too few to spread
+    folds = np.zeros(len(labels), int)
     splitter = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
-    if len(set(groups)) < N_FOLDS:
-        raise CaseError(f"{len(set(groups))} distinct pictures found; at least {N_FOLDS} are needed for five folds.")
-    if max(map(labels.count, labels)) < N_FOLDS:
-        raise CaseError(f"No class has {N_FOLDS} images; so many of one at least are needed for five folds.")
-    folds = np.zeros(len(cases), int)
     for fold, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
         folds[held_out] = fold
-    seen, split = set(), []
-    for case, group, fold in zip(cases, groups, folds, strict=True):
-        split.append(replace(case, group=f"G{group:04d}", fold=int(fold), scored=group not in seen))
-        seen.add(group)
-    return split
+    return folds
 
 
-def _thumbnail(gray):
-    return np.asarray(Image.fromarray(gray).resize((32, 32), Image.Resampling.BOX), np.float32)
-
-
-def near_duplicate_groups(thumbnails: list[np.ndarray]) -> np.ndarray:
-    """Thumbnails, N of (32, 32) -> group numbers (N,): pictures that correlate, as they are or mirrored, are joined.
-
-    On BUSI's 625 development images this finds 195 of the 307 pairs that our manifest groups (the others show one
-    lesion or patient, not one picture) and joins none that the manifest parts; at 0.93 it finds 202 and joins 3.
-    """
-    flat = np.stack(thumbnails).reshape(len(thumbnails), -1)
-    mirrored = np.stack(thumbnails)[:, :, ::-1].reshape(len(thumbnails), -1)
-    flat, mirrored = (_standardise(a) for a in (flat, mirrored))
-    alike = np.maximum(flat @ flat.T, flat @ mirrored.T) > DUPLICATE_CORRELATION
-    return connected_components(alike, directed=False)[1]
-
-
-def _standardise(rows):
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+def with_folds(cases: list[Case], folds: dict[str, int]) -> list[Case]:
+    """Cases, and the folds of images by name -> the cases, those of development each in its fold."""
+    return [replace(c, fold=folds[c.case_id]) if c.split == "development" else c for c in cases]
 
 
 def write_manifest(cases: list[Case], path) -> None:
-    """Write the split in the form that `find_cases(manifest=...)` reads."""
+    """Write the split in the form that `find_hospital(manifest=...)` reads."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(MANIFEST_COLUMNS)
         for c in cases:
-            writer.writerow([c.case_id, c.class_name, c.group, c.split, c.fold, int(c.scored)])
+            writer.writerow(
+                [f"{c.class_name}/{c.image_path.name}", c.class_name, c.group, c.split, c.fold, int(c.scored)]
+            )

@@ -12,30 +12,35 @@ import pandas as pd
 from scipy.ndimage import binary_erosion
 from tqdm import tqdm
 
+from busi_model import checkpoint
 from busi_model.checkpoint import write_json
 from busi_model.network import CLASS_NAMES
 from busi_model.predict import Predictor
 from busi_model.training import metrics, trust
-from busi_model.training.cases import Case, CaseError
+from busi_model.training.cases import N_FOLDS, Case, CaseError, Hospital
 from busi_model.training.plots import plot_evaluation
 
 BLACK_BELOW = 8  # gray levels
 
 
-def choose_split(cases: list[Case], split: str) -> list[Case]:
-    """Cases that count in figures: "fold0" to "fold4" ("fold7" in BUS-BRA), "test", or "all"; scored ones only."""
-    if split == "all":
-        chosen = cases
-    elif split == "test":
-        chosen = [c for c in cases if c.split == "test"]
-    elif split.startswith("fold") and split[4:].isdigit():
-        chosen = [c for c in cases if c.fold == int(split[4:])]
-    else:
-        raise CaseError(f"The split is {split!r}; fold0 to fold4 (BUS-BRA: fold1 to fold10), test or all is expected.")
-    chosen = [c for c in chosen if c.scored]
+def choose_split(hospital: Hospital, split: str) -> tuple[list[Case], dict[str, list[str]]]:
+    """Cases that count in figures, and why others do not -> their names. split: "fold0" to "fold4", "development",
+    "test" (what is reserved) or "all". Raises CaseError."""
+    kinds = {
+        "all": lambda c: True,
+        "development": lambda c: c.split == "development",
+        "test": lambda c: c.split == "test",
+    }
+    kinds |= {f"fold{k}": lambda c, k=k: c.fold == k for k in range(N_FOLDS)}
+    if split not in kinds:
+        raise CaseError(f"The split is {split!r}; fold0 to fold{N_FOLDS - 1}, development, test or all is expected.")
+    within = [c for c in hospital.cases if kinds[split](c)]
+    chosen = [c for c in within if c.scored]
     if not chosen:
-        raise CaseError(f"The data hold no scored images of split {split!r}.")
-    return chosen
+        raise CaseError(f"{hospital.name} holds no scored images of split {split!r}.")
+    repeats = [c.case_id for c in within if not c.scored]
+    repeated = {"repeats of a picture or lesion, or views that are not scored": repeats} if repeats else {}
+    return chosen, hospital.left_out | repeated
 
 
 def evaluate_cases(
@@ -51,6 +56,7 @@ def evaluate_cases(
     rows = []
     for case in tqdm(cases, desc="evaluating", unit="image", disable=not progress, leave=False):
         frame, truth = case.read()
+        digest = case.published_fingerprint or checkpoint.fingerprint(frame.gray)
         if paint:
             frame = replace(frame, gray=paint(frame.gray, case.case_id))
         prediction = predictor(frame)
@@ -58,7 +64,9 @@ def evaluate_cases(
         rows.append(
             {
                 "case_id": case.case_id,
-                "source": case.source,
+                "hospital": case.hospital,
+                "seen": digest in predictor.checkpoint.seen,
+                "fitted_on": digest in predictor.checkpoint.fitted_on_images,
                 "group": case.group,
                 "fold": case.fold,
                 "subgroup": case.subgroup,
@@ -76,7 +84,8 @@ def evaluate_cases(
                     for t in predictor.operating_point.thresholds
                 },
                 "class_set": " ".join(prediction.class_set),
-                "gate_distance": prediction.distance,
+                "ood_score": prediction.ood_score,
+                "ood_distance": prediction.ood_distance,
                 "contour_in_margin": _contour_share(truth, prediction.margin),
                 **metrics.mask_figures(prediction.mask, truth),
                 "warnings": " ".join(w.code for w in prediction.warnings),
@@ -100,12 +109,13 @@ def write_report(
     calibrated_on: str,
     resamples: int = 1000,
     marked: pd.DataFrame | None = None,
+    left_out: dict[str, list[str]] | None = None,
 ) -> dict:
     """Write per_case.csv, metrics.json, report.md and plots into a folder; returns what metrics.json holds.
 
     weights_sha256 and recipe say whose figures these are; the model card compares them with the weights it describes.
     calibrated_on: the images that the operating point was fitted on, in words.
-    marked: the table of the same cases with marks painted on them.
+    marked: the table of some of these cases with marks painted on them. left_out: why -> images that do not count.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,12 +131,13 @@ def write_report(
         "weights_sha256": weights_sha256,
         "recipe": recipe,
         "calibrated_on": calibrated_on,
+        "remarks": remarks(table, left_out or {}),
         "resamples": resamples,
         "figures": metrics.with_intervals(table, resamples),
         "confusion_matrix": metrics.confusion(table).tolist(),
         "trust": {name: asdict(rate) for name, rate in trust.trust_figures(table).items()},
         "subgroups": trust.subgroup_rows(table),
-        "shortcuts": {} if marked is None else trust.shortcut_figures(table, marked),
+        "shortcuts": {} if marked is None else trust.shortcut_figures(_same_cases(table, marked), marked),
         "failures": trust.failures(table),
         "reliability": metrics.reliability(table[metrics.PROBABILITY_COLUMNS].to_numpy(), labels),
     }
@@ -134,6 +145,78 @@ def write_report(
     (folder / "report.md").write_text(report_markdown(content), encoding="utf-8")
     plot_evaluation(table, content, folder)
     return content
+
+
+def remarks(table: pd.DataFrame, left_out: dict[str, list[str]]) -> list[str]:
+    """What a reader must know before any figure: images that the weights or their calibration saw, and images left
+    out."""
+    lines = []
+    if n := int(table["seen"].sum()):
+        lines.append(
+            f"**The weights were trained on {n} of these {len(table)} images.** These figures say how well they "
+            "remember, not how well they do on a new patient."
+        )
+    if n := int(table["fitted_on"].sum()):
+        lines.append(
+            f"**The operating point was calibrated on {n} of these very {len(table)} images**, which flatters the "
+            "figures of the class."
+        )
+    lines += [f"{len(names)} images do not count: {why}." for why, names in left_out.items()]
+    return lines
+
+
+def _same_cases(table, marked):
+    """The rows of the cases that marks were painted on, in their order."""
+    return table.set_index("case_id").loc[marked["case_id"]].reset_index()
+
+
+SUMMARY_FIGURES = (  # of the table that has a row a hospital
+    ("Dice", "dice_mean"),
+    ("missed", "missed"),
+    ("AUC benign/malignant", "auc_benign_malignant"),
+    ("ECE", "ece"),
+    ("normals outlined", "normal_outlined"),
+)
+
+
+def write_summary(contents: list[dict], folder, what: str) -> dict:
+    """What `write_report` returned for each hospital -> summary.md and summary.json: a row a hospital, and the mean
+    over hospitals, each counting alike whatever it sent."""
+    rows = {}
+    for content in contents:
+        rows[content["title"].split(",")[0]] = {
+            "n": content["n_images"],
+            **{words: content["figures"][name] for words, name in SUMMARY_FIGURES},
+            **{words: content["trust"][name] for words, name in SUMMARY_TRUST if name in content["trust"]},
+        }
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row if key != "n"))
+    mean = {}
+    for column in columns:
+        values = [row[column]["value"] for row in rows.values() if column in row]
+        values = [v for v in values if v is not None and not np.isnan(v)]
+        mean[column] = float(np.mean(values)) if values else float("nan")
+    write_json({"what": what, "hospitals": rows, "mean": mean}, Path(folder) / "summary.json")
+    lines = [f"| {what} | n | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
+    for name, row in rows.items():
+        lines.append(f"| {name} | {row['n']} | " + " | ".join(_cell(row.get(column)) for column in columns) + " |")
+    lines.append("| mean | | " + " | ".join("-" if np.isnan(v) else f"{v:.3f}" for v in mean.values()) + " |")
+    Path(folder, "summary.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return {"hospitals": rows, "mean": mean}
+
+
+def _cell(figure):
+    if figure is None or figure["value"] is None or np.isnan(figure["value"]):
+        return "-"
+    return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"
+
+
+SUMMARY_TRUST = (
+    ("class set holds the truth", "Class set holds the truth"),
+    ("sensitivity, sensitive", "Sensitivity, sensitive"),
+    ("specificity, sensitive", "Specificity, sensitive"),
+    ("sensitivity, balanced", "Sensitivity, balanced"),
+    ("specificity, balanced", "Specificity, balanced"),
+)
 
 
 FIGURE_ROWS = (  # words, name in `metrics.case_figures`, and which n it has: a key of `counts` in `figure_table`
@@ -156,6 +239,7 @@ FIGURE_ROWS = (  # words, name in `metrics.case_figures`, and which n it has: a 
     ("F1 malignant", "f1_malignant", "images"),
     ("F1 normal", "f1_normal", "images"),
     ("AUC malignant against the rest", "auc_malignant", "images"),
+    ("AUC malignant against benign", "auc_benign_malignant", "lesions"),
     ("AUC benign against the rest", "auc_benign", "images"),
     ("AUC normal against the rest", "auc_normal", "images"),
     ("Malignant sensitivity at 90 % specificity", "malignant_sensitivity_at_90_specificity", "images"),
@@ -212,6 +296,7 @@ def report_markdown(content: dict) -> str:
         [
             f"# {content['title']}",
             "",
+            *(line for remark in content.get("remarks", ()) for line in (remark, "")),
             f"{content['n_images']} images ({by_class}) in {content['n_groups']} groups. Intervals: 95 %, bootstrap of "
             f"{content['resamples']} resamples of whole groups. Dice and IoU are means over images that hold a lesion, "
             "in the image's own pixels; HD95 leaves out "

@@ -11,6 +11,7 @@ import dataclasses
 import os
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +34,13 @@ STEPS_A_FIGURE = 10  # between two updates of the losses shown: each makes the h
 class TrainConfig:
     """Every setting of a training run; the flags of train.py are these fields."""
 
-    epochs: int = 24  # passes over BUSI; the last one is kept
+    epochs: int = 24  # the last one is kept
+    epoch_images: int = 0  # shown in an epoch, of all hospitals together; 0: as many as there are
+    balance: float = 0.5  # a hospital's share of them goes by its number of images to this power; 0: all alike
     size: int = 256  # side of the network's square in pixels, a multiple of 32
     start_size: float = 0.625  # share of size in the first half of the epochs; half-way to size in the third quarter
     encoder: str = "lite0"  # lite0, lite1 or lite2
     batch: int = 8  # images a step, of all processes together
-    extra_share: float = 1.0  # images of the second hospital for each of the first; 1: neither drowns the other
     lr: float = 1e-3  # AdamW peak, after 15 % warm-up
     encoder_lr: float = 0.3  # share of lr for the encoder, which starts from ImageNet
     weight_decay: float = 0.02  # on matrices and kernels, not on biases and norms
@@ -56,6 +58,9 @@ class TrainConfig:
             raise ValueError(f"epochs is {self.epochs} and batch {self.batch}; at least 1 and 2 are expected.")
         if not 0 < self.start_size <= 1:
             raise ValueError(f"start_size is {self.start_size}; a share of size in (0, 1] is expected.")
+        if not 0 <= self.balance <= 1 or self.epoch_images < 0:
+            found = f"balance is {self.balance} and epoch_images {self.epoch_images}"
+            raise ValueError(f"{found}; a power from 0 to 1, and 0 or more images are expected.")
         if self.precision not in ("auto", "bfloat16", "float32"):
             raise ValueError(f"precision is {self.precision!r}; auto, bfloat16 or float32 is expected.")
 
@@ -69,6 +74,12 @@ class TrainConfig:
         return max(32, int(share * self.size) // 32 * 32)
 
 
+def shares(sizes: list[int], total: int, balance: float) -> list[int]:
+    """Images of each hospital -> how many of each an epoch of `total` shows, by size ** balance; at least one."""
+    weights = np.array(sizes, float) ** balance
+    return [max(1, round(total * w / weights.sum())) for w in weights]
+
+
 class RunError(RuntimeError):
     """A run folder that cannot be continued: what was found, what to do."""
 
@@ -80,18 +91,16 @@ class Trainer:
         self,
         config: TrainConfig,
         train: ImageSet,
-        extra: ImageSet | None,
         folder,
         device: str = "auto",
         start: MultiTaskUNet | None = None,
     ):
-        """extra: images of a second source. An epoch shows every image of `train` once and `extra_share` times as
-        many of `extra`, drawn without repeats until all were seen, so that neither hospital drowns the other.
+        """An epoch shows each hospital's share of images (`shares`), drawn without repeats until all were seen, so
+        that no hospital drowns the others.
         start: network to go on from; without one, an encoder from ImageNet and random weights elsewhere."""
         if not len(train):
             raise RunError("The training split holds no images.")
         self.config, self.train, self.folder = config, train, Path(folder)
-        self.extra = extra if extra is not None and len(extra) else None
         self.device = torch.device(_choose_device(device))
         self.preprocess = self.preprocess_for(config)
         torch.manual_seed(config.seed)
@@ -106,13 +115,13 @@ class Trainer:
         torch.backends.cudnn.benchmark = self.device.type == "cuda"  # few sizes, many steps: trying pays
         self.augment = Augmenter(config.size, seed=config.seed)
         self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and _native_bfloat16(self.device))
-        self.n_extra = round(config.extra_share * len(train)) if self.extra else 0  # shown in an epoch
-        labels, rates = train.labels, torch.ones(len(train))
-        if self.extra:
-            labels = torch.cat([labels, self.extra.labels])
-            rates = torch.cat([rates, torch.full((len(self.extra),), self.n_extra / len(self.extra))])
-        self.class_weights = class_weights(labels, rates).to(self.device)
-        shown = len(train) + self.n_extra
+        self.members = [(train.hospital_numbers == h).nonzero()[:, 0] for h in range(len(train.hospitals))]
+        self.shown = shares([len(m) for m in self.members], config.epoch_images or len(train), config.balance)
+        rates = torch.zeros(len(train))
+        for members, shown in zip(self.members, self.shown, strict=True):
+            rates[members] = shown / len(members)
+        self.class_weights = class_weights(train.labels, rates).to(self.device)
+        shown = sum(self.shown)
         self.steps = max(1, shown // config.batch)
         if min(shown, config.batch) < distributed.count():
             raise RunError(
@@ -152,8 +161,10 @@ class Trainer:
                 groups.append({"params": members, "lr": lr, "weight_decay": self.config.weight_decay * decay})
         return groups
 
-    def fit(self, validation: ImageSet | None = None) -> MultiTaskUNet:
-        """Train to the last epoch, from the folder's checkpoint if it holds one of this same run."""
+    def fit(self, validation: ImageSet | None = None, after_epoch: Callable[[], None] | None = None) -> MultiTaskUNet:
+        """Train to the last epoch, from the folder's checkpoint if it holds one of this same run.
+
+        after_epoch: called by the first process when an epoch is kept."""
         _keep_freed_memory()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._resume()
@@ -173,33 +184,23 @@ class Trainer:
                 self.history.append(row)
                 if distributed.is_first():
                     self._save()
+                    if after_epoch:
+                        after_epoch()
                     progress.write("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
         return self.averaged_network
 
     def _order(self, epoch, generator):
-        """Indices of one epoch; those of `extra` are counted on from the end of `train`."""
-        order = torch.randperm(len(self.train), generator=generator)
-        if not self.extra:
-            return order
-        n, m, k = len(self.train), len(self.extra), self.n_extra
-        # The epoch's window of an endless sequence of shuffles of `extra`, the same whether resumed or not.
-        first, last = epoch * k // m, ((epoch + 1) * k - 1) // m
-        shuffles = [
-            torch.randperm(m, generator=torch.Generator().manual_seed(self.config.seed + 7919 * (i + 1)))
-            for i in range(first, last + 1)
-        ]
-        window = torch.cat(shuffles)[epoch * k - first * m :][:k]
-        # Evenly mixed: every batch sees both hospitals.
-        place = torch.cat([torch.arange(n) / n, torch.arange(k) / k])
-        return torch.cat([order, window + n])[place.argsort(stable=True)]
-
-    def _gather(self, indices, name):
-        n = len(self.train)
-        own = getattr(self.train, name)
-        if not self.extra:
-            return own[indices]
-        other = getattr(self.extra, name)
-        return torch.stack([own[i] if i < n else other[i - n] for i in indices.tolist()])
+        """Indices of the images of one epoch, the hospitals evenly mixed: every batch sees all of them."""
+        windows, places = [], []
+        for number, (members, shown) in enumerate(zip(self.members, self.shown, strict=True)):
+            n = len(members)
+            # The epoch's window of an endless sequence of shuffles, the same whether resumed or not.
+            first, last = epoch * shown // n, ((epoch + 1) * shown - 1) // n
+            seeds = [self.config.seed + 7919 * (i + 1) + 104_729 * number for i in range(first, last + 1)]
+            shuffles = [torch.randperm(n, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+            windows.append(members[torch.cat(shuffles)[epoch * shown - first * n :][:shown]])
+            places.append((torch.arange(shown) + torch.rand(1, generator=generator)) / shown)
+        return torch.cat(windows)[torch.cat(places).argsort(stable=True)]
 
     def _to_device(self, tensor):
         if self.device.type == "cuda":
@@ -218,11 +219,13 @@ class Trainer:
             own = distributed.own_share(len(batch))
             indices = batch[own]
             before = time.perf_counter()
-            images, masks = (self._to_device(self._gather(indices, name)) for name in ("images", "masks"))
-            image, mask = self.augment(images, masks, Draws(generator, len(batch), own), size)
+            images, masks = (self._to_device(t[indices]) for t in (self.train.images, self.train.masks))
+            draws = Draws(generator, len(batch), own)
+            others = self._to_device(self.train.images[draws.below(len(self.train))])
+            image, mask = self.augment(images, masks, draws, size, others)
             x = self.preprocess.normalise(image).contiguous(memory_format=torch.channels_last)
             augment_s += time.perf_counter() - before
-            label = self._to_device(self._gather(indices, "labels"))
+            label = self._to_device(self.train.labels[indices])
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
                 output = self.parallel(x)
             means_over = denominators(mask, label, self.class_weights)
@@ -252,7 +255,7 @@ class Trainer:
         return means | {"seconds": seconds, "augment_share": augment_s / seconds}
 
     def _run_identity(self):
-        names = [c.case_id for s in (self.train, self.extra) if s for c in s.cases]
+        names = [f"{c.hospital}/{c.case_id}" for c in self.train.cases]
         return {**dataclasses.asdict(self.config), "cases": names}
 
     def _save(self):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -23,6 +24,23 @@ class ImageSet:
 
     def __len__(self):
         return len(self.cases)
+
+    @property
+    def hospitals(self) -> list[str]:
+        """Names, in the order in which their cases come."""
+        return list(dict.fromkeys(case.hospital for case in self.cases))
+
+    @property
+    def hospital_numbers(self) -> Tensor:
+        """int64 (N,): the place of each case's hospital in `hospitals`."""
+        names = self.hospitals
+        return torch.tensor([names.index(case.hospital) for case in self.cases], dtype=torch.int64)
+
+    def part(self, chosen) -> "ImageSet":
+        """The images at these indices."""
+        chosen = np.asarray(chosen, int)
+        tensors = (t[torch.from_numpy(chosen)] for t in (self.images, self.masks, self.labels))
+        return ImageSet([self.cases[i] for i in chosen], *tensors)
 
 
 def load_images(cases: list[Case], preprocess: Preprocess, name: str) -> ImageSet:

@@ -125,6 +125,8 @@ def class_figures(table: pd.DataFrame) -> dict[str, float]:
         defined = positive.any() and not positive.all()
         figures[f"auc_{name}"] = roc_auc_score(positive, probabilities[:, i]) if defined else float("nan")
     malignant = CLASS_NAMES.index("malignant")
+    lesion = labels != CLASS_NAMES.index("normal")
+    figures["auc_benign_malignant"] = _lesion_auc(probabilities[lesion], labels[lesion] == malignant)
     figures["malignant_sensitivity_at_90_specificity"] = sensitivity_at_specificity(
         probabilities[:, malignant], labels == malignant
     )
@@ -132,6 +134,14 @@ def class_figures(table: pd.DataFrame) -> dict[str, float]:
     figures["ece_before_calibration"] = expected_calibration_error(_softmax(table[LOGIT_COLUMNS].to_numpy()), labels)
     figures["brier"] = brier_score(probabilities, labels)
     return {name: float(value) for name, value in figures.items()}
+
+
+def _lesion_auc(probabilities, malignant):
+    """Among images of lesions, by the probability of malignant against benign, "normal" left out of account."""
+    if malignant.all() or not malignant.any():
+        return float("nan")
+    pair = probabilities[:, [CLASS_NAMES.index("benign"), CLASS_NAMES.index("malignant")]]
+    return roc_auc_score(malignant, pair[:, 1] / np.maximum(pair.sum(axis=1), 1e-12))
 
 
 def _softmax(logits):

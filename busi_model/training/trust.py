@@ -15,15 +15,36 @@ from busi_model.training.metrics import MISSED_BELOW, PROBABILITY_COLUMNS
 REFERRED = 0.2  # share of cases that are handed to somebody else in the risk-coverage figure
 
 
+def mean_rate(hits: pd.Series, groups: pd.Series, hospitals: pd.Series, resamples: int = 1000, seed: int = 0) -> Rate:
+    """As `rate`, the mean over hospitals, each counting alike whatever it sent; those where nothing counts are left
+    out. The interval is of these hospitals' patients: it does not say how much other hospitals may differ."""
+    counted = hits.notna()
+    names = [name for name in hospitals.unique() if counted[hospitals == name].any()]
+    if not names:
+        return Rate(float("nan"), float("nan"), float("nan"), 0)
+    rng, means, drawn = np.random.default_rng(seed), [], np.zeros(resamples)
+    for name in names:
+        own = hits[counted & (hospitals == name)].astype(float)
+        means.append(own.mean())
+        drawn += _resampled_means(own, groups[own.index], rng, resamples) / len(names)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Rate(float(np.mean(means)), float(low), float(high), int(counted.sum()))
+
+
+def _resampled_means(hits, groups, rng, resamples):
+    of_group = pd.DataFrame({"sum": hits, "n": 1}).groupby(groups.to_numpy()).sum().to_numpy()
+    drawn = of_group[rng.integers(len(of_group), size=(resamples, len(of_group)))].sum(axis=1)
+    return drawn[:, 0] / drawn[:, 1]
+
+
 def rate(hits: pd.Series, groups: pd.Series, resamples: int = 1000, seed: int = 0) -> Rate:
     """Numbers in [0, 1] of single cases (NaN: does not count), their groups -> mean, 95 % bootstrap interval."""
     counted = hits.notna()
     hits, groups = hits[counted].astype(float), groups[counted]
     if hits.empty:
         return Rate(float("nan"), float("nan"), float("nan"), 0)
-    of_group = pd.DataFrame({"sum": hits, "n": 1}).groupby(groups.to_numpy()).sum().to_numpy()
-    drawn = of_group[np.random.default_rng(seed).integers(len(of_group), size=(resamples, len(of_group)))].sum(axis=1)
-    low, high = np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
+    means = _resampled_means(hits, groups, np.random.default_rng(seed), resamples)
+    low, high = np.percentile(means, [2.5, 97.5])
     return Rate(float(hits.mean()), float(low), float(high), len(hits))
 
 
@@ -58,6 +79,11 @@ def trust_figures(table: pd.DataFrame) -> dict[str, Rate]:
         ),
         "Turned away as no breast ultrasound": table["warnings"].str.contains("not_ultrasound|blank"),
     }
+    malignant = table["class_name"] == "malignant"
+    for column in [c for c in table.columns if c.startswith("suspicious_")]:
+        suspicious, name = table[column].astype(bool), column.removeprefix("suspicious_")
+        figures[f"Sensitivity, {name}"] = suspicious.where(malignant)
+        figures[f"Specificity, {name}"] = (~suspicious).where(~malignant)
     return {name: rate(hits.astype("float"), groups) for name, hits in figures.items()}
 
 
@@ -67,7 +93,7 @@ def subgroup_rows(table: pd.DataFrame) -> list[dict]:
     border = pd.cut(table["black_share"], [-1, 0.05, 0.2, 1], labels=["< 5 % black", "5-20 % black", "> 20 % black"])
     marks = np.where(table["subgroup"].isin(["", "clean"]), "no marks", "marks (text, calipers, other)")
     by = {"class": table["class_name"], "lesion size": table["size"], "longer side": long_side, "black": border}
-    if (table["source"] == "BUS-BRA").all():
+    if (table["hospital"] == "BUS-BRA").all():
         by["device"] = table["subgroup"]
     else:
         by |= {"marks": pd.Series(marks, table.index), "annotation": table["subgroup"]}

@@ -1,0 +1,293 @@
+"""Fits what turns away pictures that are no breast ultrasound, and measures it where it was not fitted.
+
+Enters: predictors, cases of several hospitals, `strangers`. Leaves: an `OodDetector` for the release, and a report with
+its two limits. Every claim is about hospitals and kinds of pictures left out: a hospital's images are judged by a
+network and a detector that never saw that hospital (`LeftOut`), and each kind of stranger by detectors fitted without
+that kind. Ultrasound of other organs is counted apart; nothing is claimed of it.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from tqdm import tqdm
+
+from busi_model.image import read_image
+from busi_model.ood import LIMIT, N_STATISTICS, N_TEXTURE, OodDetector, fit_distance, ood_inputs
+from busi_model.predict import Predictor
+from busi_model.training.cases import Case
+from busi_model.training.strangers import Stranger, other_ultrasound, strangers
+from busi_model.training.trust import rate
+
+REGULARISATION = 0.01  # scikit-learn's C: strong, for there are few hospitals and few kinds
+FEATURE_SHARE = 0.5  # what a feature counts beside a texture number: it changes more from hospital to hospital
+IMAGES = 400  # of each hospital that is fitted on: enough for 64 components
+WORST = 0.99  # quantile of a left-out hospital's scores
+BATCH = 8  # pictures in one pass of the network
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Pictures as `OodDetector` sees them through one network, and where they come from."""
+
+    kinds: np.ndarray  # str (N,)
+    sources: np.ndarray  # str (N,): pictures of one source are no independent evidence
+    names: np.ndarray  # str (N,)
+    inputs: np.ndarray  # float32 (N, D + 77), of `ood_inputs`
+
+    def where(self, chosen: np.ndarray) -> "Inputs":
+        """The pictures for which `chosen`, bool (N,), is true."""
+        return Inputs(*(getattr(self, f.name)[chosen] for f in dataclasses.fields(self)))
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One hospital left out, and all else, through a network that never saw that hospital."""
+
+    hospital: str
+    own: np.ndarray  # (M, D + 77), its images
+    others: dict[str, np.ndarray]  # images of each hospital that the network was trained on
+    strangers: Inputs
+    other_organs: Inputs
+
+    def write(self, path) -> None:
+        """As one NumPy file (.npz), to be read again by `read`."""
+        groups = {"strangers": self.strangers, "other_organs": self.other_organs}
+        arrays = {f"{group}/{f}": a for group, inputs in groups.items() for f, a in vars(inputs).items()}
+        arrays |= {f"others/{name}": a for name, a in self.others.items()}
+        np.savez(path, hospital=self.hospital, own=self.own, **arrays)
+
+    @classmethod
+    def read(cls, path) -> "LeftOut":
+        with np.load(path) as file:
+            parts = {name: file[name] for name in file.files}
+        others = {name.removeprefix("others/"): a for name, a in parts.items() if name.startswith("others/")}
+        groups = (
+            Inputs(*(parts[f"{group}/{f.name}"] for f in dataclasses.fields(Inputs)))
+            for group in ("strangers", "other_organs")
+        )
+        return cls(str(parts["hospital"]), parts["own"], others, *groups)
+
+
+def left_out_inputs(
+    predictor: Predictor, hospital: str, own: list[Case], others: dict[str, list[Case]], seed: int = 0
+) -> LeftOut:
+    """predictor: a network that never saw this hospital. own: the hospital's cases. others: cases that the network was
+    trained on, by hospital. Two to four minutes on one core."""
+    of_others = {name: case_inputs(predictor, cases, IMAGES) for name, cases in others.items()}
+    all_strangers, organs = stranger_inputs(predictor, seed), picture_inputs(predictor, other_ultrasound())
+    return LeftOut(hospital, case_inputs(predictor, own), of_others, all_strangers, organs)
+
+
+def case_inputs(predictor: Predictor, cases: list[Case], most: int | None = None, seed: int = 0) -> np.ndarray:
+    """Cases -> (N, D + 77); of more than `most`, so many drawn by chance. Raises CaseError."""
+    chosen = np.random.default_rng(seed).permutation(len(cases))[:most]
+    return _inputs(predictor, tqdm((cases[i].read()[0].gray for i in chosen), "images", len(chosen), leave=False))
+
+
+def stranger_inputs(predictor: Predictor, seed: int = 0) -> Inputs:
+    """All `strangers` but the blank ones, which `Predictor` knows by themselves."""
+    return picture_inputs(predictor, (s for s in strangers(seed) if s.kind != "blank"))
+
+
+def picture_inputs(predictor: Predictor, pictures: Iterable[Stranger]) -> Inputs:
+    known = []
+
+    def grays():
+        for picture in tqdm(pictures, "strangers", leave=False):
+            known.append((picture.kind, picture.source, picture.name))
+            yield _gray(picture)
+
+    inputs = _inputs(predictor, grays())
+    return Inputs(*map(np.array, zip(*known, strict=True)), inputs)
+
+
+def _gray(stranger):
+    return read_image(np.ascontiguousarray(stranger.pixels)).gray
+
+
+def _inputs(predictor, grays):
+    found, waiting = [], iter(grays)
+    while some := list(islice(waiting, BATCH)):
+        features = predictor.logits(some)[2]
+        found += [ood_inputs(f, gray) for f, gray in zip(features, some, strict=True)]
+    return np.stack(found)
+
+
+def fit_ood(hospitals: dict[str, np.ndarray], others: Inputs) -> OodDetector:
+    """Inputs (N, D + 77) of breast ultrasound by hospital, and of strangers, all through one network -> a detector.
+    Every hospital and every kind of stranger counts alike."""
+    rng = np.random.default_rng(0)
+    known = [a[rng.permutation(len(a))[:IMAGES]] for a in hospitals.values()]
+    strange = [others.inputs[others.kinds == kind] for kind in np.unique(others.kinds)]
+    inputs = np.concatenate(known + strange).astype(np.float64)
+    weights = np.concatenate([np.full(len(a), 1 / len(side) / len(a)) for side in (known, strange) for a in side])
+    weights *= len(inputs) / 2
+    mean = np.average(inputs, axis=0, weights=weights)
+    scale = np.sqrt(np.average((inputs - mean) ** 2, axis=0, weights=weights)) + 1e-3
+    scale[: -N_STATISTICS - N_TEXTURE] /= FEATURE_SHARE
+    is_strange = np.arange(len(inputs)) >= sum(map(len, known))
+    standard = np.clip((inputs - mean) / scale, -LIMIT, LIMIT)
+    found = LogisticRegression(C=REGULARISATION, max_iter=1000).fit(standard, is_strange, weights)
+    arrays = {"mean": mean, "scale": scale, "weights": found.coef_[0], "bias": found.intercept_}
+    arrays = {f"score_{name}": a.astype(np.float32) for name, a in arrays.items()}
+    return dataclasses.replace(fit_distance(np.concatenate(known)[:, :-N_TEXTURE]), **arrays)
+
+
+def measure_ood(left_out: list[LeftOut]) -> dict:
+    """Hospitals left out, two at least -> limits for `OperatingPoint` ("ood_score", "ood_distance") and what they are
+    worth, as JSON takes it.
+
+    The limits are the highest WORST quantile of the scores and the farthest distance over the hospitals left out. Of
+    each hospital "refused" is by these; "refused_by_others" by the limits of the other hospitals alone, which is what
+    one more hospital may expect. Of each kind of stranger "passed" is by detectors and limits made without that kind.
+    """
+    fitted = [fit_ood(one.others, one.strangers) for one in left_out]
+    scores = [d.score(one.own) for d, one in zip(fitted, left_out, strict=True)]
+    distances = [d.distance(one.own) for d, one in zip(fitted, left_out, strict=True)]
+    quantiles, farthest = [float(np.quantile(s, WORST)) for s in scores], [float(d.max()) for d in distances]
+    limits = max(quantiles), float(np.nextafter(np.float32(max(farthest)), np.float32(np.inf)))
+    hospitals = {}
+    for i, one in enumerate(left_out):
+        rest = [max(v for j, v in enumerate(values) if j != i) for values in (quantiles, farthest)]
+        hospitals[one.hospital] = {
+            "n": len(one.own),
+            "score_quantile": quantiles[i],
+            "farthest": farthest[i],
+            "refused": _share(_beyond(scores[i], distances[i], limits)),
+            "refused_by_others": _share(_beyond(scores[i], distances[i], rest)),
+        }
+    passed = pd.concat([_passed(left_out, kind, limits[1]) for kind in np.unique(left_out[0].strangers.kinds)])
+    kinds = {kind: _kind(rows) for kind, rows in passed.groupby("kind")}
+    return {
+        "title": "Pictures that are no breast ultrasound, hospitals and kinds left out in turn",
+        "ood_score": limits[0],
+        "ood_distance": limits[1],
+        "hospitals": hospitals,
+        "kinds": kinds,
+        "passed": asdict(rate(passed["passed"], passed["source"])),
+        "passed_mean_over_kinds": float(np.mean([row["passed"]["value"] for row in kinds.values()])),
+        "other_ultrasound": _other_organs(left_out, fitted, limits),
+    }
+
+
+def _beyond(score, distance, limits):
+    return (score >= limits[0]) | (distance >= limits[1])
+
+
+def _share(hits, sources=None):
+    hits = pd.Series(np.asarray(hits, float))
+    return asdict(rate(hits, pd.Series(np.arange(len(hits)) if sources is None else sources)))
+
+
+def _passed(left_out, kind, farthest):
+    """How often each stranger of this kind passes, over the hospitals left out, when no detector has seen the kind."""
+    fitted = [fit_ood(one.others, one.strangers.where(one.strangers.kinds != kind)) for one in left_out]
+    limit = max(float(np.quantile(d.score(one.own), WORST)) for d, one in zip(fitted, left_out, strict=True))
+    of_kind = [one.strangers.where(one.strangers.kinds == kind) for one in left_out]
+    shares = [
+        ~_beyond(d.score(k.inputs), d.distance(k.inputs), (limit, farthest))
+        for d, k in zip(fitted, of_kind, strict=True)
+    ]
+    columns = {"kind": kind, "source": of_kind[0].sources, "name": of_kind[0].names}
+    return pd.DataFrame({**columns, "passed": np.mean(shares, axis=0)})
+
+
+def _kind(rows):
+    let_through = rows.loc[rows["passed"] > 0, "name"].tolist()
+    return {
+        "n": len(rows),
+        "sources": int(rows["source"].nunique()),
+        "passed": _share(rows["passed"], rows["source"].to_numpy()),
+        "let_through": let_through,
+    }
+
+
+def _other_organs(left_out, fitted, limits):
+    """Shares of the pictures of each organ that are refused, over the networks. One patient each: no interval."""
+    organs = left_out[0].other_organs
+    refused = np.mean(
+        [
+            _beyond(d.score(one.other_organs.inputs), d.distance(one.other_organs.inputs), limits)
+            for d, one in zip(fitted, left_out, strict=True)
+        ],
+        axis=0,
+    )
+    found = {}
+    for kind in dict.fromkeys(organs.kinds.tolist()):
+        of_kind = organs.kinds == kind
+        patients = len(np.unique(organs.sources[of_kind]))
+        found[kind] = {"n": int(of_kind.sum()), "patients": patients, "refused": float(refused[of_kind].mean())}
+    return found
+
+
+def measure_strangers(predictor: Predictor, seed: int = 0) -> dict:
+    """How many strangers a predictor refuses, by kind, blank ones too, and what it makes of other organs' ultrasound.
+
+    A check of weights as shipped: the detector was fitted on these strangers, so the figures flatter it; `measure_ood`
+    does not.
+    """
+    kinds = {}
+    for stranger in tqdm(strangers(seed), "strangers", leave=False):
+        refused = predictor(np.ascontiguousarray(stranger.pixels)).refused
+        of_kind = kinds.setdefault(stranger.kind, {"n": 0, "refused": 0, "let_through": []})
+        of_kind["n"] += 1
+        of_kind["refused"] += refused
+        if not refused:
+            of_kind["let_through"].append(stranger.name)
+    other = {}
+    for picture in other_ultrasound():
+        of_organ = other.setdefault(picture.kind, {"n": 0, "refused": 0})
+        of_organ["n"] += 1
+        of_organ["refused"] += predictor(picture.pixels).refused
+    point = predictor.operating_point
+    return {
+        "title": "Pictures that are no breast ultrasound",
+        "weights_sha256": predictor.checkpoint.weights_sha256,
+        "ood_score": point.ood_score,
+        "ood_distance": point.ood_distance,
+        "n": sum(row["n"] for row in kinds.values()),
+        "refused": sum(row["refused"] for row in kinds.values()),
+        "kinds": kinds,
+        "other_ultrasound": other,
+    }
+
+
+def ood_section(report: dict) -> list[str]:
+    """Lines of Markdown for the model card, of a report of `measure_ood`."""
+    lines = [
+        "## Pictures that are no breast ultrasound",
+        "",
+        f"Refused from a score of {report['ood_score']:.2f} or a distance of {report['ood_distance']:.1f} on. Each "
+        "hospital is judged by a network and a detector that never saw it; the last column by the limits of the other "
+        "hospitals alone, which is what one more hospital may expect.",
+        "",
+        "| hospital left out | n | refused | by the others' limits |",
+        "|---|---|---|---|",
+    ]
+    for name, row in report["hospitals"].items():
+        lines.append(f"| {name} | {row['n']} | {_percent(row['refused'])} | {_percent(row['refused_by_others'])} |")
+    lines += [
+        "",
+        f"Of pictures whose whole kind the detector never saw {_percent(report['passed'])} pass (mean over kinds "
+        f"{report['passed_mean_over_kinds']:.1%}):",
+        "",
+        "| kind left out | n (sources) | pass |",
+        "|---|---|---|",
+    ]
+    for kind, row in report["kinds"].items():
+        lines.append(f"| {kind} | {row['n']} ({row['sources']}) | {_percent(row['passed'])} |")
+    organs = "; ".join(
+        f"{kind} (n = {row['n']}, {row['patients']} patient) {row['refused']:.0%}"
+        for kind, row in report["other_ultrasound"].items()
+    )
+    lines += ["", f"Ultrasound of other organs is not claimed to be refused. Refused here: {organs}. No thyroid.", ""]
+    return lines
+
+
+def _percent(r):
+    return f"{r['value']:.1%} ({r['low']:.1%}-{r['high']:.1%})"

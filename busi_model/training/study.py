@@ -1,0 +1,277 @@
+"""A study: networks that each never saw a part of the data are judged on that part.
+
+Enters: hospitals. Leaves: run folders with weights, an operating point fitted on predictions for images that their
+networks never saw, and reports. The part that is held out is a fold (the home report), a hospital (the abroad report)
+or nothing (the release). Whatever it is, the steps are the same: fit, predict, calibrate on the other parts, evaluate.
+"""
+
+import dataclasses
+import json
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from busi_model import checkpoint
+from busi_model.network import count_multiply_adds, count_parameters
+from busi_model.operating_point import OperatingPoint
+from busi_model.predict import Predictor
+from busi_model.training import calibrate, distributed, out_of_distribution
+from busi_model.training.augment import paint_marks
+from busi_model.training.cases import CLINICIAN, N_FOLDS, Case, Hospital
+from busi_model.training.evaluate import evaluate_cases, write_report, write_summary
+from busi_model.training.fit import RunError, TrainConfig, Trainer
+from busi_model.training.images import load_images
+from busi_model.training.likeness import without_twins
+from busi_model.training.plots import plot_history
+
+MARKED_CASES = 150  # of each hospital, on which marks are painted to look for a shortcut
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one network learns from, and what it never sees."""
+
+    name: str  # of its run folder: "fold0", "BUSI", or "" for the study's own
+    training: list[Case]
+    held_out: list[list[Case]]  # scored cases, one list a hospital; empty: nothing is held out
+
+
+def by_fold(hospitals: list[Hospital], folds=range(N_FOLDS)) -> list[Part]:
+    """Each fold of all hospitals held out: at home."""
+    return [_part(hospitals, f"fold{fold}", lambda case, fold=fold: case.fold == fold) for fold in folds]
+
+
+def by_hospital(hospitals: list[Hospital]) -> list[Part]:
+    """Each hospital held out: abroad. Corrected cases have no truth of their own and are never held out."""
+    names = [h.name for h in hospitals if h.name != CLINICIAN]
+    if len(names) < 2:
+        raise RunError(f"--leave-one-out needs two hospitals at least; {len(names)} given. Name more with --data.")
+    return [_part(hospitals, name, lambda case, name=name: case.hospital == name) for name in names]
+
+
+def everything(hospitals: list[Hospital]) -> list[Part]:
+    """Nothing held out but what is reserved: the release."""
+    return [_part(hospitals, "", lambda case: False)]
+
+
+def _part(hospitals, name, is_held_out):
+    training, corrected, held_out, kept_away = [], [], [], []
+    for hospital in hospitals:
+        own = [c for c in hospital.cases if c.split == "development" and is_held_out(c)]
+        kept_away += own + [c for c in hospital.cases if c.split == "test"]
+        training += [c for c in hospital.cases if c.split == "development" and not is_held_out(c)]
+        corrected += [c for c in hospital.cases if c.split == "training"]
+        if scored := [c for c in own if c.scored]:
+            held_out.append(scored)
+    kept = without_twins(corrected, kept_away)
+    if len(kept) < len(corrected):
+        print(f"{len(corrected) - len(kept)} corrected cases left out: they show nearly the picture of a held-out one.")
+    return Part(name, training + kept, held_out)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all networks of a study share."""
+
+    config: TrainConfig
+    device: str = "auto"
+    start: str | None = None  # weights to go on from, where they have not seen what is held out
+    scratch_epochs: int | None = None  # of networks that cannot go on from them; None: as the others
+
+
+def fit_part(settings: Settings, part: Part, folder: Path, point: OperatingPoint | None = None) -> None:
+    """Train one network, or go on where it was stopped, and save it in folder/weights."""
+    config, start = settings.config, _start(settings, part)
+    if start is None and settings.scratch_epochs:
+        config = dataclasses.replace(config, epochs=settings.scratch_epochs)
+    preprocess = Trainer.preprocess_for(config)
+    images = load_images(part.training, preprocess, "training images")
+    trainer = Trainer(config, images, folder, settings.device, start=start.network if start else None)
+    parameters, multiply_adds = count_parameters(trainer.network), count_multiply_adds(trainer.network, config.size)
+    _describe(part, images, trainer, parameters, multiply_adds, start)
+    training = {
+        "recipe": recipe(config, start),
+        "held_out": part.name or None,
+        "n_training_images": {h: sum(c.hospital == h for c in part.training) for h in images.hospitals},
+        "parameters": parameters,
+        "multiply_adds": multiply_adds,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    seen = frozenset(case.fingerprint() for case in part.training)
+    seen |= start.seen if start else frozenset()
+
+    def save():
+        network, point_ = trainer.averaged_network, point or OperatingPoint()
+        checkpoint.save(folder / "weights", network, trainer.preprocess, point_, training, {}, None, seen)
+        if trainer.history:
+            plot_history(trainer.history, folder / "curves.png")
+
+    try:
+        trainer.fit(_validation(part, preprocess, config.seed), after_epoch=save)
+    finally:  # also when it is stopped: what was learned so far is usable
+        if distributed.is_first() and trainer.history:
+            save()
+
+
+def _describe(part, images, trainer, parameters, multiply_adds, start):
+    each = zip(images.hospitals, trainer.shown, trainer.members, strict=True)
+    shown = ", ".join(f"{n} of {len(members)} of {name}" for name, n, members in each)
+    weights = ", ".join(f"{w:.2f}" for w in trainer.class_weights.tolist())
+    print(
+        f"{part.name or 'all'}: an epoch shows {shown}; {sum(map(len, part.held_out))} held out; class weights "
+        f"{weights}; {parameters / 1e6:.2f} M parameters, {multiply_adds / 1e9:.2f} G multiply-adds at "
+        f"{trainer.config.size} px; from {'the weights of --start' if start else 'an ImageNet encoder'}; "
+        f"{trainer.describe_device()}",
+        flush=True,
+    )
+
+
+def _validation(part, preprocess, seed, most=200):
+    """Held-out images for the progress line and the curves; no decision is taken by them."""
+    cases = [case for hospital in part.held_out for case in hospital]
+    chosen = np.random.default_rng(seed).permutation(len(cases))[:most]
+    return load_images([cases[i] for i in sorted(chosen)], preprocess, "held-out images")
+
+
+def _start(settings, part) -> checkpoint.Checkpoint | None:
+    """The weights to go on from; None where there are none, or where they have seen what this part holds out."""
+    if settings.start is None:
+        return None
+    own = Path(settings.start, part.name, "weights") if part.name else Path(settings.start)
+    start = checkpoint.load(own if own.is_dir() else settings.start)
+    held_out = [case for hospital in part.held_out for case in hospital]
+    if held_out and not start.seen:
+        raise RunError(f"{settings.start} does not say which images it has seen, so nothing can be held out from it.")
+    return None if any(c.fingerprint() in start.seen for c in held_out) else start
+
+
+def recipe(config: TrainConfig, start: checkpoint.Checkpoint | None) -> dict:
+    """What two runs must share for the figures of one to speak for the other."""
+    started = "ImageNet encoder"
+    if start:
+        started = start.training.get("recipe") or start.weights_sha256
+    return {**dataclasses.asdict(config), "start": started}
+
+
+def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) -> None:
+    """Train each part's network; fit each one's operating point on the predictions of the others (on its own, which
+    flatters, where there is but one part); report a hospital at a time; leave the point fitted on all predictions."""
+    folders = [folder / part.name if len(parts) > 1 else folder for part in parts]
+    for part, place in zip(parts, folders, strict=True):
+        fit_part(settings, part, place)
+    if not distributed.is_first():
+        return
+    predictions = [_predict(place, part, settings.device) for place, part in zip(folders, parts, strict=True)]
+    tables, marked = [], []
+    for number, (place, part) in enumerate(zip(folders, parts, strict=True)):
+        others = [h for k, those in enumerate(predictions) if k != number or len(parts) == 1 for h in those]
+        point = calibrate.fit_operating_point(others, _words(others, what))
+        store_operating_point(place, point)
+        predictor = Predictor.load(place / "weights", settings.device)
+        for cases in part.held_out:
+            tables.append(evaluate_cases(predictor, cases))
+            few = np.random.default_rng(0).permutation(len(cases))[:MARKED_CASES]
+            marked.append(evaluate_cases(predictor, [cases[i] for i in sorted(few)], paint=paint_marks))
+    limits = _measure_ood(settings, parts, folders, folder)
+    pooled = pd.concat(tables, ignore_index=True)
+    everything = [h for those in predictions for h in those]
+    point = calibrate.with_rates(calibrate.fit_operating_point(everything, _words(everything, what)), pooled)
+    point = dataclasses.replace(point, **limits)
+    write_operating_point(point, folder)
+    if len(parts) == 1:
+        store_operating_point(folders[0], point)
+    digests = [checkpoint.load(place / "weights").weights_sha256 for place in folders]
+    whose = digests[0] if len(parts) == 1 else f"{len(parts)} networks"
+    calibrated_on = "the other parts"
+    if len(parts) == 1:
+        calibrated_on = "these very images, which flatters the figures of the class (--cross-validate does not)"
+    contents = []
+    for name in dict.fromkeys(pooled["hospital"]):
+        own, with_marks = (
+            pd.concat([t for t in kind if t["hospital"].iloc[0] == name], ignore_index=True)
+            for kind in (tables, marked)
+        )
+        place = folder / "evaluation" / name
+        title = f"{name}, {what}" + (f", {parts[0].name}" if len(parts) == 1 else "")
+        contents.append(
+            write_report(own, place, title, whose, recipe(settings.config, None), calibrated_on, marked=with_marks)
+        )
+        print((place / "report.md").read_text(encoding="utf-8"))
+    write_summary(contents, folder / "evaluation", what)
+    print((folder / "evaluation" / "summary.md").read_text(encoding="utf-8"))
+    print(f"{folder / 'evaluation'} holds these reports, plots and one row a case.")
+
+
+def _measure_ood(settings, parts, folders, folder):
+    """Where each part is one hospital: the limits of what is refused, fitted and measured on hospitals left out."""
+    alone = [len(part.held_out) == 1 and part.name == part.held_out[0][0].hospital for part in parts]
+    if len(parts) < 2 or not all(alone):
+        return {}
+    left_out = []
+    for place, part in zip(folders, parts, strict=True):
+        predictor = Predictor.load(place / "weights", settings.device)
+        others = _by_hospital(part.training)
+        left_out.append(out_of_distribution.left_out_inputs(predictor, part.name, part.held_out[0], others))
+    report = out_of_distribution.measure_ood(left_out)
+    checkpoint.write_json(report, folder / "ood.json")
+    return {name: report[name] for name in ("ood_score", "ood_distance")}
+
+
+def _by_hospital(cases):
+    """Name -> cases; clinicians' corrected ones are of hospitals that are unknown, and left out."""
+    names = dict.fromkeys(case.hospital for case in cases if case.hospital != CLINICIAN)
+    return {name: [case for case in cases if case.hospital == name] for name in names}
+
+
+def _predict(folder, part, device):
+    predictor = Predictor.load(folder / "weights", device)
+    return [calibrate.predict_held_out(predictor, cases) for cases in part.held_out]
+
+
+def _words(held_out, what):
+    counts = {}
+    for one in held_out:
+        counts[one.hospital] = counts.get(one.hospital, 0) + len(one.labels)
+    words = ", ".join(f"{n} of {name}" for name, n in counts.items())
+    return f"{sum(counts.values())} images, {what}: each judged by a network that never saw it ({words})"
+
+
+def release(settings: Settings, hospitals: list[Hospital], folder: Path, operating_point) -> None:
+    """The weights to ship: trained on everything that is not reserved, with the operating point of a study."""
+    [part] = everything(hospitals)
+    fit_part(settings, part, folder, read_operating_point(operating_point))
+    if not distributed.is_first():
+        return
+    predictor = Predictor.load(folder / "weights", settings.device)
+    own = {
+        name: out_of_distribution.case_inputs(predictor, cases, out_of_distribution.IMAGES)
+        for name, cases in _by_hospital(part.training).items()
+    }
+    detector = out_of_distribution.fit_ood(own, out_of_distribution.stranger_inputs(predictor))
+    checkpoint.replace(folder / "weights", ood=detector)
+
+
+def store_operating_point(folder: Path, point: OperatingPoint) -> None:
+    """Put a run's operating point beside its weights and into them."""
+    checkpoint.replace(folder / "weights", operating_point=point)
+    write_operating_point(point, folder)
+
+
+def write_operating_point(point: OperatingPoint, folder) -> None:
+    checkpoint.write_json(dataclasses.asdict(point), Path(folder) / "operating_point.json")
+
+
+def read_operating_point(folder) -> OperatingPoint:
+    if folder is None:
+        print("No --operating-point given: probabilities will be uncalibrated.", file=sys.stderr)
+        return OperatingPoint()
+    path = Path(folder) / "operating_point.json"
+    if not path.is_file():
+        raise RunError(f"{folder} holds no operating_point.json. Name the folder of a run that held something out.")
+    return OperatingPoint.from_dict(json.loads(path.read_text(encoding="utf-8")))

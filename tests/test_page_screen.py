@@ -1,0 +1,297 @@
+"""One screen as a user meets it: where things stand at every size, what comes in, what must not get lost."""
+
+import base64
+import re
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from busi_model.clinic import words
+from busi_model.page import strings
+from tests.browser import expect_result, phantom_file, saved, upload, wait_until
+
+PICTURE = "#viewer .overlay image.frame"
+SCREENS = [(1100, 720), (1280, 720), (1440, 900), (1920, 1080), (3840, 2160)]
+SMALL = {"phone": (390, 844), "tablet": (820, 1180)}
+
+
+def inside(box, width, height):
+    return (
+        box["x"] >= -1
+        and box["y"] >= -1
+        and box["x"] + box["width"] <= width + 1
+        and (box["y"] + box["height"] <= height + 1)
+    )
+
+
+def shown_number(tab):
+    return tab.locator(".worklist li", has=tab.locator("[aria-current=true]")).locator("b").inner_text()
+
+
+def drop(tab, *paths, name="dropped.png"):
+    """Files let go over the page, as a browser tells it."""
+    tab.evaluate(
+        """async ([files, name]) => {
+          const dataTransfer = new DataTransfer();
+          for (const data of files) {
+            const png = await (await fetch("data:image/png;base64," + data)).blob();
+            dataTransfer.items.add(new File([png], name, { type: "image/png" }));
+          }
+          const how = { dataTransfer, bubbles: true, cancelable: true };
+          document.querySelector("#reading-panel").dispatchEvent(new DragEvent("drop", how));
+        }""",
+        [[base64.b64encode(path.read_bytes()).decode() for path in paths], name],
+    )
+
+
+@pytest.mark.parametrize("shape", [(300, 420), (420, 300), (306, 900)], ids=["landscape", "portrait", "wide"])
+def test_the_picture_is_whole_and_stays_in_view_from_1100_px_on(open_staged_tab, tmp_path, shape):
+    tab = open_staged_tab(viewport={"width": 1280, "height": 720})
+    upload(tab, phantom_file(tmp_path, "malignant", 1, *shape))
+    expect_result(tab, shape[1], shape[0])
+    for width, height in SCREENS:
+        tab.set_viewport_size({"width": width, "height": height})
+        frame = tab.locator(PICTURE)
+        wait_until(tab, lambda: inside(frame.bounding_box(), width, height))  # noqa: B023 (used at once)
+        box, stage = frame.bounding_box(), tab.locator("#viewer .overlay svg").bounding_box()
+        assert inside(stage, width, height)
+        fills = max(box["width"] / stage["width"], box["height"] / stage["height"])
+        assert 0.97 < fills < 1.01
+        assert stage["height"] > 0.6 * height and stage["width"] > 0.4 * width
+        line, tabs = tab.locator(".topline").bounding_box(), tab.get_by_role("tablist").first.bounding_box()
+        assert line["y"] == 0 and line["height"] <= 56 and tabs["y"] + tabs["height"] <= 56
+        notice = tab.locator("#notice").bounding_box()
+        assert tabs["x"] + tabs["width"] <= notice["x"] and inside(notice, width, 56)
+        assert tab.evaluate("document.scrollingElement.scrollHeight <= innerHeight + 1")
+        assert tab.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    column = tab.locator("#result-column")
+    assert column.evaluate("node => node.scrollHeight > node.clientHeight")
+    before = tab.locator(PICTURE).bounding_box()
+    tab.locator("#feedback-agree").scroll_into_view_if_needed()
+    assert column.evaluate("node => node.scrollTop") > 0 and tab.locator(PICTURE).bounding_box() == before
+    assert inside(before, 1280, 720)
+
+
+@pytest.mark.parametrize("size", SMALL)
+def test_headline_and_picture_share_the_first_screen(open_staged_tab, tmp_path, size):
+    width, height = SMALL[size]
+    tab = open_staged_tab(viewport={"width": width, "height": height})
+    upload(tab, *(phantom_file(tmp_path, "malignant", 1, height_px, 420) for height_px in (306, 302)))
+    expect_result(tab, 420, 306)
+    assert tab.evaluate("scrollY") == 0
+    assert inside(tab.locator(PICTURE).bounding_box(), width, height)
+    assert inside(tab.locator("#result h2").bounding_box(), width, height)
+    assert tab.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+
+
+def test_the_surround_of_the_picture_is_dark_and_the_look_is_remembered(open_staged_tab, tmp_path):
+    tab = open_staged_tab(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    upload(tab, phantom_file(tmp_path, "malignant", 1, 300, 420))
+    expect_result(tab, 420, 300)
+    ground = "node => getComputedStyle(node).backgroundColor.match(/\\d+/g).slice(0, 3).every(v => v < 40)"
+    for _ in range(2):
+        assert tab.locator("#viewer .stages").evaluate(ground)
+        tab.locator("#look").click()
+    tab.locator("#look").click()
+    expect(tab.locator("body")).to_have_class(re.compile(r"\bdark\b"))
+    tab.reload()
+    expect(tab.locator("#look")).to_have_attribute("aria-pressed", "true")
+    expect(tab.locator("body")).to_have_class(re.compile(r"\bdark\b"))
+    expect_result(tab, 420, 300)  # and the image is back
+
+
+def test_before_the_first_image_there_is_nothing_of_a_result(staged_tab):
+    tab = staged_tab
+    for part in ("#upload .zone", "#first-lines", "#examples"):
+        expect(tab.locator(part)).to_be_visible()
+    assert tab.locator("#first-lines li").count() == 3
+    for part in ("#viewer", "#threshold", "#take", "#feedback", ".worklist", "#clear", "#undo", "#anyway"):
+        expect(tab.locator(part)).not_to_be_visible()
+    box = tab.locator("#result-column").bounding_box()
+    assert box["width"] <= 1 and box["height"] <= 1
+
+
+def test_a_result_takes_at_most_45_words_and_the_switch_changes_it_at_once(staged_tab, tmp_path):
+    tab = staged_tab
+    upload(tab, phantom_file(tmp_path, "benign", 1, 312, 420))  # four warnings
+    expect_result(tab, 420, 312)
+    said = """() => {
+      const copy = document.querySelector("#result").cloneNode(true);
+      copy.querySelectorAll(".unseen, details > :not(summary)").forEach((node) => node.remove());
+      return document.querySelector("#threshold").innerText + " " + copy.textContent.replace(/></g, "> <");
+    }"""
+    expect(tab.locator("#result h2")).to_have_text(words.VERDICTS["contradiction"])
+    text = re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", tab.evaluate(said))
+    assert len([word for word in text.split() if re.search(r"\w", word)]) <= 45, text
+    upload(tab, phantom_file(tmp_path, "benign", 1, 318, 420))
+    expect_result(tab, 420, 318)
+    expect(tab.locator("#result h2")).to_have_text(words.VERDICTS["not_suspicious"])
+    tab.get_by_role("radio", name=strings.OPERATING_NAMES["sensitive"]).check()
+    expect(tab.locator("#result h2")).to_have_text(words.VERDICTS["suspicious"])
+    assert tab.locator("#text textarea").input_value().startswith("Suspicious of malignancy. Malignant 15 %; sensitive")
+    tab.keyboard.press("p")  # a key works after a click that is not into a text field
+    expect_result(tab, 420, 312)
+
+
+def test_what_is_dropped_during_an_upload_waits_its_turn_and_no_name_is_sent(staged_tab, tmp_path):
+    tab = staged_tab
+    sent = []
+
+    def slowly(route):
+        sent.append(route.request.post_data_buffer)
+        time.sleep(0.5)
+        route.continue_()
+
+    tab.route("**/gradio_api/upload*", slowly)
+    paths = [phantom_file(tmp_path, "benign", 1, height, 420) for height in (300, 302, 304)]
+    drop(tab, paths[0], name="Jane Doe 1956.png")
+    drop(tab, *paths[1:], name="Jane Doe 1957.png")
+    expect(tab.locator("#upload .state")).to_contain_text("Uploading image")
+    expect(tab.locator("#upload progress")).to_be_visible()
+    expect(tab.locator(".worklist li")).to_have_count(3)
+    expect(tab.locator(".worklist li").first).to_contain_text("Jane Doe 1956.png")  # in this browser only
+    expect(tab.locator("#upload progress")).not_to_be_visible()
+    assert len(sent) == 3 and not any(b"Jane" in body for body in sent)
+    tab.evaluate(
+        """async (data) => {
+          const png = await (await fetch("data:image/png;base64," + data)).blob();
+          const file = (name) => ({ name, isFile: true, file: (hand) => hand(new File([png], name)) });
+          const folder = { name: "exam", isFile: false, createReader: () => {
+            const parts = [[file("b.png"), file("a.png")], [file(".hidden")], []];
+            return { readEntries: (hand) => hand(parts.shift()) };
+          } };
+          const event = new Event("drop", { bubbles: true, cancelable: true });
+          event.dataTransfer = { items: [{ webkitGetAsEntry: () => folder }], files: [], types: ["Files"] };
+          document.querySelector("#reading-panel").dispatchEvent(event);
+        }""",
+        base64.b64encode(paths[0].read_bytes()).decode(),
+    )
+    expect(tab.locator(".worklist li")).to_have_count(5)
+    assert tab.locator(".worklist li i").all_inner_texts()[3:] == ["a.png", "b.png"]
+    tab.evaluate(
+        """() => {
+          const event = new Event("dragover", { bubbles: true, cancelable: true });
+          event.dataTransfer = { types: ["Files"] };
+          document.body.dispatchEvent(event);
+        }"""
+    )
+    expect(tab.locator("body")).to_have_class(re.compile("dropping"))
+
+
+def test_a_lost_upload_is_said_and_can_be_tried_again(staged_tab, tmp_path):
+    tab = staged_tab
+    tab.route("**/gradio_api/upload*", lambda route: route.abort())
+    upload(tab, phantom_file(tmp_path, "benign", 1, 300, 420))
+    expect(tab.locator("#upload .state")).to_contain_text("did not reach the server")
+    tab.unroute("**/gradio_api/upload*")
+    tab.locator("#upload .again").click()
+    expect_result(tab, 420, 300)
+    expect(tab.locator("#upload .state")).to_be_empty()
+
+
+def test_a_reload_brings_the_images_back_or_says_that_they_are_gone(staged_tab, tmp_path):
+    tab = staged_tab
+    upload(tab, *(phantom_file(tmp_path, "benign", 1, height, 420) for height in (300, 302, 304)))
+    expect(tab.locator(".worklist li")).to_have_count(3)
+    expect_result(tab, 420, 300)
+    tab.keyboard.press("n")
+    expect_result(tab, 420, 302)
+    tab.reload()
+    expect_result(tab, 420, 302)
+    expect(tab.locator(".worklist li")).to_have_count(3)
+    assert shown_number(tab) == "Image 2"
+    tab.evaluate("""() => sessionStorage.setItem("busi-open", '{"cases": ["of", "another server"], "shown": "of"}')""")
+    tab.reload()
+    expect(tab.locator("#result h2")).to_have_text(strings.ALL_GONE_HEADING)
+    expect(tab.locator("#upload .zone")).to_be_visible()
+
+
+def test_back_asks_before_it_leaves_open_images(staged_tab, tmp_path):
+    tab = staged_tab
+    asked = []
+    tab.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    upload(tab, phantom_file(tmp_path, "benign", 1, 300, 420))
+    expect_result(tab, 420, 300)
+    tab.locator("#viewer .overlay svg").click()
+    tab.evaluate("history.back()")
+    wait_until(tab, lambda: asked)
+    assert asked == [strings.LEAVE_QUESTION]
+    expect_result(tab, 420, 300)
+
+
+def test_keys_are_counted_here_and_one_image_can_be_closed(staged_tab, tmp_path):
+    tab = staged_tab
+    upload(tab, *(phantom_file(tmp_path, "benign", 1, 300 + 2 * number, 420) for number in (0, 1, 2, 3, 1, 2, 1)))
+    expect(tab.locator(".worklist li")).to_have_count(7)
+    expect_result(tab, 420, 300)
+    for state in ("waiting", "analysing"):
+        expect(tab.locator(".worklist ol")).not_to_contain_text(strings.CASE_STATES[state])
+    asked = []
+    tab.on("request", lambda request: "/queue/join" in request.url and asked.append(request))
+    tab.evaluate(
+        """() => { for (let i = 0; i < 6; i++) document.body.dispatchEvent(
+          new KeyboardEvent("keydown", { key: "n", bubbles: true })) }"""
+    )
+    assert shown_number(tab) == "Image 7"
+    expect_result(tab, 420, 302)
+    assert len(asked) <= 3
+    tab.locator(".worklist li").last.locator(".close").click()
+    expect(tab.locator(".worklist li")).to_have_count(6)
+    expect_result(tab, 420, 304)
+    tab.locator("#undo").click()
+    expect(tab.locator(".worklist li")).to_have_count(7)
+    tab.locator("#clear").click()
+    expect(tab.locator(".worklist li")).to_have_count(0)
+    tab.get_by_role("button", name=strings.REOPEN.format(count=7)).click()
+    expect(tab.locator(".worklist li")).to_have_count(7)
+
+
+def test_an_opinion_belongs_to_the_image_it_was_clicked_under(staged_tab, tmp_path):
+    tab = staged_tab
+    upload(tab, *(phantom_file(tmp_path, "benign", 1, height, 420) for height in (300, 302)))
+    expect_result(tab, 420, 300)
+    expect(tab.locator(".worklist li").last).to_contain_text(strings.CASE_STATES["done"])
+    tab.locator("#feedback-more button").first.click()
+    comment = tab.locator("#feedback-comment textarea")
+    comment.fill("typed for the first")
+    tab.locator("#feedback-class").get_by_label("Malignant").check()
+    tab.keyboard.press("n")
+    expect_result(tab, 420, 302)
+    expect(comment).to_have_value("")
+    place = tab.locator("#feedback-agree").bounding_box()
+
+    def slowly(route):
+        time.sleep(1)
+        route.continue_()
+
+    tab.route("**/queue/join*", slowly)
+    tab.keyboard.press("p")
+    tab.mouse.click(place["x"] + 5, place["y"] + 5)  # the first image is on its way: this click counts for none
+    expect_result(tab, 420, 300)
+    tab.unroute("**/queue/join*")
+    expect(comment).to_have_value("typed for the first")
+    expect(tab.locator("#feedback-class").get_by_label("Malignant")).to_be_checked()
+    expect(tab.locator("#feedback-receipt")).to_be_empty()
+    tab.locator("#feedback-disagree").click()
+    receipt = tab.locator("#feedback-receipt")
+    expect(receipt).to_contain_text("Image 1: Saved here")
+    tab.keyboard.press("n")
+    expect_result(tab, 420, 302)
+    expect(receipt).to_contain_text("Image 1: Saved here")  # until it is read
+    expect(tab.locator("#feedback-agree")).to_be_visible()
+    tab.locator("#feedback-put-away").click()
+    expect(receipt).to_be_empty()
+    tab.keyboard.press("p")
+    expect_result(tab, 420, 300)
+    expect(tab.locator("#feedback-again")).to_be_visible()
+    assert not tab.locator("#feedback-agree").is_visible()
+
+
+def test_what_is_taken_away_is_of_the_image_on_the_screen(staged_tab, tmp_path):
+    tab = staged_tab
+    upload(tab, phantom_file(tmp_path, "benign", 1, 302, 420))
+    expect_result(tab, 420, 302)
+    name, content = saved(tab, "#take-report")
+    assert re.fullmatch(r"busi-\d{4}-\d\d-\d\d-[0-9a-f]{8}\.pdf", name) and content.startswith(b"%PDF")
