@@ -49,13 +49,14 @@ def _markup(use):
             ("overlay", strings.VIEWER_OVERLAY, ""),
         )
     )
+    badge = f'<span class="badge" hidden>{words.OUTLINE_EDITED.rstrip(".")}</span>'
     drop = f'<p class="drop">{strings.VIEWER_EMPTY}</p>' if use == "panel" else ""
     helps = "".join(f"<li>{line}</li>" for line in strings.VIEWER_HELP)
     return (
         f'<section class="viewer empty" data-use="{use}" aria-label="{strings.VIEWER}" {data}>'
         f'<div class="tools" role="group" aria-label="{strings.VIEWER}">{buttons}'
-        f'<span class="badge" hidden>{words.OUTLINE_EDITED.rstrip(".")}</span><output></output></div>'
-        f'{_edit_bar()}{drop}<div class="stages">{stages}</div>{_film_bar()}{_scale_form()}{_crop_bars()}'
+        f"<output></output></div>"
+        f'{_edit_bar()}{drop}<div class="stages">{stages}{badge}</div>{_film_bar()}{_scale_form()}{_crop_bars()}'
         f'<p class="note" role="status"></p>'
         f'<button type="button" class="forget" hidden>{strings.VIEWER_FORGET_SCALE}</button>'
         f"<details><summary>{strings.VIEWER_HELP_HEADING}</summary><ul>{helps}</ul></details></section>"
@@ -99,5 +100,4 @@ def _button(action, name, key):
     pressed = ' aria-pressed="false"' if action in (*SWITCHES, *MODES) else ""
     shortcut = f' aria-keyshortcuts="{key}" data-key="{key.lower()}"' if key else ""
     shown = f"<kbd>{key}</kbd>" if key else ""
-    hidden = " hidden" if action == "model" else ""
-    return f'<button type="button" data-do="{action}"{pressed}{shortcut}{hidden}>{name}{shown}</button>'
+    return f'<button type="button" data-do="{action}"{pressed}{shortcut}>{name}{shown}</button>'

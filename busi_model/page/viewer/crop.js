@@ -31,7 +31,7 @@ function drawCrop() {
       ...rimmed(path([corners(box)], true)), ...corners(box).map(cross));
   } else if (mode === "crop" && corner) parts.push(cross(corner));
   layer.replaceChildren(...parts);
-  cropBar.hidden = !(mode === "crop" && box);
+  cropBar.hidden = mode !== "crop";
   cropBar.querySelector("button").disabled = !box || !largeEnough(box);
   partsBar.hidden = !data.crops?.length;
 }

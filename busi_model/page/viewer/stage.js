@@ -1,7 +1,8 @@
 // The picture on the screen: two SVG stages of one view (the frame alone, the frame with what was found), zoom,
 // movement, gray window. The files of this folder are put together, in the order of component.py, into one function
-// that Gradio runs once with element, trigger, props and watch given. Points are [x, y] in frame pixels, pixel
-// centres being whole numbers. All words come from the markup. Gradio takes a name in quotes here for an event of the component.
+// that Gradio runs once with element, trigger, props and watch given. Points are [x, y] in frame pixels, pixel centres
+// being whole numbers. All words come from the markup. Gradio takes a name in quotes here for an event of the
+// component.
 const SVG = "http://www.w3.org/2000/svg";
 const root = element.querySelector(".viewer");
 const stages = root.querySelector(".stages");

@@ -45,7 +45,7 @@ function refresh() {
     if (button.hasAttribute("aria-pressed")) button.setAttribute("aria-pressed", String(on[name] || mode === name));
     button.disabled = name !== "keys" && !(NEED_RESULT.includes(name) ? data.done : usable);
   }
-  if (buttons.model) buttons.model.hidden = !changed || !data.done || (field && !models().length);
+  buttons.model.disabled = !changed || !models().length; // not hidden: the picture must not move under the hand
   for (const name of FOUND) root.classList.toggle(`show-${name}`, on[name]);
   root.classList.toggle("beside", on.beside);
   root.classList.toggle("edited", changed && !field);
@@ -122,7 +122,7 @@ function setModeQuietly(name) {
 
 // Actions, each reached by a button and a key.
 function act(name) {
-  if (!buttons[name] || buttons[name].disabled || buttons[name].hidden) return;
+  if (!buttons[name] || buttons[name].disabled) return;
   if (name in tools) setMode(mode === name ? null : name);
   else if (name === "fit") view.fitted = true;
   else if (name === "full") zoomAt(1 / view.zoom);
