@@ -59,7 +59,7 @@ class Film:
         """Judge a frame, once; one that cannot be read is counted as not judged."""
         if index not in self.scores:
             try:
-                self.keep(index, predictor(self.read(index)))
+                self.keep(index, predictor(self.read(index)).judged_anyway)
             except ImageError:
                 self.scores[index] = None
 
