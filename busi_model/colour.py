@@ -45,7 +45,7 @@ def colour_notices(rgb: np.ndarray) -> tuple[Notice, ...]:
     patches = 0
     for channel, others in ((0, (1, 2)), (2, (0, 1))):  # red, blue
         excess, excess_raw = (c[channel] - np.maximum(c[others[0]], c[others[1]]) for c in (off, raw))
-        patches += np.count_nonzero(_whole_patches((excess > SATURATED) & (excess_raw > SATURATED_RAW)))
+        patches += int(_whole_patches((excess > SATURATED) & (excess_raw > SATURATED_RAW)).sum())
     distance = np.abs(off)
     distance = np.maximum(np.maximum(distance[0], distance[1]), distance[2])  # (H, W)
     strong = np.count_nonzero(distance > STRONG) / distance.size

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from busi_model.colour import colour_notices, sample_step
-from busi_model.dicom.read import count_dicom_frames, is_dicom, read_dicom
+from busi_model.dicom.read import DicomPicture, count_dicom_frames, is_dicom, read_dicom
 from busi_model.dicom.source import MAX_DICOM_BYTES
 from busi_model.frame import (
     DAMAGED,
@@ -91,7 +91,7 @@ def _from_path(path: str | os.PathLike, frame: int | None) -> Frame:
     return Frame(shown.gray, picture.spacing_mm, picture.notices + shown.notices, picture.scan_regions)
 
 
-def _with_a_plausible_scale(picture):
+def _with_a_plausible_scale(picture: DicomPicture) -> DicomPicture:
     """A DicomPicture without the millimetres that no ultrasound can have, and with a notice instead."""
     if picture.spacing_mm is None or is_plausible(picture.spacing_mm):
         return picture

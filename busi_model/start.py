@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from busi_model import __version__, temporary
 from busi_model.checkpoint import CheckpointError, packaged
@@ -72,7 +73,7 @@ def serve(private_folder: str, port: int = DEFAULT_PORT, load: Callable[..., Pre
         _launch(built, page, port, on_space, walls)
 
 
-def _launch(built, page, port: int, on_space: bool, walls: dict) -> None:
+def _launch(built: Any, page: Any, port: int, on_space: bool, walls: dict) -> None:
     server_name = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1")
     try:
         _, address, _ = built.launch(

@@ -41,7 +41,7 @@ class Upkeep:
         with contextlib.suppress(StoreError):
             self._store.checkpoint()
 
-    def _run(self):
+    def _run(self) -> None:
         while not self._stopping.wait(self._interval_s):
             self.tend(self._quiet_s)
 
