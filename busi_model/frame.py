@@ -49,6 +49,12 @@ class Frame:
     spacing_mm: tuple[float, float] | None  # (row, column) mm per pixel; None: unknown, so no millimetres
     notices: tuple[Notice, ...]
     scan_regions: tuple[Box, ...] = ()  # where the file says that echoes are; empty: it does not say
+    pixel_aspect: float = 1.0  # height of a pixel over its width: 2 for one that shows twice as much depth as width
+
+
+def square_steps(pixel_aspect: float) -> tuple[float, float]:
+    """Height and width (row, column) of a pixel, in units of the shorter side: 1 and 1 for a square one."""
+    return max(pixel_aspect, 1.0), max(1 / pixel_aspect, 1.0)
 
 
 def strips(height: int, width: int) -> Iterator[slice]:

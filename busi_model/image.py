@@ -78,7 +78,8 @@ def _from_path(path, frame) -> Frame:
     shown = _developed(lambda top, bottom: picture.show(picture.stored[top:bottom]), height, width)
     if picture.white_is_zero:
         np.subtract(255, shown.gray, out=shown.gray)
-    return Frame(shown.gray, picture.spacing_mm, picture.notices + shown.notices, picture.scan_regions)
+    notices = picture.notices + shown.notices
+    return Frame(shown.gray, picture.spacing_mm, notices, picture.scan_regions, picture.pixel_aspect)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from busi_model import checkpoint
 from busi_model.gate import gate_inputs
 from busi_model.image import Frame, Notice, read_image
 from busi_model.network import CLASS_NAMES
+from busi_model.preprocess import square_pixels
 from busi_model.quality import has_marks, is_split_screen
 
 REFUSALS = ("blank", "not_ultrasound")  # codes of the warnings that make a result meaningless
@@ -94,12 +95,12 @@ class Predictor:
         frames = [image if isinstance(image, Frame) else read_image(image) for image in images]
         if not frames:
             return []
-        grays, notices = [frame.gray for frame in frames], ()
+        grays, notices = [square_pixels(frame.gray, frame.pixel_aspect) for frame in frames], ()
         try:
             logits = self.logits(grays)
         except torch.OutOfMemoryError:
             logits, notices = self._on_cpu.logits(grays), (ON_CPU,)
-        return [self._prediction(*one, notices) for one in zip(frames, *logits, strict=True)]
+        return [self._prediction(*one, notices) for one in zip(frames, grays, *logits, strict=True)]
 
     @cached_property
     def _on_cpu(self) -> "Predictor":
@@ -111,12 +112,13 @@ class Predictor:
         twin.device, twin._turn = torch.device("cpu"), threading.Lock()
         return twin
 
-    def _prediction(self, frame, class_logits, mask_logits, features, notices) -> Prediction:
-        distance = self.distance(features, frame.gray)
+    def _prediction(self, frame, gray, class_logits, mask_logits, features, notices) -> Prediction:
+        """gray: the frame's, with square pixels."""
+        distance = self.distance(features, gray)
         point = self.operating_point
         probabilities = point.class_probabilities(class_logits)
         square_probability = point.mask_probability(mask_logits)
-        mask_probability = self.preprocess.restore(square_probability, *frame.gray.shape)
+        mask_probability = self.preprocess.restore(square_probability, *gray.shape, frame.gray.shape)
         class_probabilities = {name: float(p) for name, p in zip(CLASS_NAMES, probabilities, strict=True)}
         mask = point.mask(mask_probability, point.evidence(square_probability, class_probabilities["normal"]))
         return Prediction(

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "gate": (),
     "quality": ("frame",),
     "checkpoint": ("gate", "network", "operating_point", "preprocess"),
-    "predict": ("checkpoint", "gate", "image", "network", "quality"),
+    "predict": ("checkpoint", "gate", "image", "network", "preprocess", "quality"),
     "clinic": SPINE,
     "training": SPINE,
     "reading": ("spreadsheet",),

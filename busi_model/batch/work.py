@@ -131,7 +131,8 @@ def lesion_values(prediction) -> list[dict]:
     """Measurements of each lesion as plain numbers, the largest lesion first."""
     from busi_model.clinic.measure import measure_lesions
 
-    lesions = measure_lesions(prediction.mask, prediction.margin, prediction.frame.spacing_mm)
+    frame = prediction.frame
+    lesions = measure_lesions(prediction.mask, prediction.margin, frame.spacing_mm, frame.pixel_aspect)
     return [
         {f.name: getattr(lesion, f.name) for f in fields(lesion) if not isinstance(getattr(lesion, f.name), np.ndarray)}
         for lesion in lesions

@@ -17,7 +17,8 @@ from pydicom.encaps import parse_basic_offsets, parse_fragments
 from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 
-from busi_model.frame import DAMAGED, MAX_FILE_BYTES, ImageError, check_size
+from busi_model.dicom.tags import Tags
+from busi_model.frame import DAMAGED, MAX_FILE_BYTES, ImageError, Notice, check_size
 
 # pydicom says what it finds wrong together with the value that it found, which may be a name.
 settings.reading_validation_mode = IGNORE
@@ -31,16 +32,21 @@ FLOAT_PIXELS, PIXEL_DATA = Tag("FloatPixelData"), Tag("PixelData")  # the first 
 
 NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
 JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
+SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # of masks, of labels
 JPEG_2000 = (uid.JPEG2000Lossless, uid.JPEG2000)
 _PIXEL_TAGS = (
     "SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated "
     "BitsStored HighBit PixelRepresentation RescaleSlope RescaleIntercept ModalityLUTSequence WindowCenter WindowWidth "
-    "VOILUTFunction RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData "
+    "VOILUTFunction VOILUTSequence PresentationLUTShape "
+    "RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData "
     "GreenPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableData BluePaletteColorLookupTableDescriptor "
     "BluePaletteColorLookupTableData SegmentedRedPaletteColorLookupTableData "
     "SegmentedGreenPaletteColorLookupTableData SegmentedBluePaletteColorLookupTableData"
 )
-_OTHER_TAGS = "SOPClassUID Modality PixelSpacing SequenceOfUltrasoundRegions BurnedInAnnotation"
+_OTHER_TAGS = (
+    "SOPClassUID Modality PixelSpacing PixelAspectRatio NominalScannedPixelSpacing SequenceOfUltrasoundRegions "
+    "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence BurnedInAnnotation"
+)
 _TAGS = [Tag(keyword) for keyword in f"{_PIXEL_TAGS} {_OTHER_TAGS}".split()]
 
 
@@ -68,6 +74,7 @@ class Source:
     syntax: uid.UID
     pixel_vr: str  # OB or OW: in big endian files it decides in which order the bytes are
     n_frames: int
+    notices: tuple[Notice, ...] = ()
 
 
 def open_source(file) -> Source:
@@ -91,10 +98,14 @@ def open_source(file) -> Source:
         raise ImageError(f"{text} Choose the file with the image.")
     if struct.unpack(f"{little}HH", header[:4]) != (PIXEL_DATA.group, PIXEL_DATA.element):
         raise ImageError("The DICOM file holds no integer pixels; an ultrasound image is expected. Export it as PNG.")
+    _refuse_segmentation(tags)
+    _complete(tags, syntax)
     check_size(tags.Columns, tags.Rows)
     if syntax == uid.JPEGExtended12Bit and tags.BitsStored > 8:
         _refuse_compression(syntax)
-    n_frames = int(tags.get("NumberOfFrames") or 1)
+    careful = Tags(tags)
+    stated = careful.numbers("NumberOfFrames", usable=bool)
+    n_frames = tags.NumberOfFrames = int(stated[0]) if stated else 1
     start = file.tell()
     if syntax in NATIVE:
         file.seek(0, io.SEEK_END)
@@ -110,7 +121,28 @@ def open_source(file) -> Source:
         raise ImageError(DAMAGED)
     file.seek(start)
     pixel_vr = "OW" if syntax.is_implicit_VR else header[4:6].decode("ascii")
-    return Source(tags, file, syntax, pixel_vr, n_frames)
+    return Source(tags, file, syntax, pixel_vr, n_frames, tuple(careful.notices))
+
+
+def _complete(tags, syntax):
+    """Refuse a file without one of the tags that its pixels cannot be read without, and name it; what can be known
+    without its tag is filled in."""
+    needed = ["Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored"]
+    if tags.get("SamplesPerPixel") == 3 and syntax in NATIVE:
+        needed.append("PlanarConfiguration")
+    for keyword in needed:
+        if tags.get(keyword) in (None, ""):
+            text = f"The DICOM file lacks {keyword}, without which its pixels cannot be read; a whole file is expected."
+            raise ImageError(f"{text} Export it again, or as PNG.")
+    for keyword, usual in (("PixelRepresentation", 0), ("PlanarConfiguration", 0)):
+        if tags.get(keyword) is None:
+            setattr(tags, keyword, usual)
+
+
+def _refuse_segmentation(tags):
+    if str(tags.get("SOPClassUID", "")) in SEGMENTATIONS or str(tags.get("Modality", "")) == "SEG":
+        text = "The DICOM file is a segmentation, which holds outlines and not the picture; an ultrasound image"
+        raise ImageError(f"{text} is expected. Choose the file with the image.")
 
 
 def _transfer_syntax(file) -> uid.UID:

@@ -20,8 +20,10 @@ import numpy as np
 from busi_model.clinic.explain import Explainer
 from busi_model.clinic.measure import Lesion, measure_lesions
 from busi_model.clinic.view import draw_heat, encode_png, thumbnail
+from busi_model.frame import square_steps
 from busi_model.image import Frame, ImageError, read_image
 from busi_model.predict import Prediction
+from busi_model.preprocess import square_pixels
 
 LOG = logging.getLogger(__name__)
 KEPT_S = 3600
@@ -119,13 +121,18 @@ class Lightbox:
         return case
 
     def mark_length(self, case: Case, start_xy, end_xy, length_mm: float) -> None:
-        """Take millimetres from a length that the user marked; pixels are taken to be square. Raises ValueError."""
-        length_px = float(np.hypot(end_xy[0] - start_xy[0], end_xy[1] - start_xy[1]))
+        """Take millimetres from a length that the user marked; pixels are square if the file says nothing.
+
+        Raises ValueError.
+        """
+        row, column = square_steps(case.frame.pixel_aspect)
+        length_px = float(np.hypot(column * (end_xy[0] - start_xy[0]), row * (end_xy[1] - start_xy[1])))
         if not length_px >= 10:
             raise ValueError(f"{length_px:.0f} px were marked; at least 10 px are expected.")
         if not 1 <= length_mm <= 500:
             raise ValueError(f"The length is {length_mm} mm; 1 to 500 mm are expected.")
-        self._set_spacing(case, (length_mm / length_px,) * 2, marked=True)
+        mm = length_mm / length_px
+        self._set_spacing(case, (row * mm, column * mm), marked=True)
 
     def unmark_length(self, case: Case) -> None:
         """Return to the spacing that the file brought, or to none."""
@@ -140,7 +147,8 @@ class Lightbox:
         label = case.prediction.label
 
         def draw():
-            return encode_png(draw_heat(self._explainer(thumbnail(case.frame.gray, HEAT_PX), label)))
+            gray = square_pixels(case.frame.gray, case.frame.pixel_aspect)  # the viewer stretches the map back
+            return encode_png(draw_heat(self._explainer(thumbnail(gray, HEAT_PX), label)))
 
         path = self._written(case, f"busi-explanation-{label}.png", draw)
         case.explained = True
@@ -175,7 +183,8 @@ class Lightbox:
         return Explainer(self.predictor)
 
     def _measure(self, case):
-        case.lesions = measure_lesions(case.prediction.mask, case.prediction.margin, case.spacing_mm)
+        prediction, aspect = case.prediction, case.frame.pixel_aspect
+        case.lesions = measure_lesions(prediction.mask, prediction.margin, case.spacing_mm, aspect)
 
     def _set_spacing(self, case, spacing_mm, marked):
         with case.lock:
