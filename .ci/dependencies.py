@@ -80,7 +80,7 @@ def licences() -> str:
     user = installed_for(ROOT / "requirements.txt")
     parts = {
         "To run and to train": user,
-        "For Ray, ONNX and the tests": {
+        "For Ray, ONNX, DICOM and the tests": {
             n: p for n, p in installed_for(ROOT / "requirements-dev.txt").items() if n not in user
         },
     }

@@ -15,7 +15,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from busi_model.dicom.read import count_dicom_frames, is_dicom, read_dicom
+from busi_model.dicom.kind import is_dicom
+from busi_model.dicom.read import count_dicom_frames, read_dicom
 from busi_model.dicom.source import MAX_DICOM_BYTES
 from busi_model.frame import DAMAGED, MAX_FILE_BYTES, Box, Frame, ImageError, Notice, check_frame, check_size, strips
 from busi_model.picture_file import MAX_FRAMES, WANTED, count_picture_frames, open_picture

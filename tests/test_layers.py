@@ -41,10 +41,11 @@ MAY_IMPORT = {
     "checkpoint": ("gate", "network", "operating_point", "preprocess"),
     "predict": ("checkpoint", "gate", "image", "network", "preprocess", "quality"),
     "clinic": SPINE,
+    "dicom_out": (*SPINE, "clinic"),
     "training": SPINE,
     "reading": ("spreadsheet",),
-    "page": (*SPINE, "clinic", "reading"),
-    "batch": (*SPINE, "clinic"),
+    "page": (*SPINE, "clinic", "dicom_out", "reading"),
+    "batch": (*SPINE, "clinic", "dicom_out"),
     "__main__": (*SPINE, "clinic", "training", "batch"),
     "temporary": (),
     "__init__": (),
@@ -52,7 +53,8 @@ MAY_IMPORT = {
 # Heavy packages and the only places that may name them.
 ONLY_IN = {
     "gradio": ("page",),
-    "pydicom": ("dicom",),
+    "highdicom": ("dicom_out",),
+    "pydicom": ("dicom", "dicom_out"),
     "ray": ("batch",),
     "torch": ("network", "checkpoint", "predict", "training", "clinic.explain"),
 }

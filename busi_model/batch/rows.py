@@ -2,8 +2,8 @@
 
 `predictions.jsonl` is what counts: rows are added to its end and flushed. `predictions.csv` and `measurements.csv` say
 the same for spreadsheets. Opening the folder again repairs what a kill left (a torn last line, a file whose frames are
-not all there, a CSV that lags behind) and on request drops the rows of files that failed, for another try. Which files
-are done is kept as 8 bytes each.
+not all there, a CSV that lags behind), drops the rows of files that have changed since, and on request of those that
+failed, for another try. Which files are done is kept as 8 bytes each.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import json
 import os
 from pathlib import Path
 
-from busi_model.batch.work import BatchError
+from busi_model.batch.work import BatchError, stamp
 from busi_model.network import CLASS_NAMES
 from busi_model.spreadsheet import without_formula
 
@@ -29,7 +29,7 @@ COLUMNS = [
     "row_mm",
     "column_mm",
 ]
-COLUMNS += ["warnings", "mask", "overlay", "reason"]
+COLUMNS += ["warnings", "mask", "overlay", "dicom_seg", "dicom_sr", "dicom_sc", "reason"]
 ROWS, TABLE, LESIONS, RUN = "predictions.jsonl", "predictions.csv", "measurements.csv", "run.json"
 
 
@@ -108,7 +108,7 @@ class Results:
         path = self.folder / ROWS
         path.touch()
         keep = 0  # bytes: up to the last file whose rows are all there
-        failed = set()
+        again, looked_at = set(), set()
         with open(path, "rb") as file:
             while line := file.readline():
                 row = _parse(line)
@@ -116,11 +116,16 @@ class Results:
                     break
                 if row["frame"] is None or row["frame"] == row["frames"]:
                     keep = file.tell()
+                key = _key(row["file"])
                 if retry and row["status"] == "failed":
-                    failed.add(_key(row["file"]))
+                    again.add(key)
+                if key not in looked_at and row.get("stamp"):
+                    looked_at.add(key)
+                    if stamp(row["file"]) not in (row["stamp"], None):  # None: gone, or not to be seen now
+                        again.add(key)
         os.truncate(path, keep)
-        if failed:
-            _drop(path, failed)
+        if again:
+            _drop(path, again)
         with open(path, "rb") as file, _Tables(self.folder, "w") as tables:
             for line in file:
                 row = _parse(line)
@@ -169,7 +174,8 @@ class _Tables:
     def _writer(self, name, columns):
         path = self._folder / name
         begins = self._mode == "w" or not path.exists() or path.stat().st_size == 0
-        file = open(path, self._mode, encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115 (__exit__)
+        # With a mark in front, by which Excel knows the encoding.
+        file = open(path, self._mode, encoding="utf-8-sig", errors="surrogateescape", newline="")  # noqa: SIM115 (__exit__)
         self._files.append(file)
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         if begins:

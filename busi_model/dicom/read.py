@@ -43,14 +43,6 @@ class DicomPicture:
     notices: tuple[Notice, ...]
 
 
-def is_dicom(head: bytes) -> bool:
-    """Whether a file that begins with these bytes (132 or more) is DICOM, with or without its preamble."""
-    if head[128:132] == b"DICM":
-        return True
-    # Without a preamble the first element is of group 2 or 8; no other kind of picture begins like that.
-    return head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and len(head) >= 132
-
-
 def count_dicom_frames(file) -> int:
     """file: binary, open. Raises ImageError."""
     return _guarded(lambda: open_source(file).n_frames)
