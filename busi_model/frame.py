@@ -10,6 +10,7 @@ import numpy as np
 
 MIN_SIDE_PX = 64
 MAX_PIXELS = 40_000_000
+MAX_FRAMES = 1000  # that are counted; a minute of film has as many
 _STRIP_PIXELS = 2**20
 MAX_FILE_BYTES = 256 * 2**20  # 40 megapixels of 32-bit gray, uncompressed, are 160 MB
 LIMIT = f"at most {MAX_PIXELS // 10**6} megapixels are read. Crop it or export one frame."

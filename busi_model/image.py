@@ -18,6 +18,7 @@ from PIL import ExifTags, Image, ImageOps
 from busi_model.dicom.kind import is_dicom
 from busi_model.dicom.read import count_dicom_frames, read_dicom
 from busi_model.dicom.source import MAX_DICOM_BYTES
+from busi_model.film import Film, is_film
 from busi_model.frame import DAMAGED, MAX_FILE_BYTES, Box, Frame, ImageError, Notice, check_frame, check_size, strips
 from busi_model.picture_file import MAX_FRAMES, WANTED, count_picture_frames, open_picture
 
@@ -63,7 +64,11 @@ def count_frames(path) -> int:
     with _opened(path) as (file, head):
         if is_dicom(head):
             return count_dicom_frames(file)
-        count = count_picture_frames(open_picture(file), file)
+        if is_film(head):
+            with Film(file) as film:
+                count = film.n_frames
+        else:
+            count = count_picture_frames(open_picture(file), file)
     if count > MAX_FRAMES:
         raise ImageError(f"The file holds more than {MAX_FRAMES} frames; at most so many are read. Split it.")
     return count
@@ -71,6 +76,8 @@ def count_frames(path) -> int:
 
 def _from_path(path, frame) -> Frame:
     with _opened(path) as (file, head):
+        if is_film(head):
+            return _from_film(file, frame)
         if not is_dicom(head):
             image = open_picture(file)
             return _from_pillow(image, count_picture_frames(image, file), frame)
@@ -105,6 +112,19 @@ def _opened(path):
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or "not a valid path"  # str(error) would show the path
         raise ImageError(f"The file cannot be opened ({reason}); {WANTED}. Check the path.") from None
+
+
+def _from_film(file, frame) -> Frame:
+    with Film(file) as film:
+        chosen, notices = frame, ()
+        if frame is None:
+            chosen, n_frames = film.n_frames // 2, film.n_frames
+            if n_frames > 1:
+                text = f"The file holds {n_frames} frames; frame {chosen + 1}, in the middle, was read."
+                notices = (Notice("middle_frame", text),)
+        pixels = film.read(chosen)
+    shown = _developed(lambda top, bottom: pixels[top:bottom], *pixels.shape[:2])
+    return Frame(shown.gray, None, notices + shown.notices)
 
 
 def _from_pillow(image: Image.Image, n_frames: int, frame: int | None = None) -> Frame:

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "busi_model"
 SPINE = (
     "frame",
     "dicom",
+    "film",
     "picture_file",
     "image",
     "banner",
@@ -27,9 +28,10 @@ SPINE = (
 )
 MAY_IMPORT = {
     "frame": (),
-    "dicom": ("frame",),
+    "dicom": ("film", "frame"),
+    "film": ("frame",),
     "picture_file": ("frame",),
-    "image": ("dicom", "frame", "picture_file"),
+    "image": ("dicom", "film", "frame", "picture_file"),
     "banner": ("frame",),
     "preprocess": ("frame",),
     "network": (),
@@ -53,6 +55,7 @@ MAY_IMPORT = {
 # Heavy packages and the only places that may name them.
 ONLY_IN = {
     "gradio": ("page",),
+    "cv2": ("film",),
     "highdicom": ("dicom_out",),
     "pydicom": ("dicom", "dicom_out"),
     "ray": ("batch",),

@@ -1,10 +1,9 @@
 """One frame's pixels, from as they are stored to as they are shown: gray with black as zero, or RGB.
 
-pydicom decodes; JPEG and JPEG 2000 go through Pillow, RLE is unpacked by Pillow directly, which stops at the size
-that is expected.
+pydicom decodes; JPEG, JPEG 2000 and HTJ2K go through Pillow, RLE is unpacked by Pillow directly, which stops at the
+size that is expected. With the extra `dicom` also JPEG Lossless (gdcm), JPEG-LS (CharLS) and films (OpenCV) are read.
 """
 
-import io
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +16,11 @@ from pydicom.encaps import get_frame
 from pydicom.pixels import apply_color_lut, convert_color_space, get_decoder
 from pydicom.pixels.utils import as_pixel_options
 
+from busi_model.dicom.codestream import FILMS, check_codestream, decoder_for
 from busi_model.dicom.display import INVERTED, inverted, shown_gray
 from busi_model.dicom.source import NATIVE, Source
 from busi_model.dicom.tags import Tags
+from busi_model.film import Film
 from busi_model.frame import DAMAGED, ImageError, Notice
 
 _RLE_SEGMENTS = 15  # room in the header of an RLE frame
@@ -49,6 +50,11 @@ def _decode(source, frame) -> tuple[np.ndarray, str]:
     tags, syntax = source.tags, source.syntax
     options = as_pixel_options(tags, pixel_keyword="PixelData", pixel_vr=source.pixel_vr)
     options["number_of_frames"] = source.n_frames
+    if syntax in FILMS:
+        with Film(source.stream()) as film:
+            if (film.width, film.height) != (tags.Columns, tags.Rows):
+                raise ImageError(DAMAGED)
+            return film.read(frame), "RGB"
     if syntax in NATIVE or syntax == uid.RLELossless:
         options["bits_stored"] = tags.BitsAllocated  # all of them come, see `_aligned`
     if syntax == uid.RLELossless:
@@ -56,11 +62,13 @@ def _decode(source, frame) -> tuple[np.ndarray, str]:
         content, index, decoder = _decode_rle(encoded, tags), 0, get_decoder(uid.ExplicitVRLittleEndian)
         options |= {"planar_configuration": 1, "number_of_frames": 1}
     else:
-        content, index, decoder = source.file, frame, get_decoder(syntax)
+        content, index = source.file, frame
         if syntax not in NATIVE:
             start = source.file.tell()
-            _check_codestream(get_frame(source.file, frame, number_of_frames=source.n_frames), tags)
+            check_codestream(get_frame(source.file, frame, number_of_frames=source.n_frames), syntax, tags)
             source.file.seek(start)
+            syntax, options["decoding_plugin"] = decoder_for(syntax)
+        decoder = get_decoder(syntax)
     pixels, meaning = decoder.as_array(content, index=index, as_rgb=False, **options)
     return pixels, str(meaning["photometric_interpretation"])
 
@@ -74,13 +82,6 @@ def _aligned(pixels, tags):
     high = int(high[0]) if high else stored - 1
     # Shifted up, what lies above is lost; shifted down, a sign is kept where there is one.
     return (pixels << (allocated - 1 - high)) >> (allocated - stored)
-
-
-def _check_codestream(encoded, tags):
-    """A JPEG or JPEG 2000 of another size than its file says could take any amount of memory."""
-    with Image.open(io.BytesIO(encoded), formats=("JPEG", "JPEG2000")) as image:  # reads its header only
-        if image.size != (tags.Columns, tags.Rows):
-            raise ImageError(DAMAGED)
 
 
 def _decode_rle(encoded: bytes, tags) -> bytes:

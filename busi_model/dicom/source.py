@@ -4,6 +4,8 @@ Only the tags listed here are read, none of which should name a patient. Whateve
 against what it holds before memory is taken for it. Raises ImageError, or whatever pydicom makes of damage.
 """
 
+import contextlib
+import importlib.util
 import io
 import logging
 import struct
@@ -13,12 +15,13 @@ from dataclasses import dataclass
 
 from pydicom import uid
 from pydicom.config import IGNORE, settings
-from pydicom.encaps import parse_basic_offsets, parse_fragments
+from pydicom.encaps import generate_fragments, parse_basic_offsets, parse_fragments
 from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 
+from busi_model.dicom.codestream import FILMS, KNOWN, decoder_for
 from busi_model.dicom.tags import Tags
-from busi_model.frame import DAMAGED, MAX_FILE_BYTES, ImageError, Notice, check_size
+from busi_model.frame import DAMAGED, MAX_FILE_BYTES, MAX_FRAMES, ImageError, Notice, check_size
 
 # pydicom says what it finds wrong together with the value that it found, which may be a name.
 settings.reading_validation_mode = IGNORE
@@ -31,9 +34,7 @@ _INFLATED_AT_ONCE = 2**20
 FLOAT_PIXELS, PIXEL_DATA = Tag("FloatPixelData"), Tag("PixelData")  # the first element of that kind, the usual one
 
 NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
-JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # of masks, of labels
-JPEG_2000 = (uid.JPEG2000Lossless, uid.JPEG2000)
 _PIXEL_TAGS = (
     "SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated "
     "BitsStored HighBit PixelRepresentation RescaleSlope RescaleIntercept ModalityLUTSequence WindowCenter WindowWidth "
@@ -76,13 +77,28 @@ class Source:
     n_frames: int
     notices: tuple[Notice, ...] = ()
 
+    def stream(self) -> io.BytesIO:
+        """All encapsulated content on end, as a film is kept: in one fragment or cut anywhere."""
+        start = self.file.tell()
+        content = io.BytesIO()
+        with contextlib.suppress(StopIteration):
+            parse_basic_offsets(self.file)
+            for fragment in generate_fragments(self.file):
+                content.write(fragment)
+                if content.tell() > MAX_FILE_BYTES:
+                    found = f"The DICOM file holds a film of more than {MAX_FILE_BYTES // 2**20} MiB"
+                    raise ImageError(f"{found}; a clip has less. Export a single frame.")
+        self.file.seek(start)
+        content.seek(0)
+        return content
+
 
 def open_source(file) -> Source:
     """file: binary, open, seekable."""
     syntax = _transfer_syntax(file)
     if syntax == uid.DeflatedExplicitVRLittleEndian:
         file, syntax = _inflate(file), uid.ExplicitVRLittleEndian
-    if syntax not in (*NATIVE, *JPEG, *JPEG_2000, uid.RLELossless):
+    if syntax not in (*NATIVE, *KNOWN, uid.RLELossless):
         _refuse_compression(syntax)
     tags = read_dataset(
         _Sparing(file),
@@ -103,6 +119,8 @@ def open_source(file) -> Source:
     check_size(tags.Columns, tags.Rows)
     if syntax == uid.JPEGExtended12Bit and tags.BitsStored > 8:
         _refuse_compression(syntax)
+    if not decoder_for(syntax)[1] or (syntax in FILMS and not importlib.util.find_spec("cv2")):
+        _ask_for_extra(syntax)
     careful = Tags(tags)
     stated = careful.numbers("NumberOfFrames", usable=bool)
     n_frames = tags.NumberOfFrames = int(stated[0]) if stated else 1
@@ -113,6 +131,8 @@ def open_source(file) -> Source:
         if tags.PhotometricInterpretation == "YBR_FULL_422":
             bits = bits * 2 // 3
         possible = (file.tell() - start) * 8 // bits
+    elif syntax in FILMS:
+        possible = MAX_FRAMES  # the film itself says how many, when one is asked for
     else:
         items = _Sparing(file)
         parse_basic_offsets(items)  # the first item is no fragment
@@ -181,5 +201,10 @@ def _inflate(file):
 def _refuse_compression(syntax):
     # The name comes from the standard's list: what the file itself says could be any text.
     name = syntax.name if syntax in uid.UID_dictionary else "an unknown method"
-    wanted = "uncompressed, RLE, 8-bit JPEG or JPEG 2000 is expected. Export the frame uncompressed or as PNG."
+    wanted = "uncompressed, RLE, 8-bit JPEG, JPEG 2000, JPEG-LS or MPEG is expected. Export it uncompressed or as PNG."
     raise ImageError(f"The DICOM file is compressed by {name}; {wanted}")
+
+
+def _ask_for_extra(syntax):
+    text = f"The DICOM file is compressed by {syntax.name}; `pip install busi-model[dicom]` brings what reads that."
+    raise ImageError(f"{text} Or export the frame uncompressed or as PNG.")
