@@ -19,9 +19,10 @@ from pydicom import uid
 
 from busi_model import checkpoint
 from busi_model.__main__ import main
+from busi_model.batch.clips import dice, summary
 from busi_model.batch.find import PassedOver, find_images
 from busi_model.batch.local import SMALL
-from busi_model.batch.rows import LESIONS, ROWS, RUN, TABLE, Results
+from busi_model.batch.rows import CLIPS, LESIONS, ROWS, RUN, TABLE, Results
 from busi_model.batch.work import BatchError
 from busi_model.image import read_image
 from busi_model.phantom import draw_phantom
@@ -254,6 +255,43 @@ def test_every_frame_of_a_cine_loop_on_request(archive, untrained, tmp_path):
         expected = predictor(read_image(archive / "IM0001", row["frame"] - 1)).class_probabilities
         assert {name: row[name] for name in CLASSES} == pytest.approx(expected, abs=1e-5)
     assert len({row["mask"] for row in rows}) == 3
+
+
+def test_the_frames_of_a_clip_are_summed_up(untrained, tmp_path):
+    """Two frames of one lesion, one of another, and an empty one."""
+    gray, other = draw_phantom("malignant", 1, 90, 120)[0], draw_phantom("benign", 2, 90, 120)[0]
+    frames = np.stack([gray, gray, other, np.full_like(gray, 7)])
+    (tmp_path / "clip").write_bytes(written(dataset(frames, n_frames=4)))
+    (tmp_path / "still.png").write_bytes(encoded(gray, "PNG"))
+    for _ in "once", "again":
+        assert predict("--weights", untrained, "--out", tmp_path / "out", "--frames", "all", tmp_path) == 0
+        rows, _ = rows_of(tmp_path / "out")
+        with open(tmp_path / "out" / CLIPS, newline="", encoding="utf-8-sig") as file:
+            (clip,) = csv.DictReader(file)
+        assert (clip["frames"], clip["judged"], clip["refused"], clip["failed"]) == ("4", "3", "1", "0")
+        judged = [row for row in rows if row["frame"] and row["status"] == "ok"]
+        worst = max(judged, key=lambda row: row["malignant"])
+        assert (int(clip["worst_frame"]), float(clip["worst_malignant"])) == (worst["frame"], worst["malignant"])
+        assert float(clip["mean_malignant"]) == pytest.approx(np.mean([row["malignant"] for row in judged]), abs=1e-6)
+        assert sum(int(clip[f"frames_{name}"]) for name in CLASSES) == 3
+
+
+def test_a_summary_by_hand():
+    def one(frame, label, malignant, dice, outlined):
+        row = {"file": "a", "frame": frame, "frames": 4, "status": "ok", "label": label, "malignant": malignant}
+        return row | {"dice_to_previous": dice, "outlined_px2": outlined}
+
+    rows = [one(1, "benign", 0.2, None, 9), one(2, "benign", 0.3, 0.8, 9), one(3, "malignant", 0.9, 0.4, 8)]
+    rows.append({"file": "a", "frame": 4, "frames": 4, "status": "failed", "reason": "x"})
+    line = summary(rows)
+    assert (line["frames"], line["judged"], line["failed"], line["outlined_frames"]) == (4, 3, 1, 3)
+    assert (line["label"], line["label_share"]) == ("benign", 0.6667)
+    assert (line["worst_frame"], line["worst_malignant"]) == (3, 0.9)
+    assert line["mean_malignant"] == pytest.approx(0.466667) and line["outline_agreement"] == pytest.approx(0.6)
+    assert "label" not in summary(rows[3:])
+    full, half = np.ones((4, 4), bool), np.zeros((4, 4), bool)
+    half[:2] = True
+    assert dice(full, half) == pytest.approx(2 * 8 / 24, abs=1e-4) and dice(~full, ~full) is None
 
 
 def test_overlays_are_written_without_the_banner(untrained, tmp_path):

@@ -1,4 +1,4 @@
-"""Films and the compressions of the extra `dicom`: each frame is its own, a lie or a damage is a sentence, never a crash."""
+"""Films and the compressions of the extra `dicom`: each frame is its own, damage is a sentence and no crash."""
 
 import base64
 import io
@@ -119,9 +119,8 @@ def test_without_the_extra_the_sentence_names_it(clips, tmp_path, monkeypatch):
     path = tmp_path / "film.dcm"
     path.write_bytes(written(film_dicom((clips / "clip.mp4").read_bytes())))
     files = [path, clips / "clip.mp4", clips / "clip.avi"]
-    files += [
-        get_testdata_file(f"{name}.dcm", download=False) for name in ("SC_rgb_jpeg_gdcm", "MR_small_jpeg_ls_lossless")
-    ]
+    names = ("SC_rgb_jpeg_gdcm.dcm", "MR_small_jpeg_ls_lossless.dcm")
+    files += [get_testdata_file(name, download=False) for name in names]
     for file in files:
         for ask in (read_image, count_frames):
             with pytest.raises(ImageError, match=r"`pip install busi-model\[dicom\]` brings"):
@@ -134,11 +133,11 @@ from busi_model.image import ImageError, read_image
 rng, path, tried = np.random.default_rng(0), sys.argv[1], 0
 for name in sys.argv[2:]:
     content = open(name, "rb").read()
-    for number in range(40):
+    for number in range(12):
         bad = bytearray(content)
         for at in rng.integers(len(bad) // 8, len(bad), 1 + number % 6):
             bad[at] = rng.integers(256)
-        open(path, "wb").write(bad[: len(bad) - number * len(bad) // 60])
+        open(path, "wb").write(bad[: len(bad) - number * len(bad) // 20])
         try:
             read_image(path)
         except ImageError:
@@ -156,7 +155,7 @@ def test_damage_is_a_sentence_and_no_crash(clips, tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", DAMAGE, *map(str, [tmp_path / "bad", *names])]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert int(done.stdout.split()[-1]) > 30
+    assert int(done.stdout.split()[-1]) > 15
 
 
 def test_what_is_no_film_is_not_taken_for_one():

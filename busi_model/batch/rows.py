@@ -1,9 +1,9 @@
 """A folder of results that survives being interrupted at any moment.
 
 `predictions.jsonl` is what counts: rows are added to its end and flushed. `predictions.csv` and `measurements.csv` say
-the same for spreadsheets. Opening the folder again repairs what a kill left (a torn last line, a file whose frames are
-not all there, a CSV that lags behind), drops the rows of files that have changed since, and on request of those that
-failed, for another try. Which files are done is kept as 8 bytes each.
+the same for spreadsheets, and `clips.csv` sums up the frames of each clip. Opening the folder again repairs what a kill
+left (a torn last line, a file whose frames are not all there, a CSV that lags behind), drops the rows of files that
+have changed since, and on request of those that failed, for another try. Which files are done is kept as 8 bytes each.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import json
 import os
 from pathlib import Path
 
+from busi_model.batch import clips
 from busi_model.batch.work import BatchError, stamp
 from busi_model.network import CLASS_NAMES
 from busi_model.spreadsheet import without_formula
@@ -31,6 +32,7 @@ COLUMNS = [
 ]
 COLUMNS += ["warnings", "mask", "overlay", "dicom_seg", "dicom_sr", "dicom_sc", "reason"]
 ROWS, TABLE, LESIONS, RUN = "predictions.jsonl", "predictions.csv", "measurements.csv", "run.json"
+CLIPS = "clips.csv"
 
 
 class Results:
@@ -167,8 +169,9 @@ class _Tables:
     def __init__(self, folder, mode):
         self._folder, self._mode, self._files = folder, mode, []
         if mode == "w":
-            (folder / LESIONS).unlink(missing_ok=True)
-        self._lesions = None
+            for name in (LESIONS, CLIPS):
+                (folder / name).unlink(missing_ok=True)
+        self._lesions, self._clips, self._clip = None, None, []
         self._rows = self._writer(TABLE, COLUMNS)
 
     def _writer(self, name, columns):
@@ -186,6 +189,12 @@ class _Tables:
         codes = [warning["code"] for warning in row.get("warnings", ())]
         lists = {"warnings": "; ".join(codes), "class_set": "; ".join(row.get("class_set", ()))}
         self._rows.writerow(_no_formulas(row | lists))
+        if row["frame"] is not None:
+            self._clip.append(row)
+            if row["frame"] == row["frames"]:
+                self._clips = self._clips or self._writer(CLIPS, clips.COLUMNS)
+                self._clips.writerow(_no_formulas(clips.summary(self._clip)))
+                self._clip = []
         for lesion in row.get("lesions", ()):
             if self._lesions is None:
                 self._lesions = self._writer(LESIONS, ["file", "frame", *lesion])

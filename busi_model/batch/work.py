@@ -12,6 +12,7 @@ import numpy as np
 
 from busi_model import __version__
 from busi_model.banner import BLANKED, without_banner
+from busi_model.batch.clips import dice
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.view import encode_png, overlay_png
 from busi_model.dicom_out.write import DicomResultError, dicom_results
@@ -57,7 +58,7 @@ class Worker:
 
     def __call__(self, paths) -> list[dict]:
         """Rows of the files, in their order; those of one file are together. Raises nothing for a bad file."""
-        rows, waiting = [], []
+        rows, waiting, before = [], [], {}
         for path in paths:
             for row, frame in self._read(path):
                 rows.append(row)
@@ -65,10 +66,10 @@ class Worker:
                     continue
                 n_pixels = frame.gray.size + sum(other.gray.size for _, other in waiting)
                 if len(waiting) == self.frames_at_once or n_pixels > PIXELS_AT_ONCE:
-                    self._judge(waiting)
+                    self._judge(waiting, before)
                     waiting = []
                 waiting.append((row, frame))
-        self._judge(waiting)
+        self._judge(waiting, before)
         return rows
 
     def _read(self, path):
@@ -87,11 +88,15 @@ class Worker:
             else:
                 yield _row(path, **place), frame
 
-    def _judge(self, waiting):
-        """Complete the rows of frames, in place."""
+    def _judge(self, waiting, before):
+        """Complete the rows of frames, in place. before: file and mask of the frame before them, kept up to date."""
         predictions = self.predictor.predict_many([frame for _, frame in waiting])
         for (row, _), prediction in zip(waiting, predictions, strict=True):
             row.update(_verdict(prediction))
+            if row["frame"] is not None:
+                follows = before.get("file") == row["file"]
+                row["dice_to_previous"] = dice(before["mask"], prediction.mask) if follows else None
+                before.update(file=row["file"], mask=prediction.mask)
             self._export(row, prediction)
 
     def _export(self, row, prediction):
