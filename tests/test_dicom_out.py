@@ -191,8 +191,9 @@ def test_sending_twice_keeps_one(source, predicted):
     prediction = predicted["cine.dcm"]
     once, twice = (dicom_results(source / "cine.dcm", prediction, [], MODEL, ("sr",))["sr"] for _ in range(2))
     other = dicom_results(source / "cine.dcm", prediction, [], MODEL, ("sr",), frame=0)["sr"]
-    uids = [pydicom.dcmread(io.BytesIO(content)).SOPInstanceUID for content in (once, twice, other)]
-    assert uids[0] == uids[1] != uids[2]
+    changed = dicom_results(source / "cine.dcm", prediction, [], {**MODEL, "weights_sha256": "cd" * 32}, ("sr",))["sr"]
+    uids = [pydicom.dcmread(io.BytesIO(content)).SOPInstanceUID for content in (once, twice, other, changed)]
+    assert uids[0] == uids[1] and len(set(uids)) == 3
 
 
 def test_without_a_lesion_there_is_no_segmentation(source, predicted):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import cv2
-import jpeg_ls
+import jpeg_ls  # comes with highdicom
 import numpy as np
 import pytest
 from pydicom import uid

@@ -28,9 +28,7 @@ def decoder_for(syntax) -> tuple[uid.UID, str]:
     """pydicom's decoder (by transfer syntax) and its plug-in; "" where that is not installed."""
     if syntax in HTJ2K:
         return uid.JPEG2000, "pillow"  # its OpenJPEG knows both; pydicom lists the plug-in under the older one only
-    if syntax in JPEG_LS:
-        return syntax, "pyjpegls" if importlib.util.find_spec("jpeg_ls") else ""
-    if syntax in JPEG_LOSSLESS:
+    if syntax in JPEG_LOSSLESS or syntax in JPEG_LS:  # pyjpegls 1.5 never ends on a JPEG-LS stream that was cut short
         return syntax, "gdcm" if importlib.util.find_spec("gdcm") else ""
     return syntax, "pillow"
 

@@ -1,7 +1,7 @@
 """One frame's pixels, from as they are stored to as they are shown: gray with black as zero, or RGB.
 
 pydicom decodes; JPEG, JPEG 2000 and HTJ2K go through Pillow, RLE is unpacked by Pillow directly, which stops at the
-size that is expected. With the extra `dicom` also JPEG Lossless (gdcm), JPEG-LS (CharLS) and films (OpenCV) are read.
+size that is expected. With the extra `dicom` also JPEG Lossless, JPEG-LS (gdcm) and films (OpenCV) are read.
 """
 
 import struct

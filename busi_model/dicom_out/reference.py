@@ -30,10 +30,12 @@ class Reference:
     identity: Dataset  # identifiers and size, as of a still
     sop_class_uid: UID  # the file's own
     frame_number: int | None  # from 1 on; None for a file with a single frame
+    weights: str  # hash of those that made the results
 
     def uid(self, *what: str) -> UID:
-        """A UID that is the same for the same result of the same frame, so that sending it twice keeps one."""
-        return generate_uid(entropy_srcs=[self.identity.SOPInstanceUID, str(self.frame_number), *what])
+        """A UID that is the same for the same result of the same frame and weights, so that
+        sending it twice keeps one."""
+        return generate_uid(entropy_srcs=[self.weights, self.identity.SOPInstanceUID, str(self.frame_number), *what])
 
     def correct(self, made: Dataset) -> Dataset:
         """Every reference to the picture in a result: its own class, and the frame of several, in place."""
@@ -48,11 +50,11 @@ class Reference:
 
     def series_uid(self, *what: str) -> UID:
         """As `uid`, the same for all pictures of a series."""
-        return generate_uid(entropy_srcs=[self.identity.SeriesInstanceUID, *what])
+        return generate_uid(entropy_srcs=[self.weights, self.identity.SeriesInstanceUID, *what])
 
 
-def read_reference(path, frame: int | None = None) -> Reference:
-    """path: a DICOM file. frame: as in `read_image`. Raises DicomResultError."""
+def read_reference(path, frame: int | None, weights: str) -> Reference:
+    """path: a DICOM file. frame: as in `read_image`. weights: their hash. Raises DicomResultError."""
     try:
         n_frames = count_frames(path)  # with all checks of size and sense
         with open(path, "rb") as file:
@@ -80,4 +82,4 @@ def read_reference(path, frame: int | None = None) -> Reference:
         number = 1 + (n_frames // 2 if frame is None else frame)
     # highdicom copies by the kind of picture, and makes no segmentation of one frame of several: to it, all are stills.
     sop_class, identity.SOPClassUID = identity.SOPClassUID, UltrasoundImageStorage
-    return Reference(identity, sop_class, number)
+    return Reference(identity, sop_class, number, weights)

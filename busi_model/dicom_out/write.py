@@ -38,7 +38,7 @@ def dicom_results(
 
     if prediction.refused:
         raise DicomResultError("The picture was refused, so nothing is filed with its study. See its warnings.")
-    reference = read_reference(path, frame)
+    reference = read_reference(path, frame, model["weights_sha256"])
     make = {
         "seg": lambda: objects.segmentation(reference, prediction, model),
         "sr": lambda: objects.report(reference, prediction, lesions, model),
