@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[1]
 FILES = {
     "requirements.txt": ((), ("dependencies", "train")),
     "requirements-ray.txt": (("requirements.txt",), ("ray",)),
-    "requirements-dev.txt": (("requirements.txt", "requirements-ray.txt"), ("dev",)),
+    "requirements-dicom.txt": (("requirements.txt",), ("dicom",)),
+    "requirements-dev.txt": (("requirements.txt", "requirements-ray.txt", "requirements-dicom.txt"), ("dev",)),
 }
 ENTRY = re.compile(r'^    (?:"(?P<requirement>[^"]+)",)? *(?P<comment># .+)?$', re.MULTILINE)
 
@@ -104,7 +105,7 @@ def licences() -> str:
     user = installed_for(ROOT / "requirements.txt")
     parts = {
         "To run and to train": user,
-        "For Ray, ONNX and the tests": {
+        "For Ray, ONNX, DICOM and the tests": {
             n: p for n, p in installed_for(ROOT / "requirements-dev.txt").items() if n not in user
         },
     }

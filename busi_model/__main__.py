@@ -45,6 +45,7 @@ def predict(arguments) -> int:
     wanted = {
         name: getattr(arguments, name) for name in ("masks", "overlays", "measurements", "frames", "operating_point")
     }
+    wanted["dicom"] = tuple(kind for kind in ("seg", "sr", "sc") if getattr(arguments, f"dicom_{kind}"))
     how = {name: getattr(arguments, name) for name in ("workers", "ray", "retry")}
     return predict(arguments.places, arguments.weights, arguments.device, arguments.out, **how, **wanted)
 
@@ -255,6 +256,10 @@ def parse_arguments(arguments=None):
     one.add_argument("--masks", action="store_true", help="write each outline as a PNG in the picture's own size")
     one.add_argument("--overlays", action="store_true", help="write each picture with its outline, the banner blanked")
     one.add_argument("--measurements", action="store_true", help="write measurements.csv, a row for each lesion")
+    named = "; carries the study's identifiers, needs busi-model[dicom]"
+    one.add_argument("--dicom-seg", action="store_true", help=f"write the outlines as DICOM segmentations{named}")
+    one.add_argument("--dicom-sr", action="store_true", help=f"write the measurements as DICOM SR, TID 1500{named}")
+    one.add_argument("--dicom-sc", action="store_true", help=f"write the picture with its outline as DICOM{named}")
     one.add_argument("--frames", choices=("middle", "all"), default="middle", help="of a cine loop")
     one.add_argument("--retry", action="store_true", help="judge again the files that failed before")
     operating_point(one)
@@ -323,6 +328,9 @@ def parse_arguments(arguments=None):
 
 
 def main(arguments=None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names in any script, on a console that knows one
+            stream.reconfigure(errors="backslashreplace")
     arguments = parse_arguments(arguments)
     try:
         return arguments.run(arguments)

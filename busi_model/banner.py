@@ -1,11 +1,12 @@
 """Text and signs beside the scan are blanked, before pixels are stored or exported: a banner may name the patient.
 
 Enters: gray uint8 (H, W), and the scan regions where a DICOM file gives them. Leaves: the same picture with its
-margins empty, and a mask of what was taken. With regions all else goes. Without, the margin is found from the pixels:
-it has one constant level, which echoes have not, however dark; whatever stands in it, bright and apart from the scan,
-is a sign. In doubt a pixel stays: what is written across the scan (calipers, "RT 9"), nearer to it than a few pixels,
-or dim. The exception: a corner of the scan as black as the margin may lose a few pixels beside text. So this lessens
-the risk that a picture names a patient, and cannot rule it out.
+margins empty, and a mask of what was taken. With regions all outside them goes. Without, and inside them, for some
+writers draw them round the whole screen, the margin is found from the pixels: it has one constant level, which echoes
+have not, however dark; whatever stands in it, bright and apart from the scan, is a sign. In doubt a pixel stays: what
+is written across the scan (calipers, "RT 9"), nearer to it than a few pixels, or dim. The exception: a corner of the
+scan as black as the margin may lose a few pixels beside text. So this lessens the risk that a picture names a patient,
+and cannot rule it out.
 """
 
 import dataclasses
@@ -36,12 +37,14 @@ def without_banner(frame: Frame) -> Frame:
 
 
 def blank_banner(gray: np.ndarray, scan_regions: Sequence[Box] = ()) -> tuple[np.ndarray, np.ndarray]:
-    """gray: uint8 (H, W). scan_regions: `Frame.scan_regions`; empty: found from the pixels.
+    """gray: uint8 (H, W). scan_regions: `Frame.scan_regions`; empty: found from the pixels alone.
 
     Returns a new picture, uint8 (H, W), and a bool mask (H, W) of the pixels that were changed in it.
     """
     level = _margin_level(gray)
-    taken = ~_inside(gray.shape, scan_regions) if scan_regions else _signs(gray, level)
+    taken = _signs(gray, level)
+    if scan_regions:
+        taken |= ~_inside(gray.shape, scan_regions)
     blanked = np.where(taken, level, gray)
     return blanked, blanked != gray
 

@@ -10,6 +10,7 @@ import numpy as np
 
 MIN_SIDE_PX = 64
 MAX_PIXELS = 40_000_000
+MAX_FRAMES = 1000  # that are counted; a minute of film has as many
 _STRIP_PIXELS = 2**20
 MAX_FILE_BYTES = 256 * 2**20  # 40 megapixels of 32-bit gray, uncompressed, are 160 MB
 LIMIT = f"at most {MAX_PIXELS // 10**6} megapixels are read. Crop it or export one frame."
@@ -49,6 +50,12 @@ class Frame:
     spacing_mm: tuple[float, float] | None  # (row, column) mm per pixel; None: unknown, so no millimetres
     notices: tuple[Notice, ...]
     scan_regions: tuple[Box, ...] = ()  # where the file says that echoes are; empty: it does not say
+    pixel_aspect: float = 1.0  # height of a pixel over its width: 2 for one that shows twice as much depth as width
+
+
+def square_steps(pixel_aspect: float) -> tuple[float, float]:
+    """Height and width (row, column) of a pixel, in units of the shorter side: 1 and 1 for a square one."""
+    return max(pixel_aspect, 1.0), max(1 / pixel_aspect, 1.0)
 
 
 PLAUSIBLE_MM = (0.005, 1.0)  # a pixel of a breast ultrasound: finer is beyond any probe, coarser would be a whole body

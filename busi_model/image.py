@@ -18,8 +18,10 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from busi_model.colour import colour_notices, sample_step
-from busi_model.dicom.read import DicomPicture, count_dicom_frames, is_dicom, read_dicom
+from busi_model.dicom.kind import is_dicom
+from busi_model.dicom.read import DicomPicture, count_dicom_frames, read_dicom
 from busi_model.dicom.source import MAX_DICOM_BYTES
+from busi_model.film import Film, is_film
 from busi_model.frame import (
     DAMAGED,
     MAX_FILE_BYTES,
@@ -72,7 +74,11 @@ def count_frames(path: str | os.PathLike) -> int:
     with _opened(path) as (file, head):
         if is_dicom(head):
             return count_dicom_frames(file)
-        count = count_picture_frames(open_picture(file), file)
+        if is_film(head):
+            with Film(file) as film:
+                count = film.n_frames
+        else:
+            count = count_picture_frames(open_picture(file), file)
     if count > MAX_FRAMES:
         raise ImageError(f"The file holds more than {MAX_FRAMES} frames; at most so many are read. Split it.")
     return count
@@ -80,6 +86,8 @@ def count_frames(path: str | os.PathLike) -> int:
 
 def _from_path(path: str | os.PathLike, frame: int | None) -> Frame:
     with _opened(path) as (file, head):
+        if is_film(head):
+            return _from_film(file, frame)
         if not is_dicom(head):
             image = open_picture(file)
             return _from_pillow(image, count_picture_frames(image, file), frame)
@@ -88,7 +96,8 @@ def _from_path(path: str | os.PathLike, frame: int | None) -> Frame:
     shown = _developed(lambda top, bottom: picture.show(picture.stored[top:bottom]), height, width)
     if picture.white_is_zero:
         np.subtract(255, shown.gray, out=shown.gray)
-    return Frame(shown.gray, picture.spacing_mm, picture.notices + shown.notices, picture.scan_regions)
+    notices = picture.notices + shown.notices
+    return Frame(shown.gray, picture.spacing_mm, notices, picture.scan_regions, picture.pixel_aspect)
 
 
 def _with_a_plausible_scale(picture: DicomPicture) -> DicomPicture:
@@ -126,6 +135,19 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, bytes]]:
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = getattr(error, "strerror", None) or "not a valid path"  # str(error) would show the path
         raise ImageError(f"The file cannot be opened ({reason}); {WANTED}. Check the path.") from None
+
+
+def _from_film(file, frame) -> Frame:
+    with Film(file) as film:
+        chosen, notices = frame, ()
+        if frame is None:
+            chosen, n_frames = film.n_frames // 2, film.n_frames
+            if n_frames > 1:
+                text = f"The file holds {n_frames} frames; frame {chosen + 1}, in the middle, was read."
+                notices = (Notice("middle_frame", text),)
+        pixels = film.read(chosen)
+    shown = _developed(lambda top, bottom: pixels[top:bottom], *pixels.shape[:2])
+    return Frame(shown.gray, None, notices + shown.notices)
 
 
 def _from_pillow(image: Image.Image, n_frames: int, frame: int | None = None) -> Frame:

@@ -9,11 +9,10 @@ from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
-from busi_model.frame import DAMAGED, LIMIT, ImageError
+from busi_model.frame import DAMAGED, LIMIT, MAX_FRAMES, ImageError
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # a list, so that no EPS, PSD or PDF reader ever runs
 WANTED = "a PNG, JPEG, BMP, TIFF, WebP, GIF or DICOM picture is expected"
-MAX_FRAMES = 1000  # that are counted; a minute of film has as many
 MAX_HEADER_BYTES = 8 * 2**20  # as read by Pillow; those of a telephone's photograph have 1 MiB
 MAX_HEADER_READS = 20_000  # a picture has some hundred
 MAX_READS = 2_000_000  # of header and pixels; a run-length encoded BMP of a megapixel can have as many
@@ -24,7 +23,7 @@ _SIGNATURES = (  # offset, bytes, what to call it
     (0, b"%PDF", "a PDF document"),
     (0, b"%!PS", "a PostScript document"),
     (0, b"8BPS", "a Photoshop document"),
-    (4, b"ftyp", "a HEIC or AVIF photograph or a film"),
+    (4, b"ftyp", "a HEIC or AVIF photograph"),
     (0, b"MZ", "a program"),
     (0, b"\x7fELF", "a program"),
 )

@@ -20,6 +20,7 @@ from busi_model import checkpoint
 from busi_model.image import Frame, Notice, read_image
 from busi_model.network import CLASS_NAMES
 from busi_model.ood import ood_inputs
+from busi_model.preprocess import square_pixels
 from busi_model.quality import look
 
 REFUSALS = ("blank", "not_ultrasound")  # codes of the warnings that make a result meaningless
@@ -118,12 +119,12 @@ class Predictor:
         frames = [image if isinstance(image, Frame) else read_image(image) for image in images]
         if not frames:
             return []
-        grays, notices = [frame.gray for frame in frames], ()
+        grays, notices = [square_pixels(frame.gray, frame.pixel_aspect) for frame in frames], ()
         try:
             logits = self.logits(grays)
         except torch.OutOfMemoryError:
             logits, notices = self._on_cpu.logits(grays), (ON_CPU,)
-        return [self._prediction(*one, notices) for one in zip(frames, *logits, strict=True)]
+        return [self._prediction(*one, notices) for one in zip(frames, grays, *logits, strict=True)]
 
     @cached_property
     def _on_cpu(self) -> "Predictor":
@@ -135,14 +136,15 @@ class Predictor:
         twin.device, twin._turn = torch.device("cpu"), threading.Lock()
         return twin
 
-    def _prediction(self, frame, class_logits, mask_logits, features, notices) -> Prediction:
+    def _prediction(self, frame, gray, class_logits, mask_logits, features, notices) -> Prediction:
+        """gray: the frame's, with square pixels."""
         point = self.operating_point
         probabilities = point.class_probabilities(class_logits)
         square_probability = point.mask_probability(mask_logits)
-        mask_probability = self.preprocess.restore(square_probability, *frame.gray.shape)
+        mask_probability = self.preprocess.restore(square_probability, *gray.shape, frame.gray.shape)
         class_probabilities = {name: float(p) for name, p in zip(CLASS_NAMES, probabilities, strict=True)}
         mask = point.mask(mask_probability, point.evidence(square_probability, class_probabilities["normal"]))
-        ood = self.ood(features, frame.gray)
+        ood = self.ood(features, gray)
         seen, crops = look(frame.gray)
         seen = (*frame.notices, *notices, *seen, *self._refusals(frame, ood))
         prediction = Prediction(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from busi_model.frame import strips
+from busi_model.frame import MAX_PIXELS, square_steps, strips
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,13 @@ class Preprocess:
         """Gray uint8 (H, W) -> float32 (1, 1, S, S)."""
         return self.normalise(self.square(gray).astype(np.float32))[None, None]
 
-    def restore(self, square: np.ndarray, height: int, width: int) -> np.ndarray:
-        """Float (S, S) map of the network -> float32 (H, W) in the frame's own pixels, bilinear."""
+    def restore(self, square: np.ndarray, height: int, width: int, own=None) -> np.ndarray:
+        """Float (S, S) map of the network -> float32 (H, W) in the frame's own pixels, bilinear.
+
+        own: (H, W) of a frame that `square_pixels` stretched to the height and width; None: it did not.
+        """
         box = self.letterbox(height, width)
+        height, width = own or (height, width)
         inner = square[box.top : box.top + box.rows, box.left : box.left + box.columns]
         image = Image.fromarray(np.ascontiguousarray(inner, np.float32))
         image = image.resize((width, height), Image.Resampling.BILINEAR)
@@ -89,3 +93,15 @@ class Preprocess:
         for rows in strips(height, width):  # np.asarray(image) would take its memory twice more
             restored[rows] = np.asarray(image.crop((0, rows.start, width, rows.stop)))
         return restored
+
+
+def square_pixels(gray: np.ndarray, pixel_aspect: float) -> np.ndarray:
+    """Gray uint8 (H, W), `Frame.pixel_aspect` -> uint8 with square pixels: the longer side of a pixel is divided, or
+    where that gave too many of them, the shorter one joined. The same array where pixels are square already."""
+    if pixel_aspect == 1:
+        return gray
+    (height, width), (row, column) = gray.shape, square_steps(pixel_aspect)
+    if height * row * width * column > MAX_PIXELS:
+        row, column = 1 / column, 1 / row
+    size = max(1, round(width * column)), max(1, round(height * row))
+    return np.asarray(Image.fromarray(gray).resize(size, Image.Resampling.BILINEAR))

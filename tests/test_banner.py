@@ -150,6 +150,14 @@ def test_with_regions_everything_outside_goes_and_nothing_inside():
     np.testing.assert_array_equal(mask, ~inside & (gray != 7))
 
 
+def test_a_region_round_the_whole_screen_protects_no_text():
+    scan, _ = draw_phantom("malignant", 3, 300, 380)
+    pixels, painted, box = screen(scan, 0, 220, 18, (48, 64, 48, 64))
+    blanked, mask = blank_banner(pixels, (Box(0, 0, *pixels.shape),))
+    assert (painted & mask).sum() >= 0.99 * painted.sum()
+    np.testing.assert_array_equal(blanked[box.top : box.bottom, box.left : box.right], scan)
+
+
 def test_a_frame_for_storing_says_that_it_was_blanked():
     scan, _ = draw_phantom("benign", 3, 300, 380)
     pixels, _, _ = screen(scan, 0, 220, 18, (48, 64, 48, 64))

@@ -10,22 +10,25 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydicom import uid
 
 from busi_model import checkpoint
 from busi_model.__main__ import main
-from busi_model.batch.find import find_images
+from busi_model.batch.clips import dice, summary
+from busi_model.batch.find import PassedOver, find_images
 from busi_model.batch.local import SMALL
-from busi_model.batch.rows import LESIONS, ROWS, RUN, TABLE, Results
+from busi_model.batch.rows import CLIPS, LESIONS, ROWS, RUN, TABLE, Results
 from busi_model.batch.work import BatchError
 from busi_model.image import read_image
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from tests.conftest import ROOT
-from tests.picture_files import dataset, noise, written
+from tests.picture_files import dataset, encoded, noise, written
 
 CLASSES = ("benign", "malignant", "normal")
 
@@ -51,7 +54,7 @@ def predict(*arguments):
 
 def rows_of(folder):
     rows = [json.loads(line) for line in (folder / ROWS).read_text().splitlines()]
-    with open(folder / TABLE, newline="") as file:
+    with open(folder / TABLE, newline="", encoding="utf-8-sig") as file:
         table = list(csv.DictReader(file))
     assert [(r["file"], str(r["frame"] or ""), r["status"]) for r in rows] == [
         (t["file"], t["frame"], t["status"]) for t in table
@@ -83,6 +86,126 @@ def test_results_hidden_files_and_busis_masks_are_left_out(tmp_path):
     names = [os.path.relpath(path, tmp_path) for path in find_images([tmp_path], tmp_path / "out")]
     assert names == ["a (1).png", "b_mask.png"]
     assert list(find_images([f"{tmp_path}/out/*"], tmp_path / "out")) == []
+
+
+def test_files_are_known_by_their_first_bytes_and_not_by_their_names(tmp_path):
+    ds = dataset(noise(64, 70))
+    plain = encoded(noise(64, 70), "PNG")
+    pictures = {
+        "1.2.840.113619.2.55": written(ds),
+        "IM000001": written(ds),
+        "scan.img": written(ds),
+        "without preamble.bin": written(ds)[132:],
+        "implicit": _bare(ds),
+        "a.dat": plain,
+        "b.data": encoded(noise(64, 70), "JPEG"),
+        "c.raw": encoded(noise(64, 70), "BMP"),
+        "d.x": encoded(noise(64, 70), "TIFF"),
+        "e.x": encoded(noise(64, 70), "WEBP"),
+        "f.x": encoded(noise(64, 70), "GIF"),
+        "damaged.png": b"nothing",
+        "cut.dcm": b"nothing either",
+    }
+    report = dataset(noise(64, 70), SOPClassUID=uid.ComprehensiveSRStorage)
+    report.file_meta.MediaStorageSOPClassUID = uid.ComprehensiveSRStorage
+    others = {
+        "report": written(report),
+        "1.2.3.4": written(report)[132:],
+        "DICOMDIR": b"",
+        "README": b"words\n",
+        "table.csv": b"a;b\n1;2\n",
+        "data.zip": b"PK\x03\x04" + bytes(40),
+        "letter.doc": b"\xd0\xcf\x11\xe0" + bytes(600),
+        "manual": b"%PDF-1.7 ...",
+        "BMW.list": b"BMW, Audi and others, one a line, for whoever reads it",
+        "nothing": b"",
+        "noise": bytes(range(9, 256)),
+        ".hidden.png": plain,
+        "a (1)_mask.png": plain,
+        "a (1).png": plain,
+    }
+    for name, content in {**pictures, **others}.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    passed = PassedOver()
+    found = {os.path.basename(path) for path in find_images([tmp_path], passed=passed)}
+    assert found == {*pictures, "a (1).png"}
+    assert passed.kinds == {
+        "DICOM without a picture (report, index, segmentation)": 3,
+        "text or table": 3,
+        "archive or Office document": 2,
+        "PDF document": 1,
+        "empty": 1,
+        "of another kind": 1,
+        "hidden": 1,
+        "mask beside its picture": 1,
+        "link to a folder": 1,
+    }
+    (sentence,) = passed.sentences()
+    assert sentence.startswith("14 files or folders were passed over: 3 DICOM without a picture (report, index, ")
+
+
+def _bare(ds):
+    """Implicit little endian without preamble and file meta."""
+    buffer = pydicom.filebase.DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = True, True
+    pydicom.filewriter.write_dataset(buffer, ds)
+    return buffer.getvalue()
+
+
+def test_a_run_says_what_it_passed_over(untrained, tmp_path, capsys):
+    gray, _ = draw_phantom("benign", 1, 90, 120)
+    archive, out = tmp_path / "archive", tmp_path / "archive" / "out"
+    (out / "kept").mkdir(parents=True)
+    for place in (archive / "1.2.3", out / "mine.png", out / "kept" / "mine.png"):
+        Image.fromarray(gray).save(place, "PNG")
+    (archive / "notes.txt").write_text("words")
+    (archive / "link").symlink_to(tmp_path, target_is_directory=True)
+    places = [archive, tmp_path / "*.dcm"]
+    for options in ([], ["--out", out, "--masks", "--overlays"], ["--out", out, "--masks", "--overlays"]):
+        assert predict("--weights", untrained, *options, *places) == 0
+        printed = capsys.readouterr()
+        said = printed.out if options else printed.err
+        assert f"No file matches the pattern {tmp_path}/*.dcm." in said
+        if options:  # results of the first run are no pictures of the second
+            assert "4 files or folders were passed over: 2 picture in the folder for the results, 1 link to a " in said
+        else:
+            assert "2 files or folders were passed over: 1 link to a folder, 1 text or table." in said
+    assert predict("--weights", untrained, "--out", out, out) == 2
+    assert "No pictures were found there. 2 files or folders were passed over: 2 picture" in capsys.readouterr().err
+
+
+def test_a_file_that_changed_is_judged_again(untrained, tmp_path):
+    out = tmp_path / "out"
+    for number in range(3):
+        Image.fromarray(draw_phantom("benign", number, 90, 120)[0]).save(tmp_path / f"{number}.png")
+    assert predict("--weights", untrained, "--out", out, tmp_path) == 0
+    before, _ = rows_of(out)
+    Image.new("L", (95, 125), 7).save(tmp_path / "1.png")
+    (tmp_path / "2.png").unlink()  # what is gone keeps its row
+    assert predict("--weights", untrained, "--out", out, tmp_path) == 0
+    after, _ = rows_of(out)
+    assert [os.path.basename(row["file"]) for row in after] == ["0.png", "2.png", "1.png"]
+    assert after[:2] == [before[0], before[2]]
+    assert (before[1]["status"], after[2]["status"]) == ("ok", "refused") and after[2]["stamp"] != before[1]["stamp"]
+
+
+def test_any_name_is_printed_on_any_console_and_read_by_excel(untrained, tmp_path):
+    names = ["опухоль.png", "乳房 超音波.png", "größer.png"]
+    for name in names:
+        Image.fromarray(draw_phantom("benign", 1, 90, 120)[0]).save(tmp_path / name)
+    (tmp_path / "плохо.png").write_bytes(b"nothing")
+    command = [sys.executable, "-m", "busi_model", "predict", "--weights", untrained, "--device", "cpu", tmp_path]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    for options in ([], ["--out", tmp_path / "out"]):
+        done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, env=environment, timeout=300)
+        assert done.returncode == 1 and b"Traceback" not in done.stderr, done.stderr
+        assert rb"\u043f\u043b\u043e\u0445\u043e.png: The file holds" in done.stderr
+    content = (tmp_path / "out" / TABLE).read_bytes()
+    assert content.startswith(b"\xef\xbb\xbffile,frame") and content.count(b"\xef\xbb\xbf") == 1
+    assert all(name in content.decode() for name in names)
+    subprocess.run([*command, "--out", tmp_path / "out"], cwd=ROOT, capture_output=True, timeout=300, check=False)
+    assert (tmp_path / "out" / TABLE).read_bytes() == content  # added to, or written anew: one mark
 
 
 def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path):
@@ -134,6 +257,43 @@ def test_every_frame_of_a_cine_loop_on_request(archive, untrained, tmp_path):
     assert len({row["mask"] for row in rows}) == 3
 
 
+def test_the_frames_of_a_clip_are_summed_up(untrained, tmp_path):
+    """Two frames of one lesion, one of another, and an empty one."""
+    gray, other = draw_phantom("malignant", 1, 90, 120)[0], draw_phantom("benign", 2, 90, 120)[0]
+    frames = np.stack([gray, gray, other, np.full_like(gray, 7)])
+    (tmp_path / "clip").write_bytes(written(dataset(frames, n_frames=4)))
+    (tmp_path / "still.png").write_bytes(encoded(gray, "PNG"))
+    for _ in "once", "again":
+        assert predict("--weights", untrained, "--out", tmp_path / "out", "--frames", "all", tmp_path) == 0
+        rows, _ = rows_of(tmp_path / "out")
+        with open(tmp_path / "out" / CLIPS, newline="", encoding="utf-8-sig") as file:
+            (clip,) = csv.DictReader(file)
+        assert (clip["frames"], clip["judged"], clip["refused"], clip["failed"]) == ("4", "3", "1", "0")
+        judged = [row for row in rows if row["frame"] and row["status"] == "ok"]
+        worst = max(judged, key=lambda row: row["malignant"])
+        assert (int(clip["worst_frame"]), float(clip["worst_malignant"])) == (worst["frame"], worst["malignant"])
+        assert float(clip["mean_malignant"]) == pytest.approx(np.mean([row["malignant"] for row in judged]), abs=1e-6)
+        assert sum(int(clip[f"frames_{name}"]) for name in CLASSES) == 3
+
+
+def test_a_summary_by_hand():
+    def one(frame, label, malignant, dice, outlined):
+        row = {"file": "a", "frame": frame, "frames": 4, "status": "ok", "label": label, "malignant": malignant}
+        return row | {"dice_to_previous": dice, "outlined_px2": outlined}
+
+    rows = [one(1, "benign", 0.2, None, 9), one(2, "benign", 0.3, 0.8, 9), one(3, "malignant", 0.9, 0.4, 8)]
+    rows.append({"file": "a", "frame": 4, "frames": 4, "status": "failed", "reason": "x"})
+    line = summary(rows)
+    assert (line["frames"], line["judged"], line["failed"], line["outlined_frames"]) == (4, 3, 1, 3)
+    assert (line["label"], line["label_share"]) == ("benign", 0.6667)
+    assert (line["worst_frame"], line["worst_malignant"]) == (3, 0.9)
+    assert line["mean_malignant"] == pytest.approx(0.466667) and line["outline_agreement"] == pytest.approx(0.6)
+    assert "label" not in summary(rows[3:])
+    full, half = np.ones((4, 4), bool), np.zeros((4, 4), bool)
+    half[:2] = True
+    assert dice(full, half) == pytest.approx(2 * 8 / 24, abs=1e-4) and dice(~full, ~full) is None
+
+
 def test_overlays_are_written_without_the_banner(untrained, tmp_path):
     picture = np.zeros((200, 220), np.uint8)
     picture[40:180, 20:200] = draw_phantom("benign", 1, 140, 180)[0]
@@ -157,7 +317,7 @@ def test_measurements_are_a_row_a_lesion(untrained, archive, tmp_path, monkeypat
     (row,), _ = rows_of(tmp_path)
     assert row["outlined_px2"] > 0 and row["lesions"]
     assert row["lesions"][0]["area_mm2"] == pytest.approx(row["lesions"][0]["area_px2"] * 0.02)
-    with open(tmp_path / LESIONS, newline="") as file:
+    with open(tmp_path / LESIONS, newline="", encoding="utf-8-sig") as file:
         table = list(csv.DictReader(file))
     assert [line["number"] for line in table] == [str(n + 1) for n in range(len(row["lesions"]))]
     assert float(table[0]["area_px2"]) == row["lesions"][0]["area_px2"]
@@ -406,7 +566,7 @@ def test_no_cell_of_the_tables_begins_a_formula(untrained, tmp_path, monkeypatch
     assert json.loads((folder / ROWS).read_text())["file"] == name  # what a program reads is as it was
     for table in (TABLE, LESIONS):
         if table == TABLE or (folder / table).is_file():
-            with open(folder / table, newline="") as file:
+            with open(folder / table, newline="", encoding="utf-8-sig") as file:
                 assert {row["file"] for row in csv.DictReader(file)} == {f"'{name}"}
     assert predict("--weights", untrained, "--out", "results", "--measurements", "--", name) == 0
     assert len((folder / ROWS).read_text().splitlines()) == 1  # it is known again

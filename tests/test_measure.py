@@ -157,3 +157,20 @@ def test_the_perpendicular_chord_bridges_a_notch():
     longest, chord = axes_xy(np.array(corners, float))
     assert np.linalg.norm(longest[1] - longest[0]) == pytest.approx(math.hypot(100, 40))
     assert np.linalg.norm(chord[1] - chord[0]) == pytest.approx(40 * math.hypot(100, 40) / 100, rel=0.02)
+
+
+def test_pixels_that_are_not_square_are_measured_in_true_proportion():
+    """A disc, stored with half of its columns: 80 px high, 40 px wide, and 80 by 80 in truth."""
+    squeezed = blank(ellipse(200, 200, 80, 40))
+    (lesion,) = measure_lesions(squeezed, pixel_aspect=0.5)
+    (disc,) = measure_lesions(blank(disk((200, 200), 80)))
+    assert not lesion.taller_than_wide or lesion.height_px - lesion.width_px < 2
+    for name in ("area_px2", "longest_axis_px", "perpendicular_axis_px", "width_px", "height_px", "circularity"):
+        assert getattr(lesion, name) == pytest.approx(getattr(disc, name), rel=0.02), name
+    assert lesion.outline_xy[:, 0].max() - lesion.outline_xy[:, 0].min() == pytest.approx(79, abs=1)  # as it is stored
+    band = blank(ellipse(200, 200, 44, 88)) & ~blank(ellipse(200, 200, 36, 72))
+    flat = measure_lesions(blank(ellipse(200, 200, 40, 80)), band, pixel_aspect=2)[0]
+    assert (flat.height_px, flat.top_px) == (2 * 79, 2 * 161)
+    assert flat.margin_px == pytest.approx(8, rel=0.05)
+    with_mm = measure_lesions(squeezed, spacing_mm=(0.1, 0.2), pixel_aspect=0.5)[0]
+    assert with_mm.longest_axis_mm == pytest.approx(lesion.longest_axis_px / 10)

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from busi_model import checkpoint
+from busi_model.frame import Frame
 from busi_model.network import MultiTaskUNet
 from busi_model.ood import N_TEXTURE, fit_distance, ood_inputs
 from busi_model.operating_point import OperatingPoint
@@ -85,6 +86,23 @@ def test_a_mirrored_image_gives_the_mirrored_answer(predictor):
     straight, mirrored = predictor(gray), predictor(np.ascontiguousarray(gray[:, ::-1]))
     np.testing.assert_allclose(straight.mask_probability, mirrored.mask_probability[:, ::-1], atol=1e-5)
     assert straight.class_probabilities == pytest.approx(mirrored.class_probabilities, abs=1e-5)
+
+
+@pytest.mark.parametrize("aspect", [0.5, 0.75, 2.0])
+def test_pixels_that_are_not_square_are_judged_in_true_proportion(weights, aspect):
+    """The same picture, stored with fewer columns or rows, gets the same answer in its own pixels."""
+    predictor = Predictor.load(weights, device="cpu")
+    gray, _ = draw_phantom("malignant", 3, 360, 480)
+    size = (480 if aspect >= 1 else round(480 * aspect), 360 if aspect <= 1 else round(360 / aspect))
+    stored = np.asarray(Image.fromarray(gray).resize(size, Image.Resampling.BOX))
+    whole, flat = predictor(gray), predictor(Frame(stored, None, (), pixel_aspect=aspect))
+    assert flat.mask.shape == flat.mask_probability.shape == flat.margin.shape == stored.shape
+    for name, probability in whole.class_probabilities.items():
+        assert flat.class_probabilities[name] == pytest.approx(probability, abs=0.05)
+    mask = np.asarray(Image.fromarray(whole.mask.view(np.uint8)).resize(size, Image.Resampling.NEAREST)) > 0
+    assert mask.sum() > 500 and 2 * (mask & flat.mask).sum() / (mask.sum() + flat.mask.sum()) > 0.95
+    squeezed = predictor(stored)  # what it says of the pixels alone
+    assert max(abs(squeezed.class_probabilities[n] - p) for n, p in whole.class_probabilities.items()) > 0.002
 
 
 def test_folding_batch_norm_changes_no_output():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busi_model.preprocess import Preprocess
+from busi_model.preprocess import Preprocess, square_pixels
 
 SIDES = st.integers(64, 1200)
 
@@ -60,3 +60,14 @@ def test_a_mask_survives_the_way_to_the_square_and_back(height, width, seed):
 def test_wrong_size_is_refused(size):
     with pytest.raises(ValueError, match="multiple of 32"):
         Preprocess(size=size)
+
+
+def test_square_pixels_divide_the_longer_side(monkeypatch):
+    gray = np.arange(64 * 80, dtype=np.uint8).reshape(64, 80)
+    assert square_pixels(gray, 1.0) is gray
+    assert square_pixels(gray, 2.0).shape == (128, 80)
+    assert square_pixels(gray, 0.5).shape == (64, 160)
+    assert square_pixels(gray, 4 / 3).shape == (85, 80)
+    monkeypatch.setattr("busi_model.preprocess.MAX_PIXELS", 64 * 100)
+    assert square_pixels(gray, 2.0).shape == (64, 40)  # too many otherwise
+    assert square_pixels(gray, 0.5).shape == (32, 80)

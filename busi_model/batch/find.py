@@ -1,55 +1,121 @@
-"""Files, folders and patterns become the pictures to judge, one after the other, in an order that never changes."""
+"""Files, folders and patterns become the pictures to judge, one after the other, in an order that never changes; and
+what was passed over is counted, so that nothing goes without a word."""
 
 import glob
 import os
 import re
+from collections import Counter
 
-SUFFIXES = frozenset(["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "dcm", "dicom", "ima"])
+from busi_model.batch.kinds import NO_PICTURE, UNREADABLE, passed_over
+from busi_model.batch.work import DICOM, MASKS, OVERLAYS
+
+# A file that calls itself one of these is taken as it is; a damaged one then becomes a row that says so.
+SUFFIXES = frozenset(["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "heic", "heif", "mp4", "m4v", "avi"])
+OUR_FOLDERS = frozenset([MASKS, OVERLAYS, DICOM])
+HIDDEN, MASK, LINK = "hidden", "mask beside its picture", "link to a folder"
+IN_RESULTS = "picture in the folder for the results"
+_DICOM_SUFFIXES = frozenset(["dcm", "dicom", "ima"])
 _MASK_OF = re.compile(r"(.+)_mask(_\d+)?(\.\w+)$")  # BUSI's own name for the mask of the picture (1)(3)
 
 
-def find_images(places, but_not=None):
+class PassedOver:
+    """What was not taken of the places that were named."""
+
+    def __init__(self):
+        self.kinds: Counter[str] = Counter()
+        self.patterns: list[str] = []  # that match nothing
+
+    def sentences(self) -> list[str]:
+        """What to say of it, a line each."""
+        said = [f"No file matches the pattern {pattern}." for pattern in self.patterns]
+        if self.kinds:
+            total, kinds = self.kinds.total(), sorted(self.kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+            what = "file was" if total == 1 else "files or folders were"
+            said.append(f"{total} {what} passed over: {', '.join(f'{count} {words}' for words, count in kinds)}.")
+        return said
+
+
+def find_images(places, but_not=None, passed: PassedOver | None = None):
     """Yield paths as str. places: files, folders (searched to the bottom) and patterns with *, ** and ?.
 
-    A file that is named or matches a pattern is taken whatever it is called. In a folder, files with the suffix of a
-    picture are, and those without any, as DICOM exports have none; hidden ones, DICOM's index and the masks that lie
-    beside BUSI's pictures are not. but_not: a folder to leave out, for example the one that results go to.
+    A file that is named or matches a pattern is taken whatever it is. In a folder, files are known by their first
+    bytes; hidden ones, links to folders and the masks that lie beside BUSI's pictures are not taken. but_not: a folder
+    to leave out, for example the one that results go to. passed: where to count what was left out.
     """
     barred = os.path.realpath(but_not) if but_not else None
+    passed = PassedOver() if passed is None else passed
     for place in map(os.fspath, places):
         if not os.path.exists(place) and glob.has_magic(place):
-            for path in sorted(glob.iglob(place, recursive=True)):
-                if not os.path.isdir(path) and not _within(path, barred):
-                    yield os.path.normpath(path)
+            yield from _matching(place, barred, passed)
         elif os.path.isdir(place):
-            yield from _walk(place, barred)
+            yield from _walk(place, barred, passed)
         else:
             yield os.path.normpath(place)  # a missing file becomes a row that says so
 
 
-def _walk(folder, barred):
-    if os.path.realpath(folder) == barred:
-        return
+def _matching(pattern, barred, passed):
+    matches = [path for path in sorted(glob.iglob(pattern, recursive=True)) if not os.path.isdir(path)]
+    if not matches:
+        passed.patterns.append(pattern)
+    for path in matches:
+        if _within(path, barred):
+            passed.kinds[IN_RESULTS] += 1
+        else:
+            yield os.path.normpath(path)
+
+
+def _walk(folder, barred, passed):
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:  # a folder that may not be read holds nothing for us
+    except OSError:
+        passed.kinds[f"folder {UNREADABLE}"] += 1
+        return
+    if os.path.realpath(folder) == barred:
+        _count_in_results(entries, passed)
         return
     names = {entry.name for entry in entries}
     for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, barred)
-        elif entry.is_file() and _is_picture(entry.name, names):
-            yield os.path.normpath(entry.path)
+        if entry.is_dir():
+            if entry.is_symlink():  # it could lead back here, or out of the archive
+                passed.kinds[LINK] += 1
+            elif entry.name.startswith("."):
+                passed.kinds[HIDDEN] += 1
+            else:
+                yield from _walk(entry.path, barred, passed)
+        elif entry.is_file():
+            why = _why_not(entry, names)
+            if why:
+                passed.kinds[why] += 1
+            else:
+                yield os.path.normpath(entry.path)
 
 
-def _is_picture(name, beside):
-    stem, _, suffix = name.rpartition(".")
-    if stem and suffix.lower() not in SUFFIXES:
-        return False
+def _count_in_results(entries, passed):
+    """Pictures that somebody keeps where the results go; our own lie there in folders."""
+    names = {entry.name for entry in entries}
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False) and entry.name not in OUR_FOLDERS:
+            inner = PassedOver()
+            passed.kinds[IN_RESULTS] += sum(1 for _ in _walk(entry.path, None, inner))
+        elif entry.is_file() and not _why_not(entry, names):
+            passed.kinds[IN_RESULTS] += 1
+    passed.kinds += Counter()  # without zeros
+
+
+def _why_not(entry, beside):
+    name = entry.name
+    suffix = name.rpartition(".")[2].lower()
     mask_of = _MASK_OF.match(name)
-    return name != "DICOMDIR" and not (mask_of and mask_of[1] + mask_of[3] in beside)
+    if name.startswith("."):
+        return HIDDEN
+    if mask_of and mask_of[1] + mask_of[3] in beside:
+        return MASK
+    if name == "DICOMDIR":
+        return NO_PICTURE
+    if suffix in SUFFIXES:
+        return ""
+    why = passed_over(entry.path)
+    return "" if suffix in _DICOM_SUFFIXES and why != NO_PICTURE else why
 
 
 def _within(path, barred):

@@ -1,9 +1,9 @@
 """A folder of results that survives being interrupted at any moment.
 
 `predictions.jsonl` is what counts: rows are added to its end and flushed. `predictions.csv` and `measurements.csv` say
-the same for spreadsheets. Opening the folder again repairs what a kill left (a torn last line, a file whose frames are
-not all there, a CSV that lags behind) and on request drops the rows of files that failed, for another try. Which files
-are done is kept as 8 bytes each.
+the same for spreadsheets, and `clips.csv` sums up the frames of each clip. Opening the folder again repairs what a kill
+left (a torn last line, a file whose frames are not all there, a CSV that lags behind), drops the rows of files that
+have changed since, and on request of those that failed, for another try. Which files are done is kept as 8 bytes each.
 """
 
 import contextlib
@@ -13,7 +13,8 @@ import json
 import os
 from pathlib import Path
 
-from busi_model.batch.work import BatchError
+from busi_model.batch import clips
+from busi_model.batch.work import BatchError, stamp
 from busi_model.network import CLASS_NAMES
 from busi_model.spreadsheet import without_formula
 
@@ -29,8 +30,9 @@ COLUMNS = [
     "row_mm",
     "column_mm",
 ]
-COLUMNS += ["warnings", "mask", "overlay", "reason"]
+COLUMNS += ["warnings", "mask", "overlay", "dicom_seg", "dicom_sr", "dicom_sc", "reason"]
 ROWS, TABLE, LESIONS, RUN = "predictions.jsonl", "predictions.csv", "measurements.csv", "run.json"
+CLIPS = "clips.csv"
 
 
 class Results:
@@ -108,7 +110,7 @@ class Results:
         path = self.folder / ROWS
         path.touch()
         keep = 0  # bytes: up to the last file whose rows are all there
-        failed = set()
+        again, looked_at = set(), set()
         with open(path, "rb") as file:
             while line := file.readline():
                 row = _parse(line)
@@ -116,11 +118,16 @@ class Results:
                     break
                 if row["frame"] is None or row["frame"] == row["frames"]:
                     keep = file.tell()
+                key = _key(row["file"])
                 if retry and row["status"] == "failed":
-                    failed.add(_key(row["file"]))
+                    again.add(key)
+                if key not in looked_at and row.get("stamp"):
+                    looked_at.add(key)
+                    if stamp(row["file"]) not in (row["stamp"], None):  # None: gone, or not to be seen now
+                        again.add(key)
         os.truncate(path, keep)
-        if failed:
-            _drop(path, failed)
+        if again:
+            _drop(path, again)
         with open(path, "rb") as file, _Tables(self.folder, "w") as tables:
             for line in file:
                 row = _parse(line)
@@ -162,14 +169,16 @@ class _Tables:
     def __init__(self, folder, mode):
         self._folder, self._mode, self._files = folder, mode, []
         if mode == "w":
-            (folder / LESIONS).unlink(missing_ok=True)
-        self._lesions = None
+            for name in (LESIONS, CLIPS):
+                (folder / name).unlink(missing_ok=True)
+        self._lesions, self._clips, self._clip = None, None, []
         self._rows = self._writer(TABLE, COLUMNS)
 
     def _writer(self, name, columns):
         path = self._folder / name
         begins = self._mode == "w" or not path.exists() or path.stat().st_size == 0
-        file = open(path, self._mode, encoding="utf-8", errors="surrogateescape", newline="")  # noqa: SIM115 (__exit__)
+        # With a mark in front, by which Excel knows the encoding.
+        file = open(path, self._mode, encoding="utf-8-sig", errors="surrogateescape", newline="")  # noqa: SIM115 (__exit__)
         self._files.append(file)
         writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
         if begins:
@@ -180,6 +189,12 @@ class _Tables:
         codes = [warning["code"] for warning in row.get("warnings", ())]
         lists = {"warnings": "; ".join(codes), "class_set": "; ".join(row.get("class_set", ()))}
         self._rows.writerow(_no_formulas(row | lists))
+        if row["frame"] is not None:
+            self._clip.append(row)
+            if row["frame"] == row["frames"]:
+                self._clips = self._clips or self._writer(CLIPS, clips.COLUMNS)
+                self._clips.writerow(_no_formulas(clips.summary(self._clip)))
+                self._clip = []
         for lesion in row.get("lesions", ()):
             if self._lesions is None:
                 self._lesions = self._writer(LESIONS, ["file", "frame", *lesion])

@@ -9,11 +9,12 @@ import sys
 
 from tqdm import tqdm
 
-from busi_model.batch.find import find_images
+from busi_model.batch.find import PassedOver, find_images
 from busi_model.batch.local import judge
 from busi_model.batch.rows import Results
 from busi_model.batch.work import BatchError, Wanted
 from busi_model.checkpoint import CheckpointError
+from busi_model.dicom_out.write import IDENTIFIED, DicomResultError, require_highdicom
 from busi_model.network import CLASS_NAMES
 from busi_model.predict import Predictor
 
@@ -24,7 +25,7 @@ def predict(places, weights, device="auto", folder=None, workers=None, ray=None,
     wanted = Wanted(folder, **wanted)
     try:
         return _predict(places, weights, device, workers, ray, retry, wanted)
-    except (BatchError, CheckpointError) as error:
+    except (BatchError, CheckpointError, DicomResultError) as error:
         print(f"predict: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # bad pictures are rows; this is the place for the results
@@ -38,13 +39,18 @@ def predict(places, weights, device="auto", folder=None, workers=None, ray=None,
 
 def _predict(places, weights, device, workers, ray, retry, wanted):
     folder = wanted.folder
-    if folder is None and (wanted.masks or wanted.overlays or wanted.measurements):
-        raise BatchError("Masks, overlays and measurements need a folder to go to; give one with --out.")
+    if folder is None and (wanted.masks or wanted.overlays or wanted.measurements or wanted.dicom):
+        raise BatchError("Masks, overlays, measurements and DICOM results need a folder to go to; give one with --out.")
+    if wanted.dicom:
+        require_highdicom()
     if workers is not None and workers < 1:
         raise BatchError(f"--workers is {workers}; 1 or more are expected.")
-    n_files = sum(1 for _ in find_images(places, folder))  # searched twice: a list would grow with the archive
+    passed = PassedOver()
+    # Searched twice: a list would grow with the archive.
+    n_files = sum(1 for _ in find_images(places, folder, passed))
     if not n_files:
-        raise BatchError("No pictures were found there; name files, folders or patterns in quotes.")
+        found = " ".join(["No pictures were found there.", *passed.sentences()])
+        raise BatchError(f"{found} Name files, folders or patterns in quotes.")
     predictor = Predictor.load(weights, device, operating_point=wanted.operating_point)
 
     def judged(paths):
@@ -55,13 +61,25 @@ def _predict(places, weights, device, workers, ray, retry, wanted):
         return judge_on_cluster(paths, weights, device, wanted, ray, workers)
 
     if folder is None:
-        return _print(judged(find_images(places)))
+        code = _print(judged(find_images(places)))
+        _say(passed, sys.stderr)  # not among the results
+        return code
     run = {"weights_sha256": predictor.checkpoint.weights_sha256, "frames": wanted.frames}
     if wanted.operating_point:
         run["operating_point"] = predictor.operating_point.fitted_on
     run |= {"masks": wanted.masks, "overlays": wanted.overlays, "measurements": wanted.measurements}
+    run |= {"dicom": list(wanted.dicom)} if wanted.dicom else {}
     with Results(folder, run, retry) as results:
-        return _write(results, judged, find_images(places, folder), n_files)
+        code = _write(results, judged, find_images(places, folder), n_files)
+    if wanted.dicom:
+        print(IDENTIFIED)
+    _say(passed, sys.stdout)
+    return code
+
+
+def _say(passed, stream):
+    for sentence in passed.sentences():
+        print(_on_one_line(sentence), file=stream)
 
 
 def _print(portions) -> int:
@@ -100,10 +118,14 @@ def _verdict(row):
 
 
 def _place(row):
-    # A name may hold bytes that no screen shows, line ends, and codes that move a terminal's cursor.
-    name = os.fsencode(row["file"]).decode("utf-8", "backslashreplace")
-    name = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
+    name = _on_one_line(row["file"])
     return name if row["frame"] is None else f"{name}, frame {row['frame']}"
+
+
+def _on_one_line(name):
+    # It may hold bytes that no screen shows, line ends, and codes that move a terminal's cursor.
+    name = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def _failure(row):

@@ -10,15 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
+from busi_model import __version__
 from busi_model.banner import BLANKED, without_banner
+from busi_model.batch.clips import dice
+from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.view import encode_png, overlay_png
+from busi_model.dicom_out.write import DicomResultError, dicom_results
 from busi_model.image import ImageError, count_frames, read_image
 from busi_model.network import CLASS_NAMES
 from busi_model.predict import Predictor
 
 FRAMES = ("middle", "all")
 PIXELS_AT_ONCE = 2**25  # of frames that are judged together; a larger one is judged alone
-MASKS, OVERLAYS = "masks", "overlays"  # folders
+MASKS, OVERLAYS, DICOM = "masks", "overlays", "dicom"  # folders
 MAX_STEM_BYTES = 200  # file systems take names of 255, and ours are longer than the picture's
 
 
@@ -34,6 +38,7 @@ class Wanted:
     masks: bool = False
     overlays: bool = False
     measurements: bool = False
+    dicom: tuple[str, ...] = ()  # of `dicom_out.write.KINDS`: results that carry the study's identifiers
     frames: str = "middle"  # of a file with several: "middle" (the first of a GIF or TIFF) or "all"
     operating_point: str | None = None  # file that `busi calibrate` wrote; None: the weights' own
 
@@ -48,13 +53,13 @@ class Worker:
     def __init__(self, predictor: Predictor, wanted: Wanted):
         self.predictor, self.wanted = predictor, wanted
         self.frames_at_once = 4 if predictor.device.type == "cpu" else 32  # beyond, neither gets faster
-        for folder, made in ((MASKS, wanted.masks), (OVERLAYS, wanted.overlays)):
+        for folder, made in ((MASKS, wanted.masks), (OVERLAYS, wanted.overlays), (DICOM, wanted.dicom)):
             if made:
                 Path(wanted.folder, folder).mkdir(parents=True, exist_ok=True)
 
     def __call__(self, paths) -> list[dict]:
         """Rows of the files, in their order; those of one file are together. Raises nothing for a bad file."""
-        rows, waiting = [], []
+        rows, waiting, before = [], [], {}
         for path in paths:
             for row, frame in self._read(path):
                 rows.append(row)
@@ -62,10 +67,10 @@ class Worker:
                     continue
                 n_pixels = frame.gray.size + sum(other.gray.size for _, other in waiting)
                 if len(waiting) == self.frames_at_once or n_pixels > PIXELS_AT_ONCE:
-                    self._judge(waiting)
+                    self._judge(waiting, before)
                     waiting = []
                 waiting.append((row, frame))
-        self._judge(waiting)
+        self._judge(waiting, before)
         return rows
 
     def _read(self, path):
@@ -84,11 +89,15 @@ class Worker:
             else:
                 yield _row(path, **place), frame
 
-    def _judge(self, waiting):
-        """Complete the rows of frames, in place."""
+    def _judge(self, waiting, before):
+        """Complete the rows of frames, in place. before: file and mask of the frame before them, kept up to date."""
         predictions = self.predictor.predict_many([frame for _, frame in waiting])
         for (row, _), prediction in zip(waiting, predictions, strict=True):
             row.update(_verdict(prediction))
+            if row["frame"] is not None:
+                follows = before.get("file") == row["file"]
+                row["dice_to_previous"] = dice(before["mask"], prediction.mask) if follows else None
+                before.update(file=row["file"], mask=prediction.mask)
             self._export(row, prediction)
 
     def _export(self, row, prediction):
@@ -102,6 +111,22 @@ class Worker:
             if BLANKED in frame.notices:
                 row["warnings"] = [*row["warnings"], asdict(BLANKED)]
             row["overlay"] = self._write(OVERLAYS, f"{stem}_overlay.png", overlay_png(frame.gray, prediction.mask))
+        if self.wanted.dicom:
+            self._export_dicom(row, prediction, stem)
+
+    def _export_dicom(self, row, prediction, stem):
+        frame, number = prediction.frame, row["frame"]
+        lesions = measure_lesions(prediction.mask, prediction.margin, frame.spacing_mm, frame.pixel_aspect)
+        model = {"version": __version__, "weights_sha256": self.predictor.checkpoint.weights_sha256}
+        try:
+            made = dicom_results(
+                row["file"], prediction, lesions, model, self.wanted.dicom, None if number is None else number - 1
+            )
+        except DicomResultError as error:
+            row["warnings"] = [*row["warnings"], {"code": "no_dicom_result", "text": str(error)}]
+            return
+        for kind, content in made.items():
+            row[f"dicom_{kind}"] = self._write(DICOM, f"{stem}_{kind}.dcm", content)
 
     def _write(self, folder, name, content: bytes) -> str:
         path = Path(self.wanted.folder, folder, name)
@@ -109,9 +134,19 @@ class Worker:
         return f"{folder}/{name}"
 
 
+def stamp(path) -> str | None:
+    """Size and time of a file: what differs when it was written anew. None where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
 def _row(path, reason="", frame=None, frames=None):
     status = "failed" if reason else "ok"
-    return {"file": os.fspath(path), "frame": frame, "frames": frames, "status": status, "reason": reason}
+    place = {"file": os.fspath(path), "frame": frame, "frames": frames, "stamp": stamp(path)}
+    return place | {"status": status, "reason": reason}
 
 
 def _verdict(prediction) -> dict:
@@ -135,12 +170,12 @@ def _rounded(probability):
 def lesion_values(prediction) -> list[dict]:
     """Measurements of each lesion as plain numbers, the largest lesion first."""
     from busi_model.clinic.descriptors import as_values, describe
-    from busi_model.clinic.measure import measure_lesions
 
-    lesions = measure_lesions(prediction.mask, prediction.margin, prediction.frame.spacing_mm)
+    frame = prediction.frame
+    lesions = measure_lesions(prediction.mask, prediction.margin, frame.spacing_mm, frame.pixel_aspect)
     return [
         {f.name: getattr(lesion, f.name) for f in fields(lesion) if not isinstance(getattr(lesion, f.name), np.ndarray)}
-        | as_values(describe(prediction.frame.gray, lesion))
+        | as_values(describe(frame.gray, lesion))
         for lesion in lesions
     ]
 

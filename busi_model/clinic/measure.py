@@ -2,7 +2,8 @@
 
 Enters: bool mask (H, W) and, where they are known, the margin band (H, W) and the spacing of the frame. Leaves:
 `Lesion` records in pixels always and in millimetres only with a spacing. Rows and columns may have different
-spacings; then every length, and the choice of the axes themselves, is made in millimetres.
+spacings; then every length, and the choice of the axes themselves, is made in millimetres. Where pixels are not square,
+a `_px` is the shorter side of one, so that lengths and areas are in true proportion; outlines stay in the frame's own.
 """
 
 import logging
@@ -15,7 +16,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
 
 from busi_model.clinic.view import bounding_box, regions
-from busi_model.frame import is_plausible
+from busi_model.frame import is_plausible, square_steps
 
 LOG = logging.getLogger(__name__)
 CHORDS = 255  # perpendicular chords that are tried along the longest axis
@@ -54,12 +55,15 @@ class Lesion:
         return self.height_px > self.width_px
 
 
-def measure_lesions(mask: np.ndarray, margin: np.ndarray | None = None, spacing_mm=None) -> list[Lesion]:
+def measure_lesions(
+    mask: np.ndarray, margin: np.ndarray | None = None, spacing_mm=None, pixel_aspect: float = 1.0
+) -> list[Lesion]:
     """Bool mask (H, W) -> one record a lesion, the largest first.
 
     margin: bool (H, W), the band of `Prediction.margin`; empty or None gives margin_px None. spacing_mm: (row,
-    column) millimetres a pixel, or None; one that no ultrasound has counts as None. A lesion that cannot be measured is
-    left out and the others stay. Raises ValueError for sizes that differ or a spacing that is not positive.
+    column) millimetres a pixel, or None; one that no ultrasound has counts as None. pixel_aspect: `Frame.pixel_aspect`.
+    A lesion that cannot be measured is left out and the others stay. Raises ValueError for sizes that differ or a
+    spacing that is not positive.
     """
     if margin is not None and margin.shape != mask.shape:
         raise ValueError(f"The margin band is {margin.shape} and its mask {mask.shape}; give both in the same frame.")
@@ -71,8 +75,9 @@ def measure_lesions(mask: np.ndarray, margin: np.ndarray | None = None, spacing_
     mask, margin = mask[place], None if margin is None else margin[place]
     found = regions(mask)
     bands_px2 = _band_areas_px2(mask, margin, found)
-    row_mm, column_mm = spacing_mm or (1.0, 1.0)
-    scale_xy = np.array([column_mm, row_mm])
+    row_px, column_px = square_steps(pixel_aspect)
+    row_mm, column_mm = spacing_mm or (row_px, column_px)
+    scale_xy, square_xy = np.array([column_mm, row_mm]), np.array([column_px, row_px])
     lesions = []
     for number, region in enumerate(found, start=1):
         outline = region.outline_xy() + (columns.start, rows.start)
@@ -83,31 +88,31 @@ def measure_lesions(mask: np.ndarray, margin: np.ndarray | None = None, spacing_
             LOG.exception("A lesion could not be measured.")
             continue
         height, width = region.filled.shape
-        area_px2 = float(region.filled.sum())
+        n_pixels = float(region.filled.sum())
         perimeter = _perimeter(outline * scale_xy)
         band_px2 = bands_px2[number - 1]
         pixels = {
-            "area_px2": area_px2,
-            "longest_axis_px": _length(longest),
-            "perpendicular_axis_px": _length(perpendicular),
-            "width_px": float(width),
-            "height_px": float(height),
-            "top_px": float(top),
-            "margin_px": band_px2 / (2 * _perimeter(outline)) if band_px2 else None,
+            "area_px2": n_pixels * row_px * column_px,
+            "longest_axis_px": _length(longest * square_xy),
+            "perpendicular_axis_px": _length(perpendicular * square_xy),
+            "width_px": width * column_px,
+            "height_px": height * row_px,
+            "top_px": top * row_px,
+            "margin_px": band_px2 * row_px * column_px / (2 * _perimeter(outline * square_xy)) if band_px2 else None,
         }
         millimetres = {}
         if spacing_mm is not None:
             millimetres = {
-                "area_mm2": area_px2 * row_mm * column_mm,
+                "area_mm2": n_pixels * row_mm * column_mm,
                 "longest_axis_mm": _length(longest * scale_xy),
                 "perpendicular_axis_mm": _length(perpendicular * scale_xy),
-                "width_mm": pixels["width_px"] * column_mm,
-                "height_mm": pixels["height_px"] * row_mm,
+                "width_mm": width * column_mm,
+                "height_mm": height * row_mm,
                 "top_mm": top * row_mm,
                 "margin_mm": band_px2 * row_mm * column_mm / (2 * perimeter) if band_px2 else None,
             }
         # A handful of pixels is rounder than the formula allows: its outline cuts the corners.
-        circularity = min(1.0, float(4 * np.pi * area_px2 * row_mm * column_mm / perimeter**2))
+        circularity = min(1.0, float(4 * np.pi * n_pixels * row_mm * column_mm / perimeter**2))
         lesions.append(
             Lesion(number, outline, longest, perpendicular, circularity=circularity, **pixels, **millimetres)
         )

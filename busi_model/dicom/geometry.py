@@ -1,42 +1,133 @@
-"""Where echoes are in a picture, and how many millimetres a pixel is, from its tags."""
+"""Where echoes are in a picture, how many millimetres a pixel is, and how high it is for its width: from its tags."""
 
-import math
+from dataclasses import dataclass
 
+from busi_model.dicom.tags import Tags, positive
 from busi_model.frame import Box, Notice
 
-_TWO_D, _TISSUE, _CENTIMETRES = 1, 1, 3  # PS3.3 C.8.5.5.1: spatial format, data type, physical units
+_TWO_D, _TISSUE, _COLOUR_FLOW, _CENTIMETRES = 1, 1, 2, 3  # PS3.3 C.8.5.5.1: spatial format, data type, physical units
+_SAME_SCALE = 1e-3  # relative: writers round
+_SQUARE = 0.01  # a pixel as high as wide, but for so much of it
+_SLIMMEST = 8  # times as high as wide, or as wide as high; beyond, the tag is a mistake
+
+_CUT = "The regions that the file describes do not fit its picture: it was cut or resized. "
+_SEVERAL = "The file shows several scans at different scales. "
+_UNKNOWN = "Lengths in millimetres are unknown."
 
 
-def geometry(tags) -> tuple[tuple[Box, ...], tuple[float, float] | None, list[Notice]]:
-    """Scan regions and (row, column) millimetres a pixel: from the regions where there are any, else PixelSpacing."""
-    regions, spacings = [], set()
-    for item in tags.get("SequenceOfUltrasoundRegions") or ():
-        left, top, right, bottom = (
-            int(item.get(f"RegionLocation{name}", -1)) for name in ("MinX0", "MinY0", "MaxX1", "MaxY1")
-        )
+@dataclass(frozen=True)
+class Geometry:
+    """In the picture's own pixels."""
+
+    scan_regions: tuple[Box, ...] = ()
+    spacing_mm: tuple[float, float] | None = None  # (row, column)
+    pixel_aspect: float = 1.0  # height of a pixel over its width
+
+
+def geometry(tags: Tags, frame: int = 0) -> Geometry:
+    """Of one frame, from 0 on. Millimetres come from the scan regions where there are any, else from PixelSpacing.
+
+    Notices go to `tags`: "regions_disagree", "spacings_differ" and "scanned_spacing" (no millimetres then),
+    "pixels_not_square", "tag_ignored".
+    """
+    found = _measured(tags, frame)
+    aspect = found.spacing_mm[0] / found.spacing_mm[1] if found.spacing_mm else found.pixel_aspect
+    if abs(aspect - 1) <= _SQUARE:
+        return Geometry(found.scan_regions, found.spacing_mm)
+    text = f"A pixel of this file is {aspect:.3g} times as high as wide. "
+    text += "Shapes and lengths were taken in true proportion; the picture is shown in its own pixels."
+    tags.notices.append(Notice("pixels_not_square", text))
+    return Geometry(found.scan_regions, found.spacing_mm, aspect)
+
+
+def _measured(tags, frame):
+    regions, spacings = _regions(tags)
+    if regions is None:
+        return Geometry()
+    if regions:
+        spacing_mm = spacings[0] if spacings else None
+        if any(_differ(one, spacing_mm) for one in spacings):
+            tags.notices.append(Notice("spacings_differ", _SEVERAL + _UNKNOWN))
+            aspects = [row / column for row, column in spacings]
+            same = max(aspects) <= min(aspects) * (1 + _SQUARE)
+            return Geometry(regions, None, aspects[0] if same else 1.0)
+    else:
+        spacing_mm = _pixel_spacing(tags, frame)
+    return Geometry(regions, spacing_mm, 1.0 if spacing_mm else _aspect(tags))
+
+
+def _regions(tags) -> tuple[tuple[Box, ...] | None, list[tuple[float, float]]]:
+    """Regions of tissue or of colour flow, the only ones that are scan, and the spacings of the former; None in place
+    of the regions where one of tissue shows that they belong to another picture."""
+    regions, spacings = [], []
+    columns, rows = tags.dataset.Columns, tags.dataset.Rows
+    for item in tags.items("SequenceOfUltrasoundRegions"):
+        kind = tags.numbers("RegionSpatialFormat", item), tags.numbers("RegionDataType", item)
+        if None in kind or kind[0][0] == 0 or kind[1][0] not in (_TISSUE, _COLOUR_FLOW):
+            continue
+        sides = [tags.numbers(f"RegionLocation{name}", item) for name in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
+        if None in sides:
+            tags.leave_out("SequenceOfUltrasoundRegions")
+            continue
+        left, top, right, bottom = (int(side[0]) for side in sides)
+        if left == right == top == bottom == 0:  # written, but never filled in
+            tags.leave_out("SequenceOfUltrasoundRegions")
+            continue
         # The last column belongs to the region; many writers give the one after it.
-        if not (0 <= left < right <= tags.Columns and 0 <= top < bottom <= tags.Rows):
-            text = "The regions that the file describes do not fit its picture: it was cut or resized. "
-            return (), None, [Notice("regions_disagree", text + "Lengths in millimetres are unknown.")]
-        regions.append(Box(top, left, min(bottom + 1, tags.Rows), min(right + 1, tags.Columns)))
-        if (item.get("RegionSpatialFormat"), item.get("RegionDataType")) == (_TWO_D, _TISSUE):
-            spacings.add(_region_spacing_mm(item))
-    if len(spacings) > 1:
-        text = "The file shows several scans at different scales. Lengths in millimetres are unknown."
-        return tuple(regions), None, [Notice("spacings_differ", text)]
-    if spacings:
-        return tuple(regions), spacings.pop(), []
-    spacing = tags.get("PixelSpacing")
-    return tuple(regions), _positive(*spacing) if spacing and not regions and len(spacing) == 2 else None, []
+        if not (0 <= left < right <= columns and 0 <= top < bottom <= rows):
+            tags.notices.append(Notice("regions_disagree", _CUT + _UNKNOWN))
+            return None, []
+        regions.append(Box(top, left, min(bottom + 1, rows), min(right + 1, columns)))
+        if (kind[0][0], kind[1][0]) == (_TWO_D, _TISSUE) and (spacing_mm := _region_spacing_mm(tags, item)):
+            spacings.append(spacing_mm)
+    return tuple(regions), spacings
 
 
-def _region_spacing_mm(item):
-    units = (item.get("PhysicalUnitsXDirection"), item.get("PhysicalUnitsYDirection"))
-    if units != (_CENTIMETRES, _CENTIMETRES):
+def _region_spacing_mm(tags, item):
+    units = [tags.numbers(f"PhysicalUnits{axis}Direction", item) for axis in "XY"]
+    if None in units or any(unit[0] != _CENTIMETRES for unit in units):
         return None
-    return _positive(10 * abs(item.get("PhysicalDeltaY") or 0), 10 * abs(item.get("PhysicalDeltaX") or 0))  # cm to mm
+    column, row = (tags.numbers(f"PhysicalDelta{axis}", item, usable=bool) for axis in "XY")
+    if row is None or column is None:
+        return None
+    row, column = abs(row[0]), abs(column[0])  # negative where an axis points up
+    if not _plausible(row, column):
+        tags.leave_out("PhysicalDeltaX")
+        return None
+    return 10 * row, 10 * column  # cm to mm
 
 
-def _positive(row, column):
-    row, column = float(row), float(column)
-    return (row, column) if 0 < row < math.inf and 0 < column < math.inf else None
+def _pixel_spacing(tags, frame):
+    places = [None, *_pixel_measures(tags, frame)]
+    for place in places:
+        found = tags.numbers("PixelSpacing", place, least=2, usable=_plausible)
+        if found:
+            return found[:2]
+    if "NominalScannedPixelSpacing" in tags.dataset:
+        text = "The spacing in the file is that of a scanned print or film, not of tissue. "
+        tags.notices.append(Notice("scanned_spacing", text + _UNKNOWN))
+    return None
+
+
+def _pixel_measures(tags, frame):
+    """Where an Enhanced US Volume has its spacing: one for all frames, or one for each."""
+    groups = tags.items("SharedFunctionalGroupsSequence")[:1]
+    groups += tags.items("PerFrameFunctionalGroupsSequence")[frame : frame + 1]
+    return [item for group in groups for item in tags.items("PixelMeasuresSequence", group)[:1]]
+
+
+def _aspect(tags):
+    """PixelAspectRatio, or that of a scanned print; 1 where there is none."""
+    for keyword in ("PixelAspectRatio", "NominalScannedPixelSpacing"):
+        found = tags.numbers(keyword, least=2, usable=_plausible)
+        if found:
+            return found[0] / found[1]  # the vertical size comes first
+    return 1.0
+
+
+def _plausible(row, column):
+    return positive(row, column) and 1 / _SLIMMEST <= row / column <= _SLIMMEST
+
+
+def _differ(one, other):
+    return any(abs(a - b) > _SAME_SCALE * b for a, b in zip(one, other, strict=True))

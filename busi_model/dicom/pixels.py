@@ -1,11 +1,9 @@
 """One frame's pixels, from as they are stored to as they are shown: gray with black as zero, or RGB.
 
-pydicom decodes; JPEG and JPEG 2000 go through Pillow, RLE is unpacked by Pillow directly, which stops at the size
-that is expected.
+pydicom decodes; JPEG, JPEG 2000 and HTJ2K go through Pillow, RLE is unpacked by Pillow directly, which stops at the
+size that is expected. With the extra `dicom` also JPEG Lossless, JPEG-LS (gdcm) and films (OpenCV) are read.
 """
 
-import io
-import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,10 +13,14 @@ import numpy as np
 from PIL import Image
 from pydicom import uid
 from pydicom.encaps import get_frame
-from pydicom.pixels import apply_color_lut, apply_modality_lut, convert_color_space, get_decoder
+from pydicom.pixels import apply_color_lut, convert_color_space, get_decoder
 from pydicom.pixels.utils import as_pixel_options
 
+from busi_model.dicom.codestream import FILMS, check_codestream, decoder_for
+from busi_model.dicom.display import INVERTED, inverted, shown_gray
 from busi_model.dicom.source import NATIVE, Source
+from busi_model.dicom.tags import Tags
+from busi_model.film import Film
 from busi_model.frame import DAMAGED, ImageError, Notice
 
 _RLE_SEGMENTS = 15  # room in the header of an RLE frame
@@ -32,37 +34,54 @@ class Stored:
     pixels: np.ndarray  # (H, W) or (H, W, 3)
     show: Callable[[np.ndarray], np.ndarray]  # -> gray or RGB; uint8 wherever the file says how to show it
     white_is_zero: bool
-    notices: tuple[Notice, ...]  # "windowed" where a window maps deep gray
+    notices: tuple[Notice, ...]  # "windowed", "inverted"
 
 
-def stored_pixels(source: Source, frame: int) -> Stored:
+def stored_pixels(source: Source, tags: Tags, frame: int) -> Stored:
+    """tags: those of the source; notices of what was left out go there."""
     pixels, meaning = _decode(source, frame)
-    return _stored(pixels, meaning, source.tags)
+    if pixels.ndim == 2 and (source.syntax in NATIVE or source.syntax == uid.RLELossless):
+        pixels = _aligned(pixels, tags)
+    return _stored(pixels, meaning, tags)
 
 
 def _decode(source, frame) -> tuple[np.ndarray, str]:
     """Pixels as stored, (H, W) or (H, W, 3), and what they mean."""
     tags, syntax = source.tags, source.syntax
     options = as_pixel_options(tags, pixel_keyword="PixelData", pixel_vr=source.pixel_vr)
+    options["number_of_frames"] = source.n_frames
+    if syntax in FILMS:
+        with Film(source.stream()) as film:
+            if (film.width, film.height) != (tags.Columns, tags.Rows):
+                raise ImageError(DAMAGED)
+            return film.read(frame), "RGB"
+    if syntax in NATIVE or syntax == uid.RLELossless:
+        options["bits_stored"] = tags.BitsAllocated  # all of them come, see `_aligned`
     if syntax == uid.RLELossless:
         encoded = get_frame(source.file, frame, number_of_frames=source.n_frames)
         content, index, decoder = _decode_rle(encoded, tags), 0, get_decoder(uid.ExplicitVRLittleEndian)
         options |= {"planar_configuration": 1, "number_of_frames": 1}
     else:
-        content, index, decoder = source.file, frame, get_decoder(syntax)
+        content, index = source.file, frame
         if syntax not in NATIVE:
             start = source.file.tell()
-            _check_codestream(get_frame(source.file, frame, number_of_frames=source.n_frames), tags)
+            check_codestream(get_frame(source.file, frame, number_of_frames=source.n_frames), syntax, tags)
             source.file.seek(start)
+            syntax, options["decoding_plugin"] = decoder_for(syntax)
+        decoder = get_decoder(syntax)
     pixels, meaning = decoder.as_array(content, index=index, as_rgb=False, **options)
     return pixels, str(meaning["photometric_interpretation"])
 
 
-def _check_codestream(encoded, tags):
-    """A JPEG or JPEG 2000 of another size than its file says could take any amount of memory."""
-    with Image.open(io.BytesIO(encoded), formats=("JPEG", "JPEG2000")) as image:  # reads its header only
-        if image.size != (tags.Columns, tags.Rows):
-            raise ImageError(DAMAGED)
+def _aligned(pixels, tags):
+    """Samples in their lowest bits, whatever stands in the others: HighBit says where they are."""
+    allocated, stored = tags.dataset.BitsAllocated, tags.dataset.BitsStored
+    if allocated not in (8, 16, 32) or allocated == stored:
+        return pixels
+    high = tags.numbers("HighBit", usable=lambda bit: stored - 1 <= bit < allocated)
+    high = int(high[0]) if high else stored - 1
+    # Shifted up, what lies above is lost; shifted down, a sign is kept where there is one.
+    return (pixels << (allocated - 1 - high)) >> (allocated - stored)
 
 
 def _decode_rle(encoded: bytes, tags) -> bytes:
@@ -81,9 +100,9 @@ def _decode_rle(encoded: bytes, tags) -> bytes:
     return planes.tobytes()
 
 
-def _stored(pixels, meaning, tags) -> Stored:
+def _stored(pixels, meaning, tags: Tags) -> Stored:
     if meaning == "PALETTE COLOR":
-        return Stored(pixels, _colours(pixels.dtype, tags).__getitem__, False, ())
+        return Stored(pixels, _colours(pixels.dtype, tags.dataset).__getitem__, False, ())
     if meaning == "RGB":
         return Stored(pixels, _as_it_is, False, ())
     if meaning in ("YBR_FULL", "YBR_FULL_422"):
@@ -91,29 +110,14 @@ def _stored(pixels, meaning, tags) -> Stored:
     if meaning not in ("MONOCHROME1", "MONOCHROME2"):
         wanted = "gray, RGB, YBR or palette colour is expected. Export the frame as PNG."
         raise ImageError(f"The DICOM file holds an unusual kind of colour; {wanted}")
-    notices = ()
-    if tags.BitsStored == 1:
-        show = _as_bool
-    elif tags.BitsStored <= 8 and tags.PixelRepresentation == 0:
-        show = _as_8_bits
-    elif tags.get("WindowCenter") is not None and tags.get("WindowWidth") is not None:
-        show = _window(tags)
-        notices = (Notice("windowed", "Gray values were mapped to black and white as the file asks."),)
-    else:
-        show = partial(apply_modality_lut, ds=tags)
-    return Stored(pixels, show, meaning == "MONOCHROME1", notices)
+    show, notices = shown_gray(tags)
+    turned = inverted(tags, meaning == "MONOCHROME1")
+    notices += (INVERTED,) * turned
+    return Stored(pixels, show, turned or meaning == "MONOCHROME1", notices)
 
 
 def _as_it_is(pixels):
     return pixels
-
-
-def _as_bool(pixels):
-    return pixels.astype(bool)
-
-
-def _as_8_bits(pixels):
-    return pixels.astype(np.uint8)
 
 
 def _colours(dtype, tags) -> np.ndarray:
@@ -123,25 +127,3 @@ def _colours(dtype, tags) -> np.ndarray:
     if colours.dtype.itemsize > 1:  # 16-bit entries, but some writers fill only their low byte
         colours = colours >> 8 if colours.max() > 255 else colours
     return colours.astype(np.uint8)
-
-
-def _window(tags) -> Callable[[np.ndarray], np.ndarray]:
-    """Deep gray -> uint8 through the file's first window (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
-    centre, width = (float(np.ravel(tags[name].value)[0]) for name in ("WindowCenter", "WindowWidth"))
-    kind = str(tags.get("VOILUTFunction") or "LINEAR").upper()
-    if not (math.isfinite(centre) and math.isfinite(width) and width > 0):
-        raise ImageError(DAMAGED)
-
-    def show(pixels):
-        levels = apply_modality_lut(pixels, tags).astype(np.float64)
-        if not math.isfinite(levels.sum()):
-            raise ImageError(DAMAGED)
-        if kind == "SIGMOID":
-            share = 1 / (1 + np.exp(np.clip(-4 * (levels - centre) / width, -50, 50)))
-        elif kind == "LINEAR_EXACT":
-            share = (levels - centre) / width + 0.5
-        else:
-            share = (levels - (centre - 0.5)) / max(width - 1, 1e-6) + 0.5
-        return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
-
-    return show

@@ -12,6 +12,7 @@ import numpy as np
 from busi_model.dicom.geometry import geometry
 from busi_model.dicom.pixels import stored_pixels
 from busi_model.dicom.source import open_source
+from busi_model.dicom.tags import Tags
 from busi_model.frame import DAMAGED, Box, ImageError, Notice, check_frame
 
 _ULTRASOUND = ("1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3")  # SOP classes: one frame, several
@@ -26,7 +27,6 @@ _MODALITIES = {
     "NM": "nuclear medicine",
     "PT": "positron emission tomography",
     "SM": "microscopy",
-    "SEG": "a segmentation",
 }
 
 
@@ -39,15 +39,8 @@ class DicomPicture:
     white_is_zero: bool  # what `show` gives is to be inverted in the end
     spacing_mm: tuple[float, float] | None  # (row, column)
     scan_regions: tuple[Box, ...]
+    pixel_aspect: float  # height of a pixel over its width
     notices: tuple[Notice, ...]
-
-
-def is_dicom(head: bytes) -> bool:
-    """Whether a file that begins with these bytes (132 or more) is DICOM, with or without its preamble."""
-    if head[128:132] == b"DICM":
-        return True
-    # Without a preamble the first element is of group 2 or 8; no other kind of picture begins like that.
-    return head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and len(head) >= 132
 
 
 def count_dicom_frames(file) -> int:
@@ -58,8 +51,9 @@ def count_dicom_frames(file) -> int:
 def read_dicom(file, frame: int | None = None) -> DicomPicture:
     """file: binary, open. frame: from 0 on; None is the middle one (notice "middle_frame"). Raises ImageError.
 
-    Further notices: "burned_in" (the file says that text is in its pixels), "other_modality", "windowed" (deep
-    gray was mapped by the window in the file), "regions_disagree" and "spacings_differ" (no millimetres then).
+    Further notices: "burned_in" (the file says that text is in its pixels), "other_modality", "windowed" and "inverted"
+    (gray was mapped as the file asks), "regions_disagree", "spacings_differ" and "scanned_spacing" (no millimetres
+    then), "pixels_not_square", "tag_ignored" (a tag of no use was left out).
     """
     return _guarded(lambda: _read(open_source(file), frame))
 
@@ -74,7 +68,7 @@ def _guarded(work):
 
 
 def _read(source, frame) -> DicomPicture:
-    tags, notices = source.tags, []
+    tags, notices = Tags(source.tags), list(source.notices)
     if frame is None:
         frame = source.n_frames // 2
         if source.n_frames > 1:
@@ -82,18 +76,26 @@ def _read(source, frame) -> DicomPicture:
             notices.append(Notice("middle_frame", text))
     check_frame(frame, source.n_frames)
     notices += _modality_notices(tags)
-    if str(tags.get("BurnedInAnnotation", "")).upper() == "YES":
+    if tags.word("BurnedInAnnotation") == "YES":
         text = "The file says that text is burned into its pixels. It may name the patient: look before you share it."
         notices.append(Notice("burned_in", text))
-    stored = stored_pixels(source, frame)
+    stored = stored_pixels(source, tags, frame)
     stored.show(stored.pixels[:1])  # damaged tables are found here, where that is told
-    regions, spacing_mm, geometry_notices = geometry(tags)
-    notices = (*notices, *geometry_notices, *stored.notices)
-    return DicomPicture(stored.pixels, stored.show, stored.white_is_zero, spacing_mm, regions, notices)
+    found = geometry(tags, frame)
+    notices = (*notices, *tags.notices, *stored.notices)
+    return DicomPicture(
+        stored.pixels,
+        stored.show,
+        stored.white_is_zero,
+        found.spacing_mm,
+        found.scan_regions,
+        found.pixel_aspect,
+        notices,
+    )
 
 
 def _modality_notices(tags):
-    modality, sop_class = str(tags.get("Modality", "")), str(tags.get("SOPClassUID", ""))
+    modality, sop_class = tags.word("Modality"), tags.word("SOPClassUID")
     if modality == "US" or (not modality and sop_class.startswith(_ULTRASOUND)):
         return []
     found = _MODALITIES.get(modality, "another kind of picture")

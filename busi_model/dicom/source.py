@@ -4,6 +4,8 @@ Only the tags listed here are read, none of which should name a patient. Whateve
 against what it holds before memory is taken for it. Raises ImageError, or whatever pydicom makes of damage.
 """
 
+import contextlib
+import importlib.util
 import io
 import logging
 import struct
@@ -13,11 +15,13 @@ from dataclasses import dataclass
 
 from pydicom import uid
 from pydicom.config import IGNORE, settings
-from pydicom.encaps import parse_basic_offsets, parse_fragments
+from pydicom.encaps import generate_fragments, parse_basic_offsets, parse_fragments
 from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 
-from busi_model.frame import DAMAGED, MAX_FILE_BYTES, ImageError, check_size
+from busi_model.dicom.codestream import FILMS, KNOWN, decoder_for
+from busi_model.dicom.tags import Tags
+from busi_model.frame import DAMAGED, MAX_FILE_BYTES, MAX_FRAMES, ImageError, Notice, check_size
 
 # pydicom says what it finds wrong together with the value that it found, which may be a name.
 settings.reading_validation_mode = IGNORE
@@ -30,17 +34,20 @@ _INFLATED_AT_ONCE = 2**20
 FLOAT_PIXELS, PIXEL_DATA = Tag("FloatPixelData"), Tag("PixelData")  # the first element of that kind, the usual one
 
 NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
-JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
-JPEG_2000 = (uid.JPEG2000Lossless, uid.JPEG2000)
+SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # of masks, of labels
 _PIXEL_TAGS = (
     "SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated "
     "BitsStored HighBit PixelRepresentation RescaleSlope RescaleIntercept ModalityLUTSequence WindowCenter WindowWidth "
-    "VOILUTFunction RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData "
+    "VOILUTFunction VOILUTSequence PresentationLUTShape "
+    "RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData "
     "GreenPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableData BluePaletteColorLookupTableDescriptor "
     "BluePaletteColorLookupTableData SegmentedRedPaletteColorLookupTableData "
     "SegmentedGreenPaletteColorLookupTableData SegmentedBluePaletteColorLookupTableData"
 )
-_OTHER_TAGS = "SOPClassUID Modality PixelSpacing SequenceOfUltrasoundRegions BurnedInAnnotation"
+_OTHER_TAGS = (
+    "SOPClassUID Modality PixelSpacing PixelAspectRatio NominalScannedPixelSpacing SequenceOfUltrasoundRegions "
+    "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence BurnedInAnnotation"
+)
 _TAGS = [Tag(keyword) for keyword in f"{_PIXEL_TAGS} {_OTHER_TAGS}".split()]
 
 
@@ -68,6 +75,22 @@ class Source:
     syntax: uid.UID
     pixel_vr: str  # OB or OW: in big endian files it decides in which order the bytes are
     n_frames: int
+    notices: tuple[Notice, ...] = ()
+
+    def stream(self) -> io.BytesIO:
+        """All encapsulated content on end, as a film is kept: in one fragment or cut anywhere."""
+        start = self.file.tell()
+        content = io.BytesIO()
+        with contextlib.suppress(StopIteration):
+            parse_basic_offsets(self.file)
+            for fragment in generate_fragments(self.file):
+                content.write(fragment)
+                if content.tell() > MAX_FILE_BYTES:
+                    found = f"The DICOM file holds a film of more than {MAX_FILE_BYTES // 2**20} MiB"
+                    raise ImageError(f"{found}; a clip has less. Export a single frame.")
+        self.file.seek(start)
+        content.seek(0)
+        return content
 
 
 def open_source(file) -> Source:
@@ -75,7 +98,7 @@ def open_source(file) -> Source:
     syntax = _transfer_syntax(file)
     if syntax == uid.DeflatedExplicitVRLittleEndian:
         file, syntax = _inflate(file), uid.ExplicitVRLittleEndian
-    if syntax not in (*NATIVE, *JPEG, *JPEG_2000, uid.RLELossless):
+    if syntax not in (*NATIVE, *KNOWN, uid.RLELossless):
         _refuse_compression(syntax)
     tags = read_dataset(
         _Sparing(file),
@@ -91,10 +114,16 @@ def open_source(file) -> Source:
         raise ImageError(f"{text} Choose the file with the image.")
     if struct.unpack(f"{little}HH", header[:4]) != (PIXEL_DATA.group, PIXEL_DATA.element):
         raise ImageError("The DICOM file holds no integer pixels; an ultrasound image is expected. Export it as PNG.")
+    _refuse_segmentation(tags)
+    _complete(tags, syntax)
     check_size(tags.Columns, tags.Rows)
     if syntax == uid.JPEGExtended12Bit and tags.BitsStored > 8:
         _refuse_compression(syntax)
-    n_frames = int(tags.get("NumberOfFrames") or 1)
+    if not decoder_for(syntax)[1] or (syntax in FILMS and not importlib.util.find_spec("cv2")):
+        _ask_for_extra(syntax)
+    careful = Tags(tags)
+    stated = careful.numbers("NumberOfFrames", usable=bool)
+    n_frames = tags.NumberOfFrames = int(stated[0]) if stated else 1
     start = file.tell()
     if syntax in NATIVE:
         file.seek(0, io.SEEK_END)
@@ -102,6 +131,8 @@ def open_source(file) -> Source:
         if tags.PhotometricInterpretation == "YBR_FULL_422":
             bits = bits * 2 // 3
         possible = (file.tell() - start) * 8 // bits
+    elif syntax in FILMS:
+        possible = MAX_FRAMES  # the film itself says how many, when one is asked for
     else:
         items = _Sparing(file)
         parse_basic_offsets(items)  # the first item is no fragment
@@ -110,7 +141,28 @@ def open_source(file) -> Source:
         raise ImageError(DAMAGED)
     file.seek(start)
     pixel_vr = "OW" if syntax.is_implicit_VR else header[4:6].decode("ascii")
-    return Source(tags, file, syntax, pixel_vr, n_frames)
+    return Source(tags, file, syntax, pixel_vr, n_frames, tuple(careful.notices))
+
+
+def _complete(tags, syntax):
+    """Refuse a file without one of the tags that its pixels cannot be read without, and name it; what can be known
+    without its tag is filled in."""
+    needed = ["Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored"]
+    if tags.get("SamplesPerPixel") == 3 and syntax in NATIVE:
+        needed.append("PlanarConfiguration")
+    for keyword in needed:
+        if tags.get(keyword) in (None, ""):
+            text = f"The DICOM file lacks {keyword}, without which its pixels cannot be read; a whole file is expected."
+            raise ImageError(f"{text} Export it again, or as PNG.")
+    for keyword, usual in (("PixelRepresentation", 0), ("PlanarConfiguration", 0)):
+        if tags.get(keyword) is None:
+            setattr(tags, keyword, usual)
+
+
+def _refuse_segmentation(tags):
+    if str(tags.get("SOPClassUID", "")) in SEGMENTATIONS or str(tags.get("Modality", "")) == "SEG":
+        text = "The DICOM file is a segmentation, which holds outlines and not the picture; an ultrasound image"
+        raise ImageError(f"{text} is expected. Choose the file with the image.")
 
 
 def _transfer_syntax(file) -> uid.UID:
@@ -149,5 +201,10 @@ def _inflate(file):
 def _refuse_compression(syntax):
     # The name comes from the standard's list: what the file itself says could be any text.
     name = syntax.name if syntax in uid.UID_dictionary else "an unknown method"
-    wanted = "uncompressed, RLE, 8-bit JPEG or JPEG 2000 is expected. Export the frame uncompressed or as PNG."
+    wanted = "uncompressed, RLE, 8-bit JPEG, JPEG 2000, JPEG-LS or MPEG is expected. Export it uncompressed or as PNG."
     raise ImageError(f"The DICOM file is compressed by {name}; {wanted}")
+
+
+def _ask_for_extra(syntax):
+    text = f"The DICOM file is compressed by {syntax.name}; `pip install busi-model[dicom]` brings what reads that."
+    raise ImageError(f"{text} Or export the frame uncompressed or as PNG.")

@@ -5,6 +5,7 @@ folder that Gradio serves and empties. What was not used for an hour is forgotte
 memory would run out.
 """
 
+import dataclasses
 import logging
 import secrets
 import shutil
@@ -20,11 +21,12 @@ from busi_model.clinic.explain import Explainer
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.scan import scan_area
 from busi_model.clinic.view import draw_heat, encode_png, thumbnail
-from busi_model.frame import PLAUSIBLE_MM, check_size, is_plausible
+from busi_model.frame import PLAUSIBLE_MM, check_size, is_plausible, square_steps
 from busi_model.image import Box, Frame, ImageError, read_image
 from busi_model.page.case import Case, Drawn
 from busi_model.page.film import Film
 from busi_model.page.viewer.outlines import model_polygons
+from busi_model.preprocess import square_pixels
 from busi_model.reading.outline import rasterise, repair
 
 __all__ = ["Case", "Lightbox"]
@@ -95,13 +97,17 @@ class Lightbox:
         return case
 
     def mark_length(self, case: Case, start_xy, end_xy, length_mm: float) -> None:
-        """Take millimetres from a length that the user marked; pixels are taken to be square. Raises ValueError."""
-        length_px = float(np.hypot(end_xy[0] - start_xy[0], end_xy[1] - start_xy[1]))
+        """Take millimetres from a length that the user marked; pixels are square if the file says nothing.
+
+        Raises ValueError.
+        """
+        row, column = square_steps(case.frame.pixel_aspect)
+        length_px = float(np.hypot(column * (end_xy[0] - start_xy[0]), row * (end_xy[1] - start_xy[1])))
         if not length_px >= 10:
             raise ValueError(f"{length_px:.0f} px were marked; at least 10 px are expected.")
         if not 1 <= length_mm <= 500:
             raise ValueError(f"The length is {length_mm} mm; 1 to 500 mm are expected.")
-        spacing_mm = (length_mm / length_px,) * 2
+        spacing_mm = (row * length_mm / length_px, column * length_mm / length_px)
         if not is_plausible(spacing_mm):
             low, high = PLAUSIBLE_MM
             raise ValueError(f"A pixel would be {spacing_mm[0]:.3g} mm; {low} to {high:g} mm are plausible.")
@@ -139,7 +145,8 @@ class Lightbox:
             check_size(x1 - x0, y1 - y0)
             regions = tuple(part for region in case.frame.scan_regions if (part := _within(region, x0, y0, x1, y1)))
             gray = np.ascontiguousarray(case.frame.gray[y0:y1, x0:x1]).copy()
-            part = self.add(Frame(gray, case.frame.spacing_mm, case.frame.notices, regions), case.synthetic)
+            frame = dataclasses.replace(case.frame, gray=gray, scan_regions=regions)
+            part = self.add(frame, case.synthetic)
             part.spacing_mm, part.marked, part.carried = case.spacing_mm, case.marked, case.carried
             part.crop = (x0, y0, x1, y1)
         return part
@@ -185,9 +192,10 @@ class Lightbox:
         label = case.prediction.label
 
         def draw():
-            gray = thumbnail(case.frame.gray, HEAT_PX)
-            share = gray.shape[0] / case.frame.gray.shape[0]
-            regions = [_scaled(box, share) for box in case.frame.scan_regions]
+            frame = case.frame
+            gray = thumbnail(square_pixels(frame.gray, frame.pixel_aspect), HEAT_PX)  # the viewer stretches it back
+            row, column = (small / whole for small, whole in zip(gray.shape, frame.gray.shape, strict=True))
+            regions = [_scaled(box, row, column) for box in frame.scan_regions]
             return encode_png(draw_heat(self._explainer(gray, label) * scan_area(gray, regions)))
 
         path = self._written(case, f"busi-explanation-{label}{_suffix(case)}.png", draw)
@@ -224,7 +232,7 @@ class Lightbox:
 
     def _measure(self, case):
         margin = case.prediction.margin if case.drawn is None else None  # the band is the model's
-        case.lesions = measure_lesions(case.mask, margin, case.spacing_mm)
+        case.lesions = measure_lesions(case.mask, margin, case.spacing_mm, case.frame.pixel_aspect)
 
     def _set_spacing(self, case, spacing_mm, marked, carried=False):
         with case.lock:
@@ -250,8 +258,8 @@ def _suffix(case):
     return "" if case.film is None else f"-{case.film.index:04d}"
 
 
-def _scaled(box, share):
-    return Box(*(round(edge * share) for edge in (box.top, box.left, box.bottom, box.right)))
+def _scaled(box, row, column):
+    return Box(*map(round, (box.top * row, box.left * column, box.bottom * row, box.right * column)))
 
 
 def _within(region, x0, y0, x1, y1):

@@ -1,0 +1,58 @@
+"""One prediction of a DICOM picture becomes the bytes of DICOM results.
+
+They carry the name, number and dates of the study, by which an archive files them: nothing else that the program
+writes does. So they are made only when asked for.
+"""
+
+import io
+
+from busi_model.banner import without_banner
+from busi_model.clinic.measure import Lesion
+from busi_model.dicom_out.reference import DicomResultError, read_reference
+from busi_model.predict import Prediction
+
+KINDS = ("seg", "sr", "sc")  # segmentation, structured report, secondary capture
+MISSING = "DICOM results are made by highdicom, which is not installed; `pip install busi-model[dicom]` brings it."
+IDENTIFIED = "DICOM results carry the name, number and dates of their study. Keep them where the originals may be kept."
+
+
+def require_highdicom() -> None:
+    """Raises DicomResultError where the extra is not installed."""
+    try:
+        import highdicom  # noqa: F401
+    except ImportError:
+        raise DicomResultError(MISSING) from None
+
+
+def dicom_results(
+    path, prediction: Prediction, lesions: list[Lesion], model: dict, kinds=KINDS, frame: int | None = None
+) -> dict[str, bytes]:
+    """path: the DICOM file that was read. lesions: of `measure_lesions`. model: "version" and "weights_sha256".
+    kinds: which of KINDS. frame: as given to `read_image`.
+
+    Returns a file for each kind; no "seg" where nothing is outlined. Raises DicomResultError: for a refused picture,
+    a file that is not DICOM or cannot be tied to, and where the extra is not installed.
+    """
+    require_highdicom()
+    from busi_model.dicom_out import objects
+
+    if prediction.refused:
+        raise DicomResultError("The picture was refused, so nothing is filed with its study. See its warnings.")
+    reference = read_reference(path, frame, model["weights_sha256"])
+    make = {
+        "seg": lambda: objects.segmentation(reference, prediction, model),
+        "sr": lambda: objects.report(reference, prediction, lesions, model),
+        "sc": lambda: objects.capture(reference, prediction, without_banner(prediction.frame).gray),
+    }
+    try:
+        made = {kind: make[kind]() for kind in kinds}
+    except (KeyError, ValueError, TypeError, AttributeError) as error:  # its message may hold what the file says
+        text = f"The DICOM file's identifiers are none that results can be tied to ({type(error).__name__})"
+        raise DicomResultError(f"{text}; an ultrasound image of a study is expected. Export it again.") from None
+    return {kind: _written(dataset) for kind, dataset in made.items() if dataset is not None}
+
+
+def _written(dataset) -> bytes:
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
