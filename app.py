@@ -53,6 +53,8 @@ def main() -> None:
     except (CheckpointError, page.LoginError) as error:
         raise SystemExit(f"app.py: {error}") from None
     predictor(draw_phantom("normal", seed=0)[0])  # the first pass through a network is the slow one
+    CLOSING.callback(page.helpers().close)
+    page.helpers().warm_up()
     store, outbox = open_store()
     built = page.build(predictor, WEIGHTS, PRIVATE_FOLDER, store, outbox)
     server_name = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1")

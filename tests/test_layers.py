@@ -11,6 +11,7 @@ PACKAGE = ROOT / "busi_model"
 # What each place may import of this project; a folder's own modules are checked for cycles below.
 SPINE = (
     "frame",
+    "helpers",
     "dicom",
     "picture_file",
     "image",
@@ -27,6 +28,7 @@ SPINE = (
 )
 MAY_IMPORT = {
     "frame": (),
+    "helpers": ("frame",),
     "dicom": ("frame",),
     "picture_file": ("frame",),
     "image": ("dicom", "frame", "picture_file"),
@@ -99,3 +101,9 @@ def test_no_folder_imports_in_a_circle():
     while ready := [name for name in edges if name not in done and edges[name] <= done]:
         done.update(ready)
     assert set(edges) == done, f"a circle among {sorted(set(edges) - done)}"
+
+
+def test_the_page_reads_files_in_helper_processes_only():
+    for path in (PACKAGE / "page").glob("*.py"):
+        readers = {f"busi_model.image.{name}" for name in ("read_image", "count_frames")}
+        assert path.stem == "decoding" or not readers & set(_imported(path)), f"{path.name} reads files itself"

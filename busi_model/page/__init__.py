@@ -9,6 +9,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from busi_model.page import about, api, host, hub_login, server, session, single, strings, waiting
+from busi_model.page.decoding import helpers
 from busi_model.page.login import Accounts, LoginError
 from busi_model.page.server import log_discreetly
 from busi_model.page.theme import CSS, calm_theme
@@ -16,7 +17,7 @@ from busi_model.reading.codes import HostGate
 from busi_model.reading.outbox import storage_warning
 from busi_model.reading.session import Sessions
 
-__all__ = ["LoginError", "build", "log_discreetly", "looks", "walls"]
+__all__ = ["LoginError", "build", "helpers", "log_discreetly", "looks", "walls"]
 
 
 def build(predictor, weights_folder, private_folder, store=None, outbox=None) -> gr.Blocks:

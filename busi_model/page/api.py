@@ -14,6 +14,7 @@ import gradio as gr
 from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.image import ImageError
 from busi_model.page import strings
+from busi_model.page.decoding import read_image
 
 LOG = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ def build(predictor, folder) -> None:
         image's size, 255 inside and 0 outside.
         """
         try:
-            prediction = predictor(_uploaded(image, folder))
+            prediction = predictor(read_image(_uploaded(image, folder)))
         except ImageError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except Exception as error:  # the cause belongs in the log, not in the answer

@@ -20,7 +20,8 @@ import numpy as np
 from busi_model.clinic.explain import Explainer
 from busi_model.clinic.measure import Lesion, measure_lesions
 from busi_model.clinic.view import draw_heat, encode_png, thumbnail
-from busi_model.image import Frame, ImageError, read_image
+from busi_model.image import Frame, ImageError
+from busi_model.page.decoding import read_image
 from busi_model.predict import Prediction
 
 LOG = logging.getLogger(__name__)
