@@ -1,11 +1,12 @@
 """Work on what strangers send is done apart: by helper processes with a limit of time and memory, kept warm.
 
-Enters: the name of a job and its arguments. Leaves: what the job returns, or its `ImageError`. A file can keep a decoder
-busy for minutes or ask for gigabytes in ways that nobody has listed yet; here that ends one helper and a sentence.
+Enters: the name of a job and its arguments. Leaves: what the job returns, or its `ImageError`. A file can keep a
+decoder busy for minutes or ask for gigabytes in ways that nobody has listed yet; here that ends one helper and a
+sentence.
 
-A job that is not done within `slow_s` leaves the fast lane: it goes on at low priority, among a few others of its kind,
-and a fresh helper takes its place, so that the next small file is not held up. A helper knows no torch, no secret of the
-environment and no other user's data; its answer is read with a list of the classes that may stand in it.
+A job that is not done within `slow_s` leaves the fast lane: it goes on at low priority, among a few others of its
+kind, and a fresh helper takes its place, so that the next small file is not held up. A helper knows no torch, no secret
+of the environment and no other user's data; its answer is read with a list of the classes that may stand in it.
 """
 
 import contextlib
@@ -48,8 +49,8 @@ _ANSWERS = {  # what an answer may be made of, beside numbers, words, lists and 
 }
 
 
-class _Lost(Exception):
-    """The helper ended before it had answered. returncode: as Popen has it."""
+class _LostError(Exception):
+    """The helper ended before it had answered; its argument is the return code, as Popen has it."""
 
 
 class Helpers:
@@ -119,7 +120,7 @@ class Helpers:
     def _finish(self, helper, again=True):
         try:
             kind, value = helper.answer()
-        except _Lost as lost:
+        except _LostError as lost:
             self._end(helper)
             raise ImageError(_reason(-lost.args[0])) from None
         if again:
@@ -204,10 +205,10 @@ class _Helper:
         return self._came.wait(seconds)
 
     def answer(self):
-        """Kind and value. Raises _Lost."""
+        """Kind and value. Raises _LostError."""
         if self._answer is None:
             self.process.kill()
-            raise _Lost(self.process.wait())
+            raise _LostError(self.process.wait())
         head, *arrays = self._answer
         return _Reader(io.BytesIO(head), buffers=arrays).load()
 

@@ -12,6 +12,7 @@ PACKAGE = ROOT / "busi_model"
 SPINE = (
     "frame",
     "helpers",
+    "jpeg_scans",
     "dicom",
     "picture_file",
     "image",
@@ -29,8 +30,9 @@ SPINE = (
 MAY_IMPORT = {
     "frame": (),
     "helpers": ("frame",),
-    "dicom": ("frame",),
-    "picture_file": ("frame",),
+    "jpeg_scans": ("frame",),
+    "dicom": ("frame", "jpeg_scans"),
+    "picture_file": ("frame", "jpeg_scans"),
     "image": ("dicom", "frame", "picture_file"),
     "banner": ("frame",),
     "preprocess": ("frame",),

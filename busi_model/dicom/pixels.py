@@ -18,8 +18,10 @@ from pydicom.encaps import get_frame
 from pydicom.pixels import apply_color_lut, apply_modality_lut, convert_color_space, get_decoder
 from pydicom.pixels.utils import as_pixel_options
 
+from busi_model.dicom.bounds import check_palettes
 from busi_model.dicom.source import NATIVE, Source
 from busi_model.frame import DAMAGED, ImageError, Notice
+from busi_model.jpeg_scans import check_scans
 
 _RLE_SEGMENTS = 15  # room in the header of an RLE frame
 
@@ -63,6 +65,8 @@ def _check_codestream(encoded, tags):
     with Image.open(io.BytesIO(encoded), formats=("JPEG", "JPEG2000")) as image:  # reads its header only
         if image.size != (tags.Columns, tags.Rows):
             raise ImageError(DAMAGED)
+        if image.format == "JPEG":
+            check_scans(bytes(encoded), *image.size)
 
 
 def _decode_rle(encoded: bytes, tags) -> bytes:
@@ -119,6 +123,7 @@ def _as_8_bits(pixels):
 def _colours(dtype, tags) -> np.ndarray:
     """The colour of every value that a pixel can have, uint8 (N, 3)."""
     values = np.arange(np.iinfo(dtype).max + 1).astype(dtype)
+    check_palettes(tags)
     colours = apply_color_lut(values[None], tags)[0, :, :3]
     if colours.dtype.itemsize > 1:  # 16-bit entries, but some writers fill only their low byte
         colours = colours >> 8 if colours.max() > 255 else colours
