@@ -12,6 +12,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from busi_model import temporary
@@ -37,18 +38,18 @@ from busi_model.reading.errors import StoreError
 from busi_model.reading.outbox import Outbox
 from busi_model.reading.store import Store
 
+END_S = 4.5  # from a SIGTERM to the end, whatever is under way
 WEIGHTS = os.environ.get("BUSI_WEIGHTS") or str(Path(__file__).parent / "weights")
-MAX_SESSIONS = 1000  # visits that the page remembers, a quarter of a megabyte each; the longest unused goes first
-MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
 
 
 def main() -> None:
     on_space = "SPACE_ID" in os.environ  # there a proxy stands in front
+    server_name = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1")
     page.log_discreetly()
     share_memory()
     temporary.sweep()
     try:
-        walls = page.walls(on_space)
+        walls = page.walls(server_name, on_space)
         predictor = Predictor.load(WEIGHTS)
     except (CheckpointError, page.LoginError) as error:
         raise SystemExit(f"app.py: {error}") from None
@@ -57,28 +58,19 @@ def main() -> None:
     page.helpers().warm_up()
     store, outbox = open_store()
     built = page.build(predictor, WEIGHTS, PRIVATE_FOLDER, store, outbox)
-    server_name = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1")
+    first = int(PORT or 7860)
     try:
-        _, address, _ = built.launch(
-            server_name=server_name,
-            share=False,
-            ssr_mode=False,
-            run_history=False,  # Gradio would keep every image in the browser's storage
-            max_file_size=MAX_FILE_SIZE,
-            state_session_capacity=MAX_SESSIONS,
-            footer_links=[],
-            quiet=True,  # it would advise a public link
-            prevent_thread_lock=True,
-            **page.looks(),
-            **walls,
-        )
-    except OSError:  # Gradio found no port to listen at
+        server = page.serve(built, walls, server_name, range(first, first + 100))
+    except OSError:
         raise SystemExit(
-            f"app.py: Neither port {PORT or 7860} nor the 99 after it is free at {server_name}, or that is not this "
+            f"app.py: Neither port {first} nor the 99 after it is free at {server_name}, or that is not this "
             "machine's address. Name others with GRADIO_SERVER_PORT and GRADIO_SERVER_NAME."
         ) from None
-    print(f"The page is at {address} (stop it with Ctrl-C).", flush=True)
-    built.block_thread()
+    CLOSING.callback(server.stop)
+    shown = "localhost" if server_name in ("0.0.0.0", "::", "[::]") else server_name
+    print(f"The page is at http://{shown}:{server.port}/ (stop it with Ctrl-C).", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.wait()
 
 
 def share_memory() -> None:
@@ -101,19 +93,32 @@ def open_store() -> tuple[Store | None, Outbox | None]:
     return store, outbox
 
 
+class Stopped(BaseException):  # noqa: N818 - it is no error
+    """Somebody asked the program to end."""
+
+
 def stop(*_) -> None:
     """A plain `kill` must not leave images behind; service managers send it twice, and once is enough."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.exit(0)
+    end = threading.Timer(END_S, os._exit, (0,))  # whatever still runs then: nothing that was acknowledged is lost
+    end.daemon = True
+    end.start()
+    raise Stopped
 
 
 def run() -> None:
     """`main`, and an end that leaves no image behind."""
     signal.signal(signal.SIGTERM, stop)
+    page.bound_output()
     try:
         main()
+    except Stopped:
+        pass
     finally:
         CLOSING.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # Python and torch would take seconds to give back every object; the system does it at once
 
 
 if __name__ == "__main__":

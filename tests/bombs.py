@@ -44,3 +44,8 @@ def many_tags(count) -> bytes:
     at = content.index(struct.pack("<HH", 0x28, 2))
     tags = b"".join(struct.pack("<HH2sH", 0x19, 0x1000 + n % 0xE000, b"SH", 0) for n in range(count))
     return content[:at] + tags + content[at:]
+
+
+def heavy_jpeg() -> bytes:
+    """A whole and honest picture of 40 megapixels, built up in as many steps as we read: a second or two of work."""
+    return progressive_jpeg(15, 6300)

@@ -4,7 +4,7 @@ Gradio never decodes the upload: `gr.File` hands over its path and `read_image` 
 wires; `reader` answers.
 """
 
-import tempfile
+import base64
 from functools import partial
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def build(predictor, folder, store=None, outbox=None) -> None:
             worklist = worklist_component("worklist")
             _html(f"<p>{strings.EXAMPLES_HEADING}</p>", elem_classes="quiet", elem_id="examples-note")
             with gr.Row(elem_id="examples"):
-                examples = [_example_button(name, folder) for name in strings.EXAMPLE_BUTTONS]
+                examples = [_example_button(name) for name in strings.EXAMPLE_BUTTONS]
             clear = gr.Button(strings.CLEAR, visible=False, size="sm", elem_id="clear")
         with gr.Column(scale=8, min_width=330, elem_id="picture-column"):
             viewer = viewer_component("viewer", empty_data())
@@ -114,9 +114,10 @@ def _read_example(reader, gray, visit, threshold_name):
     yield from reader.read([gray], visit, threshold_name, synthetic=True)
 
 
-def _example_button(class_name, folder):
+def _example_button(class_name):
     """A button with a small picture of the synthetic image, and the image."""
     gray, _ = draw_phantom(class_name, EXAMPLE_SEED)
-    icon = Path(tempfile.mkdtemp(dir=folder)) / f"synthetic-{class_name}.png"
-    icon.write_bytes(encode_png(thumbnail(gray, THUMBNAIL_PX)))
-    return gr.Button(strings.EXAMPLE_BUTTONS[class_name], icon=str(icon), size="sm", min_width=160), gray
+    png = base64.b64encode(encode_png(thumbnail(gray, THUMBNAIL_PX))).decode("ascii")
+    # In the page itself: /config, which names no folder of the server.
+    icon = {"path": f"synthetic-{class_name}.png", "url": f"data:image/png;base64,{png}"}
+    return gr.Button(strings.EXAMPLE_BUTTONS[class_name], icon=icon, size="sm", min_width=160), gray
