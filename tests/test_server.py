@@ -31,6 +31,7 @@ from busi_model import temporary
 from busi_model.clinic.view import encode_png
 from busi_model.page import log as page_log
 from busi_model.page import server, strings
+from busi_model.page.login import LoginError
 from busi_model.phantom import draw_phantom
 from tests.browser import PATIENCE_S, ROOT, ask, served
 from tests.panel import served_here
@@ -334,6 +335,60 @@ def test_only_this_machine_can_connect(app):
     socket.create_connection(("127.0.0.1", port), timeout=5).close()
     with pytest.raises(OSError, match=r".*"):
         socket.create_connection(("127.0.0.2", port), timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "peer", "forwarded", "visitor"),
+    [
+        ((), "127.0.0.1", "9.9.9.9", "127.0.0.1"),  # nobody was named: a made-up address counts for nothing
+        (("10.0.0.5",), "10.0.0.6", "9.9.9.9", "10.0.0.6"),
+        (("10.0.0.5",), "10.0.0.5", "9.9.9.9", "9.9.9.9"),
+        (("10.0.0.5",), "10.0.0.5", "1.2.3.4, 9.9.9.9", "9.9.9.9"),  # the visitor wrote the first one
+        (("10.0.0.0/24",), "10.0.0.5", "1.2.3.4, 9.9.9.9, 10.0.0.7", "9.9.9.9"),
+        (("10.0.0.0/24",), "10.0.0.5", "10.0.0.8, 10.0.0.7", "10.0.0.8"),
+        (("10.0.0.5",), "10.0.0.5", "no address", "10.0.0.5"),
+        (("10.0.0.5",), "10.0.0.5", "", "10.0.0.5"),
+        (("::1",), "::1", "2001:db8::7", "2001:db8::7"),
+        (("*",), "10.0.0.5", "1.2.3.4, 9.9.9.9", "9.9.9.9"),  # a Space
+    ],
+)
+def test_a_proxys_word_counts_only_when_it_was_named(proxies, peer, forwarded, visitor):
+    seen = {}
+
+    async def inside(scope, receive, send):
+        seen.update(client=scope["client"][0], scheme=scope["scheme"], headers=Headers(scope=scope))
+        await server.PlainTextResponse("hello")(scope, receive, send)
+
+    headers = {"X-Forwarded-For": forwarded, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
+    TestClient(server.Forwarded(inside, proxies), client=(peer, 1)).get("/", headers=headers)
+    assert seen["client"] == visitor
+    trusted = bool(proxies) and peer != "10.0.0.6"
+    assert (seen["scheme"] == "https") is trusted and ("x-forwarded-host" in seen["headers"]) is trusted
+
+
+def test_a_forwarded_name_must_be_one_of_ours_too():
+    client = TestClient(server.Guard(hello, hosts=("busi.example",)), base_url="http://busi.example")
+    assert client.get("/").status_code == 200
+    assert client.get("/", headers={"X-Forwarded-Host": "evil.example"}).status_code == 421
+    assert client.get("/", headers={"X-Forwarded-Host": "busi.example, evil.example"}).status_code == 421
+
+
+@pytest.mark.parametrize("value", ["somewhere", "10.0.0.5/33", "10.0.0.5,*", "10.0.0.5;10.0.0.6"])
+def test_wrong_names_of_proxies_are_told(monkeypatch, value):
+    monkeypatch.setenv("BUSI_TRUSTED_PROXIES", value)
+    with pytest.raises(LoginError, match="BUSI_TRUSTED_PROXIES must be addresses"):
+        server.Walls.from_environment("127.0.0.1", on_space=False)
+
+
+def test_which_names_are_answered(monkeypatch):
+    monkeypatch.setenv("BUSI_ALLOWED_HOSTS", "BUSI.example, other.example")
+    for name in ("127.0.0.1", "localhost", "[::1]", "0.0.0.0"):
+        hosts = server.Walls.from_environment(name, on_space=False).hosts
+        assert set(hosts) == {*server.LOOPBACK, "busi.example", "other.example"}
+    monkeypatch.delenv("BUSI_ALLOWED_HOSTS")
+    assert server.Walls.from_environment("127.0.0.1", on_space=False).hosts == server.LOOPBACK
+    assert server.Walls.from_environment("0.0.0.0", on_space=False).hosts is None
+    assert server.Walls.from_environment("127.0.0.1", on_space=True).hosts is None
 
 
 # The host's password
