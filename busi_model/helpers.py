@@ -80,7 +80,8 @@ class Helpers:
         threading.Thread(target=self._fill, name="warm-up", daemon=True).start()
 
     def run(self, job: str, *arguments):
-        """job: a name of `jobs`. Raises ImageError: the job's own, or one that says that a limit was reached."""
+        """job: a name of `jobs`. arguments: words and numbers, as JSON has them. Raises ImageError: the job's own, or
+        one that says that a limit was reached."""
         with self._fast:
             helper = self._take()
             try:
@@ -193,7 +194,7 @@ class _Helper:
     def ask(self, job, arguments, cpu_s, wall_s):
         self._answer, self._came = None, threading.Event()
         with contextlib.suppress(BrokenPipeError):  # it has ended: the answer says so
-            _send(self.process.stdin, pickle.dumps((job, arguments, cpu_s, wall_s)))
+            _send(self.process.stdin, json.dumps([job, arguments, cpu_s, wall_s]).encode())
         threading.Thread(target=self._listen, args=(self._came,), daemon=True).start()
 
     def _listen(self, came):
@@ -284,7 +285,7 @@ def main(memory_bytes: int, jobs: dict[str, str]) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # it writes nothing
     _send(outgoing, b"ready")
     while (request := _receive(incoming)) is not None:
-        job, arguments, cpu_s, wall_s = pickle.loads(request)  # from our own page
+        job, arguments, cpu_s, wall_s = json.loads(request)
         _limit(cpu_s, wall_s)
         buffers = []
         try:

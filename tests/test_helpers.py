@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from gradio.utils import NamedString
 
 from busi_model import helpers, image
 from busi_model.clinic.view import encode_png
@@ -42,6 +43,8 @@ def test_a_picture_is_read_as_without_helpers(tmp_path):
     try:
         assert (made.run("read_image", str(path), None).gray == image.read_image(path).gray).all()
         assert made.run("count_frames", str(path)) == 1
+        named = NamedString(path)  # what gr.File hands over: the helper knows no Gradio
+        assert made.run("read_image", named, None).gray.shape == (90, 110)
         with pytest.raises(ImageError, match="cannot be opened") as caught:
             made.run("read_image", str(tmp_path / "none.png"), None)
         assert str(tmp_path) not in str(caught.value)
