@@ -6,10 +6,10 @@ import re
 import gradio as gr
 import httpx
 import pytest
-from starlette.testclient import TestClient
 
 from busi_model.page import gradio_inside
-from tests.browser import ROOT
+from tests.browser import PATIENCE_S, ROOT
+from tests.panel import served_here
 
 
 def test_this_is_the_gradio_that_the_wrapper_was_written_for():
@@ -29,16 +29,15 @@ def test_nothing_else_of_ours_touches_what_is_private():
 
 
 @pytest.fixture
-def asked():
+def asked(tmp_path):
     """A page with a counter in its state, its client, and the queue's refusals."""
     refusals = []
-    with gr.Blocks() as page:
+    with gr.Blocks(analytics_enabled=False) as page:
         state = gr.State(0)
         gr.Button().click(lambda n: (n + 1, n + 1), [state], [state, gr.Number()], api_name="count")
     page.queue()
     gradio_inside.before_each_push(page, lambda body, n_waiting: refusals[-1] if refusals else None)
-    with TestClient(gr.routes.App.create_app(page)) as client:
-        page.run_startup_events()
+    with served_here(page, tmp_path) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
         yield page, client, refusals
 
 
