@@ -231,7 +231,7 @@ def assert_closed(space, status, file, **headers):
     for name in ("info", "heartbeat/x", "queue/data?session_hash=x", "call/predict/x", "app_id", "login_check"):
         assert ask(space, f"/gradio_api/{name}", **headers)[0] == status, name
     body = json.dumps({"data": [None], "fn_index": 0, "session_hash": "x"})
-    for name in ("queue/join", "call/predict", "run/predict", "api/predict", "cancel", "reset"):
+    for name in ("queue/join", "call/predict", "cancel", "reset"):
         answer = ask(space, f"/gradio_api/{name}", "POST", body, Content_Type="application/json", **headers)
         assert answer[0] == status and set(json.loads(answer[2])) == {"detail"}, name
     assert send(space, **headers)[0] == status
