@@ -3,14 +3,17 @@
 Each client sends a picture of its own, another size and seed than all others, to the running page's API, and checks
 that the answer is what a Predictor here says of this very picture. A request ends answered, busy (the server said so in
 words), lost (anything else) or mixed up (an answer that is not its picture's). Beside the clients one sends its upload
-a few bytes at a time, and one breaks its uploads off. Latency is from the upload to the mask in hand; compare the
-ratios. Memory is the server's resident memory after 100 and after --requests requests (Linux; not with --url).
+a few bytes at a time, one breaks its uploads off, and one opens the page itself twice a second, as a visitor who
+comes now would. Latency is from the upload to the mask in hand; compare the ratios, and p95 with what the cores allow:
+`floor_ms` is the clients times the Predictor's own time for a picture. Memory is the server's resident memory after 100
+and after --requests requests (Linux; not with --url).
 """
 
 import argparse
 import contextlib
 import http.client
 import json
+import math
 import re
 import socket
 import statistics
@@ -147,9 +150,20 @@ def memory_mb(pid: int) -> float:
         return float("nan")
 
 
-def measure(url: str, pid: int | None, made: list[Picture], clients: list[int], n_requests: int) -> dict:
-    """The whole run. n_requests: in all, shared among the rounds."""
-    ended = threading.Event()
+def measure(
+    url: str, pid: int | None, made: list[Picture], clients: list[int], n_requests: int, own_s: float = math.nan
+) -> dict:
+    """The whole run. n_requests: in all, shared among the rounds. own_s: of the Predictor for one picture."""
+    ended, page_s = threading.Event(), []
+
+    def visit():
+        while not ended.wait(0.5):
+            begin = time.perf_counter()
+            try:
+                _fetch(url)
+                page_s.append(time.perf_counter() - begin)
+            except OSError:
+                page_s.append(math.inf)
 
     def disturb(pieces, pause_s, share):
         while not ended.is_set():
@@ -160,12 +174,13 @@ def measure(url: str, pid: int | None, made: list[Picture], clients: list[int], 
     for _ in range(3):
         ask(url, made[0])  # so that the first round does not pay for what is made once
     rows, memory, done = [], {}, 0
-    with ThreadPoolExecutor(2) as pool:
-        disturbers = [pool.submit(disturb, 60, 0.2, 1.0), pool.submit(disturb, 4, 0.01, 0.6)]
+    with ThreadPoolExecutor(3) as pool:
+        disturbers = [pool.submit(disturb, 60, 0.2, 1.0), pool.submit(disturb, 4, 0.01, 0.6), pool.submit(visit)]
         try:
             for number, count in enumerate(clients):
                 total = n_requests // len(clients) + (number < n_requests % len(clients))
                 counts, seconds = dict.fromkeys(KINDS, 0), []
+                page_s.clear()
                 for part in _parts(done, total):
                     ends, took = run_clients(url, made[:count], part)
                     counts = {kind: counts[kind] + ends[kind] for kind in KINDS}
@@ -173,7 +188,10 @@ def measure(url: str, pid: int | None, made: list[Picture], clients: list[int], 
                     done += part
                     if pid and done in (FIRST_MEMORY, n_requests):
                         memory[done] = memory_mb(pid)
-                rows.append({"clients": count, "requests": total, **counts, **_latency(seconds)})
+                rows.append(
+                    {"clients": count, "requests": total, **counts, **_latency(seconds)}
+                    | {"floor_ms": 1000 * count * own_s, "page_ms": 1000 * max(page_s, default=math.nan)}
+                )
         finally:
             ended.set()
         for one in disturbers:
@@ -193,9 +211,19 @@ def _latency(seconds):
     return {"median_ms": 1000 * statistics.median(seconds), "p95_ms": 1000 * float(np.quantile(seconds, 0.95))}
 
 
+def _own_time(predictor, picture) -> float:
+    """Seconds of one picture without server and waiting: the median of ten."""
+    gray, took = np.asarray(Image.open(BytesIO(picture.png))), []
+    for _ in range(10):
+        begin = time.perf_counter()
+        predictor(gray)
+        took.append(time.perf_counter() - begin)
+    return statistics.median(took)
+
+
 def markdown(found: dict) -> str:
     """One table: a row a number of clients, and under it the memory."""
-    columns = ("clients", "requests", *KINDS, "median_ms", "p95_ms")
+    columns = ("clients", "requests", *KINDS, "median_ms", "p95_ms", "floor_ms", "page_ms")
     single = next((row["median_ms"] for row in found["rows"] if row["clients"] == 1), None)
     lines = ["| " + " | ".join([*columns, "p95 / median of 1"]) + " |", "|---" * (len(columns) + 1) + "|"]
     for row in found["rows"]:
@@ -203,6 +231,7 @@ def markdown(found: dict) -> str:
         ratio = f"{row['p95_ms'] / single:.1f}" if single and row["p95_ms"] else "-"
         lines.append("| " + " | ".join([*cells, ratio]) + " |")
     sizes = [f"{size:.0f} MB after {count} requests" for count, size in found["memory_mb"].items()]
+    lines += ["", "page_ms: the slowest answer to `/` meanwhile. floor_ms: clients times the Predictor's own time."]
     return "\n".join(lines) + f"\n\nResident memory of the server: {', '.join(sizes) or 'not measured'}.\n"
 
 
@@ -216,10 +245,12 @@ def main() -> int:
     arguments = parser.parse_args()
     if min(arguments.clients) < 1 or arguments.requests // len(arguments.clients) < max(arguments.clients):
         parser.error("At least 1 client, and in each round a request for each client, are needed: raise --requests.")
-    made = pictures(Predictor.load(arguments.weights, "cpu"), max(arguments.clients))
+    predictor = Predictor.load(arguments.weights, "cpu")
+    made = pictures(predictor, max(arguments.clients))
+    own_s = _own_time(predictor, made[0])
     started = contextlib.nullcontext((arguments.url, None, None)) if arguments.url else served(arguments.weights)
     with started as (url, pid, _):
-        found = measure(url.rstrip("/"), pid, made, arguments.clients, arguments.requests)
+        found = measure(url.rstrip("/"), pid, made, arguments.clients, arguments.requests, own_s)
     folder = Path(arguments.out)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "load.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

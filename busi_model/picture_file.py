@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 from PIL import Image
 
 from busi_model.frame import DAMAGED, LIMIT, MAX_FRAMES, ImageError
+from busi_model.jpeg_scans import check_scans
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # a list, so that no EPS, PSD or PDF reader ever runs
 WANTED = "a PNG, JPEG, BMP, TIFF, WebP, GIF or DICOM picture is expected"
@@ -57,6 +58,11 @@ def open_picture(file: BinaryIO) -> Image.Image:
         if image.format == "PNG":
             image.verify()  # checksums: a damaged block can otherwise pass as pixels
             image = _open(file)
+        if image.format in ("JPEG", "MPO"):
+            at = file.tell()
+            file.seek(0)
+            check_scans(file.read(), *image.size)
+            file.seek(at)
         return image
     except (ImageError, MemoryError):
         raise

@@ -12,8 +12,8 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
-from typing import Any
 
 from busi_model import __version__, temporary
 from busi_model.checkpoint import CheckpointError, packaged
@@ -25,16 +25,19 @@ from busi_model.reading.store import Store
 from busi_model.reading.upkeep import Upkeep
 
 DEFAULT_PORT = 7860  # Gradio's
-MAX_SESSIONS = 1000  # visits that the page remembers, a quarter of a megabyte each; the longest unused goes first
-MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
+END_S = 4.5  # from a SIGTERM to the end, whatever is under way
 
 
 class StartError(RuntimeError):
     """A setting with which the page cannot start: what was found, what was expected, what to do."""
 
 
+class Stopped(BaseException):  # noqa: N818 - it is no error
+    """Somebody asked the program to end."""
+
+
 def run(name: str = "app.py", load: Callable[..., Predictor] = Predictor.load) -> None:
-    """Serve the page until the program is stopped, and leave no image behind.
+    """Serve the page until the program is stopped, leave no image behind, and end the process.
 
     name: what the user called, for messages. load: weights -> Predictor. Raises SystemExit.
     """
@@ -44,59 +47,57 @@ def run(name: str = "app.py", load: Callable[..., Predictor] = Predictor.load) -
             port = _port()
             private_folder = _private_folder(closing)
             os.environ["GRADIO_TEMP_DIR"] = private_folder  # before Gradio is imported, which reads it then
-            serve(private_folder, port, load)
+            serve(closing, private_folder, port, load)
         except (CheckpointError, StartError) as error:
             raise SystemExit(f"{name}: {error}") from None
+        except Stopped:
+            pass
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # Python and torch would take seconds to give back every object; the system does it at once
 
 
-def serve(private_folder: str, port: int = DEFAULT_PORT, load: Callable[..., Predictor] = Predictor.load) -> None:
+def serve(
+    closing: contextlib.ExitStack,
+    private_folder: str,
+    port: int = DEFAULT_PORT,
+    load: Callable[..., Predictor] = Predictor.load,
+) -> None:
     """Load the weights, open the store, build the page and serve it.
 
-    private_folder: GRADIO_TEMP_DIR. Raises CheckpointError and StartError.
+    closing: takes what must be ended. private_folder: GRADIO_TEMP_DIR. Raises CheckpointError and StartError.
     """
     from busi_model import page  # brings Gradio
 
     on_space = "SPACE_ID" in os.environ  # there a proxy stands in front
+    server_name = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1")
+    page.bound_output()
     page.log_discreetly()
     _share_memory()
     temporary.sweep()
     try:
-        walls = page.walls(on_space)
+        walls = page.walls(server_name, on_space)
     except page.LoginError as error:
         raise StartError(str(error)) from None
     weights = os.environ.get("BUSI_WEIGHTS") or str(packaged())
     predictor = load(weights, operating_point=os.environ.get("BUSI_OPERATING_POINT"))
     predictor(draw_phantom("normal", seed=0)[0])  # the first pass through a network is the slow one
-    with contextlib.ExitStack() as closing:
-        store, outbox = _open_store(closing)
-        built = page.build(predictor, weights, private_folder, store, outbox)
-        _launch(built, page, port, on_space, walls)
-
-
-def _launch(built: Any, page: Any, port: int, on_space: bool, walls: dict) -> None:
-    server_name = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1")
+    closing.callback(page.helpers().close)
+    page.helpers().warm_up()
+    store, outbox = _open_store(closing)
+    built = page.build(predictor, weights, private_folder, store, outbox)
     try:
-        _, address, _ = built.launch(
-            server_name=server_name,
-            share=False,
-            ssr_mode=False,
-            run_history=False,  # Gradio would keep every image in the browser's storage
-            max_file_size=MAX_FILE_SIZE,
-            state_session_capacity=MAX_SESSIONS,
-            footer_links=[],
-            quiet=True,  # it would advise a public link
-            prevent_thread_lock=True,
-            max_threads=80,  # readers who wait for a locked database (`page.session`) must not hold up the rest
-            **page.looks(),
-            **walls,
-        )
-    except OSError:  # Gradio found no port to listen at
+        server = page.serve(built, walls, server_name, range(port, port + 100))
+    except OSError:
         raise StartError(
             f"Neither port {port} nor the 99 after it is free at {server_name}, or that is not this machine's "
             "address. Name others with GRADIO_SERVER_PORT and GRADIO_SERVER_NAME."
         ) from None
-    print(f"The page is at {address} (stop it with Ctrl-C).", flush=True)
-    built.block_thread()
+    closing.callback(server.stop)
+    shown = "localhost" if server_name in ("0.0.0.0", "::", "[::]") else server_name
+    print(f"The page is at http://{shown}:{server.port}/ (stop it with Ctrl-C).", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.wait()
 
 
 def _port() -> int:
@@ -140,4 +141,7 @@ def _open_store(closing: contextlib.ExitStack) -> tuple[Store | None, Outbox | N
 def _stop(*_: object) -> None:
     """A plain `kill` must not leave images behind; service managers send it twice, and once is enough."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.exit(0)
+    end = threading.Timer(END_S, os._exit, (0,))  # whatever still runs then: nothing that was acknowledged is lost
+    end.daemon = True
+    end.start()
+    raise Stopped

@@ -1,8 +1,10 @@
 """What many tests share: real data when BUSI_DATA_DIR names it, phantoms and an untrained checkpoint otherwise; the
 running app and a browser that looks at it."""
 
+import contextlib
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -61,6 +63,26 @@ def untrained(tmp_path_factory):
     network = MultiTaskUNet(decoder_channels=(16, 16, 8, 8), class_hidden=8).eval()
     checkpoint.save(folder, network, Preprocess(size=64), OperatingPoint(temperature=1.5), {"recipe": "none"}, {})
     return folder
+
+
+@pytest.fixture
+def within_s():
+    """`with within_s(30):` fails when the block takes longer: for work that a fault would let run for minutes."""
+
+    @contextlib.contextmanager
+    def limited(seconds):
+        def end(*_):
+            raise TimeoutError(f"not done within {seconds} s")
+
+        before = signal.signal(signal.SIGALRM, end)
+        signal.alarm(seconds)
+        try:
+            yield
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, before)
+
+    return limited
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ https://SPACE_HOST to the app's own address.
 """
 
 import base64
+import contextlib
 import hashlib
 import html
 import json
@@ -94,7 +95,7 @@ def test_a_wrong_setting_ends_the_program_with_a_sentence(tmp_path, monkeypatch)
     monkeypatch.setenv(VARIABLE, "ada")
     monkeypatch.delenv("SYSTEM", raising=False)
     with pytest.raises(StartError, match=r"BUSI_HUB_USERS asks the Hugging Face Hub .* Space only"):
-        serve(str(tmp_path))
+        serve(contextlib.ExitStack(), str(tmp_path))
 
 
 def test_the_front_matter_may_ask_for_the_sign_in():
@@ -230,7 +231,7 @@ def assert_closed(space, status, file, **headers):
     for name in ("info", "heartbeat/x", "queue/data?session_hash=x", "call/predict/x", "app_id", "login_check"):
         assert ask(space, f"/gradio_api/{name}", **headers)[0] == status, name
     body = json.dumps({"data": [None], "fn_index": 0, "session_hash": "x"})
-    for name in ("queue/join", "call/predict", "run/predict", "api/predict", "cancel", "reset"):
+    for name in ("queue/join", "call/predict", "cancel", "reset"):
         answer = ask(space, f"/gradio_api/{name}", "POST", body, Content_Type="application/json", **headers)
         assert answer[0] == status and set(json.loads(answer[2])) == {"detail"}, name
     assert send(space, **headers)[0] == status

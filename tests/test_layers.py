@@ -12,6 +12,8 @@ PACKAGE = ROOT / "busi_model"
 SPINE = (
     "frame",
     "colour",
+    "helpers",
+    "jpeg_scans",
     "dicom",
     "film",
     "picture_file",
@@ -32,9 +34,11 @@ MAY_IMPORT = {
     "colour": ("frame",),
     "files": (),
     "names": (),
-    "dicom": ("film", "frame"),
+    "helpers": ("frame",),
+    "jpeg_scans": ("frame",),
+    "dicom": ("film", "frame", "jpeg_scans"),
     "film": ("frame",),
-    "picture_file": ("frame",),
+    "picture_file": ("frame", "jpeg_scans"),
     "image": ("colour", "dicom", "film", "frame", "picture_file"),
     "banner": ("frame",),
     "preprocess": ("frame",),
@@ -110,3 +114,9 @@ def test_no_folder_imports_in_a_circle():
     while ready := [name for name in edges if name not in done and edges[name] <= done]:
         done.update(ready)
     assert set(edges) == done, f"a circle among {sorted(set(edges) - done)}"
+
+
+def test_the_page_reads_files_in_helper_processes_only():
+    for path in (PACKAGE / "page").glob("*.py"):
+        readers = {f"busi_model.image.{name}" for name in ("read_image", "count_frames")}
+        assert path.stem == "decoding" or not readers & set(_imported(path)), f"{path.name} reads files itself"

@@ -111,3 +111,47 @@ def test_a_mask_comes_back_from_its_png():
     assert np.array_equal(outline.decode_mask(outline.encode_mask(mask)), mask)
     with pytest.raises(OutlineError, match="not a PNG"):
         outline.decode_mask(b"<svg/>")
+
+
+# Scribbles: anybody can send one, and mending it took minutes
+
+
+def _scribble(n_points, side_px=400, seed=0):
+    return (np.random.default_rng(seed).random((n_points, 2)) * side_px).tolist()
+
+
+def _star(n_points):
+    angle = np.arange(n_points) * np.pi * (1 - 1 / n_points)
+    return np.stack([200 + 190 * np.cos(angle), 200 + 190 * np.sin(angle)], axis=1).tolist()
+
+
+SCRIBBLES = {
+    "120 points": _scribble(120),
+    "160 points": _scribble(160),
+    "500 points": _scribble(500),
+    "20,000 points": _scribble(20_000),
+    "a star": _star(101),
+    "a small heap": [[200 + 3 * x, 200 + 3 * y] for x, y in _scribble(20_000, 1)],
+    "a comb": [[10 + i // 2 * 0.02, (10.0, 390.0)[(i + 1) // 2 % 2]] for i in range(19_999)] + [[5.0, 5.0]],
+    "slanted teeth": [[200 + 0.0004 * i + 3 * (i % 2), 200.0 + 3 * (i % 2)] for i in range(20_000)],
+    "one line, to and fro": [[200.0 + 3 * (i % 2), 200.0] for i in range(20_000)],
+    "one point": [[200.0, 200.0]] * 20_000,
+}
+
+
+@pytest.mark.parametrize("name", SCRIBBLES)
+@pytest.mark.parametrize("function", [outline.check, outline.repair, outline.rasterise])
+def test_a_scribble_is_refused_before_it_takes_time(function, name, within_s):
+    with within_s(30), pytest.raises(OutlineError, match="stroke|no area|crosses itself|anew"):
+        function([SCRIBBLES[name]], 400, 400)
+
+
+def test_a_clumsy_hand_is_still_mended(within_s):
+    """A lesion's border of 600 points, drawn with a tremble that crosses itself some hundred times."""
+    rng = np.random.default_rng(1)
+    angle = np.linspace(0, 2 * np.pi, 600, endpoint=False) + rng.normal(0, 0.006, 600)
+    radius = 120 + rng.normal(0, 2, 600)
+    drawn = np.stack([200 + radius * np.cos(angle), 200 + radius * np.sin(angle)], axis=1).tolist()
+    with within_s(30):
+        repaired = outline.repair([drawn], 400, 400)
+    assert repaired.changed and outline.rasterise(repaired.polygons, 400, 400)[200, 200]

@@ -1,5 +1,6 @@
 """Reading sessions: read first, locked, revealed, final; resumed anywhere; nobody saves into another's case."""
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -395,7 +396,7 @@ def test_guessing_is_slowed_down():
 
 def test_after_too_many_guesses_the_right_code_must_wait_too(store):
     sessions, created = new_session(store)
-    sessions = Sessions(store, Attempts(limit=4))
+    sessions = Sessions(store, Attempts(limit=4, clock=lambda: 0.0))
     for _ in range(4):
         with pytest.raises(CodeError, match="opens no session"):
             sessions.enter(created.codes[0][:-5] + make_code().text[-5:], client="1.2.3.4")
@@ -405,7 +406,7 @@ def test_after_too_many_guesses_the_right_code_must_wait_too(store):
 
 def test_a_reader_is_not_locked_out_by_others_at_the_same_address(store):
     _, created = new_session(store, n_readers=2)
-    sessions = Sessions(store, Attempts(limit=3))
+    sessions = Sessions(store, Attempts(limit=3, clock=lambda: 0.0))
     sessions.enter(created.codes[0], client="proxy")
     for _ in range(3):
         with pytest.raises(CodeError):
@@ -416,13 +417,59 @@ def test_a_reader_is_not_locked_out_by_others_at_the_same_address(store):
     sessions.enter(created.codes[1], client="elsewhere")
 
 
+def test_nobodys_guesses_at_a_readers_code_stop_the_reader(store):
+    _, created = new_session(store, n_readers=1)
+    sessions = Sessions(store, Attempts(limit=3, clock=lambda: 0.0))
+    sessions.enter(created.codes[0], client="reader")
+    for number in range(200):  # whoever has seen the first five letters
+        with pytest.raises(CodeError):
+            sessions.enter(created.codes[0][:-5] + make_code().text[-5:], client=f"address {number % 50}")
+    sessions.enter(created.codes[0], client="reader")
+    sessions.enter(created.codes[0], client="address 1")  # also from where others guess
+
+
+def test_waits_grow_to_half_a_minute_and_hasty_guesses_add_nothing():
+    time_s = [0.0]
+    attempts = Attempts(limit=2, clock=lambda: time_s[0])
+    waits = []
+    for _ in range(9):
+        attempts.wrong("name")
+        for _ in range(100):
+            with contextlib.suppress(TooManyAttempts):
+                attempts.check("name")
+        try:
+            attempts.check("name")
+            waits.append(0.0)
+        except TooManyAttempts as wait:
+            waits.append(wait.retry_after_s)
+            assert f"Wait {wait.retry_after_s:.0f} s" in str(wait)
+        time_s[0] += waits[-1]
+        attempts.check("name", "another")
+    assert waits == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+    time_s[0] += 900
+    attempts.wrong("name")
+    attempts.check("name")
+
+
+def test_a_browser_that_was_the_hosts_is_not_shut_out_by_others(monkeypatch):
+    monkeypatch.setenv("BUSI_HOST_PASSWORD", "Mamma, 3 Töne")
+    gate = HostGate(Attempts(limit=2, clock=lambda: 0.0))
+    gate.check("Mamma, 3 Töne", "proxy", "the host's browser")
+    for number in range(20):
+        with pytest.raises(CodeError):
+            gate.check("mamma", "proxy", f"browser {number}")
+    with pytest.raises(TooManyAttempts):
+        gate.check("Mamma, 3 Töne", "proxy", "a new browser")
+    gate.check("Mamma, 3 Töne", "proxy", "the host's browser")
+
+
 def test_the_hosts_view_needs_a_password(monkeypatch):
     monkeypatch.delenv("BUSI_HOST_PASSWORD", raising=False)
     assert not HostGate().exists
     with pytest.raises(CodeError):
         HostGate().check("")
     monkeypatch.setenv("BUSI_HOST_PASSWORD", "Mamma, 3 Töne")
-    gate = HostGate(Attempts(limit=2))
+    gate = HostGate(Attempts(limit=2, clock=lambda: 0.0))
     gate.check("Mamma, 3 Töne")
     for _ in range(2):
         with pytest.raises(CodeError, match="wrong"):

@@ -8,6 +8,7 @@ from PIL import Image
 from pydicom import uid
 
 from busi_model.frame import DAMAGED, ImageError
+from busi_model.jpeg_scans import check_scans
 
 JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)  # no permissive decoder knows more than 8 bits of the latter
 JPEG_LOSSLESS = (uid.JPEGLossless, uid.JPEGLosslessSV1)
@@ -42,6 +43,8 @@ def check_codestream(encoded: bytes, syntax, tags) -> None:
         bits, rows, columns, samples = _frame_header(encoded)
         fits = (rows, columns, samples) == (tags.Rows, tags.Columns, tags.SamplesPerPixel)
         fits = fits and bits <= tags.BitsAllocated
+        if fits and syntax in JPEG:
+            check_scans(bytes(encoded), columns, rows)
     if not fits:
         raise ImageError(DAMAGED)
 

@@ -16,6 +16,7 @@ from pydicom.encaps import get_frame
 from pydicom.pixels import apply_color_lut, convert_color_space, get_decoder
 from pydicom.pixels.utils import as_pixel_options
 
+from busi_model.dicom.bounds import check_palettes
 from busi_model.dicom.codestream import FILMS, check_codestream, decoder_for
 from busi_model.dicom.display import INVERTED, inverted, shown_gray
 from busi_model.dicom.source import NATIVE, Source
@@ -123,6 +124,7 @@ def _as_it_is(pixels):
 def _colours(dtype, tags) -> np.ndarray:
     """The colour of every value that a pixel can have, uint8 (N, 3)."""
     values = np.arange(np.iinfo(dtype).max + 1).astype(dtype)
+    check_palettes(tags)
     colours = apply_color_lut(values[None], tags)[0, :, :3]
     if colours.dtype.itemsize > 1:  # 16-bit entries, but some writers fill only their low byte
         colours = colours >> 8 if colours.max() > 255 else colours

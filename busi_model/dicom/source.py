@@ -19,6 +19,7 @@ from pydicom.encaps import generate_fragments, parse_basic_offsets, parse_fragme
 from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 
+from busi_model.dicom.bounds import MAX_TAG_READS, TOO_MANY_TAGS, check_sequences
 from busi_model.dicom.codestream import FILMS, KNOWN, decoder_for
 from busi_model.dicom.tags import Tags
 from busi_model.frame import DAMAGED, MAX_FILE_BYTES, MAX_FRAMES, ImageError, Notice, check_size
@@ -56,10 +57,14 @@ class _Sparing:
 
     def __init__(self, file):
         self.left, self.seek, self.tell, self._read = MAX_TAG_BYTES, file.seek, file.tell, file.read
+        self.reads_left = MAX_TAG_READS
 
     def read(self, size=-1):
         content = self._read(min(size, self.left + 1) if size >= 0 else self.left + 1)
         self.left -= len(content)
+        self.reads_left -= 1
+        if self.reads_left < 0:
+            raise ImageError(TOO_MANY_TAGS)
         if self.left < 0:
             found = f"The DICOM file holds more than {MAX_TAG_BYTES // 2**20} MiB of descriptions"
             raise ImageError(f"{found}; a picture has far less. Export the frame as PNG.")
@@ -107,6 +112,7 @@ def open_source(file) -> Source:
         stop_when=lambda tag, vr, length: tag >= FLOAT_PIXELS,
         specific_tags=_TAGS,
     )
+    check_sequences(tags)
     header = file.read(8 if syntax.is_implicit_VR else 12)
     little = "<" if syntax.is_little_endian else ">"
     if not header or "Rows" not in tags:

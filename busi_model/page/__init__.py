@@ -5,18 +5,23 @@ One module a panel; every word is in `strings`, the looks are in `theme`.
 
 from pathlib import Path
 
+import fastapi
 import gradio as gr
 from starlette.middleware import Middleware
 
-from busi_model.page import about, api, host, hub_login, server, session, single, strings, waiting
+from busi_model.page import about, api, host, hub_login, server, session, single, strings, waiting, wire
+from busi_model.page.decoding import helpers
+from busi_model.page.log import bound_output, log_discreetly
 from busi_model.page.login import Accounts, LoginError
-from busi_model.page.server import log_discreetly
 from busi_model.page.theme import CSS, calm_theme
 from busi_model.reading.codes import HostGate
 from busi_model.reading.outbox import storage_warning
 from busi_model.reading.session import Sessions
 
-__all__ = ["LoginError", "build", "log_discreetly", "looks", "walls"]
+__all__ = ["LoginError", "bound_output", "build", "helpers", "log_discreetly", "looks", "serve", "walls"]
+
+MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
+MAX_THREADS = 80  # readers who wait for a locked database (`page.session`) must not hold up the rest
 
 
 def build(predictor, weights_folder, private_folder, store=None, outbox=None) -> gr.Blocks:
@@ -65,9 +70,34 @@ def looks() -> dict:
     return {"theme": calm_theme(), "css": "\n".join([CSS, *sheets]), "head": f"<script>{script}</script>"}
 
 
-def walls(on_space: bool) -> dict:
-    """Arguments for `launch`: who is let in, and to what. on_space: on a Hugging Face Space. Raises LoginError."""
+def walls(server_name: str, on_space: bool) -> server.Walls:
+    """Who is let in, and to what. server_name: what the server will listen to. on_space: on a Hugging Face Space.
+    Raises LoginError."""
     accounts, users = Accounts.from_environment(), hub_login.HubUsers.from_environment()
-    login = {"auth": accounts, "auth_message": strings.LOGIN_TEXT} if accounts else {}
-    wall = [Middleware(hub_login.Wall, users=users)] if users else []
-    return {**server.launch_arguments(on_space, bool(accounts or users), wall), **login}
+    inner = [Middleware(hub_login.Wall, users=users)] if users else []
+    return server.Walls.from_environment(
+        server_name, on_space, has_login=bool(accounts or users), accounts=accounts, inner=inner
+    )
+
+
+def serve(page: gr.Blocks, walls: server.Walls, server_name: str, ports) -> wire.Server:
+    """Serve a finished page at the first free port. Raises OSError when none is free."""
+    server.refuse_addresses()
+    page.max_threads = MAX_THREADS
+    login = {"auth": walls.accounts, "auth_message": strings.LOGIN_TEXT} if walls.accounts else {}
+    outer = fastapi.FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    gr.mount_gradio_app(
+        outer,
+        page,
+        path="/",
+        app_kwargs={"middleware": walls.middleware(page)},
+        show_error=False,
+        ssr_mode=False,
+        run_history=False,  # Gradio would keep every image in the browser's storage
+        max_file_size=MAX_FILE_SIZE,
+        footer_links=[],
+        enable_monitoring=False,
+        **looks(),
+        **login,
+    )
+    return wire.serve(outer, server_name, ports, walls.proxies)

@@ -15,6 +15,7 @@ from busi_model.clinic.report import Finding, report
 from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.image import ImageError
 from busi_model.page import strings
+from busi_model.page.decoding import read_image
 from busi_model.page.inbox import uploaded
 
 LOG = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def build(predictor, folder) -> None:
         image's size, 255 inside and 0 outside.
         """
         try:
-            prediction = predictor(uploaded(image.get("path") if isinstance(image, dict) else None, folder))
+            prediction = predictor(read_image(uploaded(image.get("path") if isinstance(image, dict) else None, folder)))
         except ImageError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except Exception as error:  # the cause belongs in the log, not in the answer

@@ -11,7 +11,8 @@ from pathlib import Path
 from PIL import Image
 
 from busi_model.clinic.view import thumbnail
-from busi_model.image import Frame, ImageError, count_frames, read_image
+from busi_model.image import Frame, ImageError
+from busi_model.page.decoding import count_frames, read_image
 from busi_model.predict import Prediction
 
 PREVIEW_PX = 1024  # longer side, at most

@@ -19,6 +19,7 @@ from busi_model.page.host_deletions import deletion_words, deletions_html
 from busi_model.page.session_layout import html
 from busi_model.page.session_results import results_html, table_html
 from busi_model.page.session_view import problem_html, remark_html
+from busi_model.page.visits import browser_of
 from busi_model.reading import results
 from busi_model.reading.codes import HostGate
 from busi_model.reading.errors import ReadingError, RecordError
@@ -138,7 +139,7 @@ class Panel:
 
     def enter(self, password: str, request: gr.Request) -> dict:
         try:
-            self.gate.check(password, client=request.client.host)
+            self.gate.check(password, client=request.client.host, browser=browser_of(request.session_hash))
             opened = {
                 self.allowed: True,
                 self.door: gr.Column(visible=False),

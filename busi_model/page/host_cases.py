@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from busi_model.image import ImageError, read_image
+from busi_model.image import ImageError
 from busi_model.page import strings
+from busi_model.page.decoding import read_image
 from busi_model.reading.errors import RecordError
 from busi_model.reading.records import CLASS_NAMES
 from busi_model.reading.session import NewCase, read_truth

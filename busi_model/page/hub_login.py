@@ -23,8 +23,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 FORM = f"{VARIABLE} must be user names of the Hugging Face Hub, ada,grace, or a * alone for everyone who signed in"
 SPACE_SETS = ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET", "OAUTH_SCOPES", "OPENID_PROVIDER_URL")
 PACKAGES = ("authlib", "itsdangerous")
-# Gradio's own: the way to the Hub, the way back, the way out; and what its `launch` asks for once it listens.
-SIGN_IN, CALLBACK, SIGN_OUT, STARTUP = "/login/huggingface", "/login/callback", "/logout", "/gradio_api/startup-events"
+# Gradio's own: the way to the Hub, the way back, the way out.
+SIGN_IN, CALLBACK, SIGN_OUT = "/login/huggingface", "/login/callback", "/logout"
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width"><style>
 :root {{ color-scheme: light dark }}
@@ -76,7 +76,7 @@ class Wall:
 
     async def __call__(self, scope, receive, send):
         answer, user = self.app, None
-        if scope["type"] != "lifespan" and scope["path"] != STARTUP:
+        if scope["type"] != "lifespan":
             if scope["path"] in (SIGN_IN, CALLBACK, SIGN_OUT):
                 answer = self._sign_in
             else:

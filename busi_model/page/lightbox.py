@@ -22,8 +22,9 @@ from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.scan import scan_area
 from busi_model.clinic.view import draw_heat, encode_png, thumbnail
 from busi_model.frame import PLAUSIBLE_MM, check_size, is_plausible, square_steps
-from busi_model.image import Box, Frame, ImageError, read_image
+from busi_model.image import Box, Frame, ImageError
 from busi_model.page.case import Case, Drawn
+from busi_model.page.decoding import read_image
 from busi_model.page.film import Film
 from busi_model.page.viewer.outlines import model_polygons
 from busi_model.preprocess import square_pixels

@@ -1,16 +1,21 @@
 """Who may open the page, when not everyone may: BUSI_AUTH.
 
 Enters: pairs `user:password,user2:password2`, or `@FILE` with one pair a line, which only its owner may read. Leaves:
-a check for Gradio's login form. Passwords are compared in constant time, and guessing is counted by name.
+a check for Gradio's login form. Passwords are compared in constant time. Guessing is counted by name and address, by
+address, and by name; a browser that logged in before is counted by itself, so that nobody's guesses shut it out.
 """
 
 import hashlib
 import hmac
+import math
 import os
 import secrets
 import stat
 
-from busi_model.reading.codes import Attempts
+from fastapi import HTTPException
+
+from busi_model.page import strings, visitor
+from busi_model.reading.codes import MAX_REMEMBERED, Attempts
 from busi_model.reading.errors import TooManyAttempts
 
 VARIABLE = "BUSI_AUTH"
@@ -22,14 +27,19 @@ class LoginError(ValueError):
     """A login cannot be used as it is set: what was found, what was expected, what to do. Holds no password."""
 
 
+WIDE_LIMIT = 50  # wrong guesses at many names from one address, or at one name from many
+
+
 class Accounts:
     """Names and passwords. Calling it with both says whether they belong together; that is what Gradio asks for."""
 
-    def __init__(self, passwords: dict[str, str], attempts: Attempts | None = None):
+    def __init__(self, passwords: dict[str, str], attempts: Attempts | None = None, wide: Attempts | None = None):
+        """attempts: by name and address. wide: by either alone."""
         self._key = secrets.token_bytes(32)
         self._digests = {user: self._digest(password) for user, password in passwords.items()}
         self._nobody = self._digest(secrets.token_hex(16))  # an unknown name takes as long as a known one
-        self._attempts = attempts or Attempts()
+        self._attempts, self._wide = attempts or Attempts(), wide or Attempts(WIDE_LIMIT)
+        self._known: set[tuple[str, str]] = set()  # users and browsers that logged in
 
     @classmethod
     def from_environment(cls) -> "Accounts | None":
@@ -40,13 +50,23 @@ class Accounts:
         return cls(_passwords(pairs))
 
     def __call__(self, user: str, password: str) -> bool:
+        """Raises HTTPException 429 for who has to wait; Gradio hands it on."""
+        address, browser = visitor.address.get(), visitor.browser.get()
+        known = (user, browser) in self._known
+        near = (f"{user} in {browser}",) if known else (f"{user} at {address}",)
+        wide = () if known else (f"name {user}", f"address {address}")
         try:
-            self._attempts.check(user)
-        except TooManyAttempts:
-            return False
+            self._attempts.check(*near)
+            self._wide.check(*wide)
+        except TooManyAttempts as wait:
+            after = {"Retry-After": str(math.ceil(wait.retry_after_s))}
+            raise HTTPException(429, strings.LOGIN_WAIT.format(seconds=after["Retry-After"]), after) from None
         same = hmac.compare_digest(self._digest(password), self._digests.get(user, self._nobody))
         if not same:
-            self._attempts.wrong(user)
+            self._attempts.wrong(*near)
+            self._wide.wrong(*wide)
+        elif browser and len(self._known) < MAX_REMEMBERED:
+            self._known.add((user, browser))
         return same
 
     def _digest(self, password):

@@ -4,7 +4,7 @@ Gradio never decodes the upload: `inbox` hands over its path and `read_image` do
 wires; `reader` answers with a `Step`, which becomes updates of components here, by name.
 """
 
-import tempfile
+import base64
 from functools import partial
 from pathlib import Path
 
@@ -57,7 +57,7 @@ class Panel:
                 self.worklist = worklist_component("worklist")
                 _html(f"<p>{strings.EXAMPLES_HEADING}</p>", elem_classes="quiet", elem_id="examples-note")
                 with gr.Row(elem_id="examples"):
-                    self.examples = [_example_button(name, folder) for name in strings.EXAMPLE_BUTTONS]
+                    self.examples = [_example_button(name) for name in strings.EXAMPLE_BUTTONS]
                 self.clear = gr.Button(strings.CLEAR, visible=False, size="sm", elem_id="clear")
                 self.undo = gr.Button(strings.REOPEN, visible=False, size="sm", elem_id="undo")
             with gr.Column(scale=8, min_width=330, elem_id="picture-column"):
@@ -240,9 +240,10 @@ def _html(value, **arguments):
     return gr.HTML(value, apply_default_css=False, js_on_load=None, **arguments)
 
 
-def _example_button(class_name, folder):
+def _example_button(class_name):
     """A button with a small picture of the synthetic image, and the image."""
     gray, _ = draw_phantom(class_name, EXAMPLE_SEED)
-    icon = Path(tempfile.mkdtemp(dir=folder)) / f"synthetic-{class_name}.png"
-    icon.write_bytes(encode_png(thumbnail(gray, THUMBNAIL_PX)))
-    return gr.Button(strings.EXAMPLE_BUTTONS[class_name], icon=str(icon), size="sm", min_width=160), gray
+    png = base64.b64encode(encode_png(thumbnail(gray, THUMBNAIL_PX))).decode("ascii")
+    # In the page itself: /config, which names no folder of the server.
+    icon = {"path": f"synthetic-{class_name}.png", "url": f"data:image/png;base64,{png}"}
+    return gr.Button(strings.EXAMPLE_BUTTONS[class_name], icon=icon, size="sm", min_width=160), gray

@@ -57,20 +57,34 @@ def _hash(salt: bytes, secret: str) -> bytes:
 
 
 class Attempts:
-    """Counts wrong guesses by who made them and by what they aimed at; after `limit` in `window_s` it says wait."""
+    """Counts wrong guesses by who made them or by what they aimed at, and makes the next one wait: 1 s after `limit` of
+    them, then 2, 4, 8, up to `longest_s`. A guess that comes too early is not looked at and makes nobody wait longer,
+    so that no number of guesses shuts anybody out for good."""
 
-    def __init__(self, limit: int = 10, window_s: float = 300, clock: Callable[[], float] = time.monotonic):
-        self.limit, self.window_s, self._clock = limit, window_s, clock
+    def __init__(
+        self,
+        limit: int = 5,
+        window_s: float = 900,
+        longest_s: float = 30,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """window_s: after which a wrong guess is forgotten."""
+        self.limit, self.window_s, self.longest_s, self._clock = limit, window_s, longest_s, clock
         self._wrong: dict[str, deque[float]] = {}
         self._lock = threading.Lock()
 
     def check(self, *names: str) -> None:
-        """Raise TooManyAttempts when any of the names has guessed wrong too often."""
+        """Raise TooManyAttempts while one of the names has to wait."""
         with self._lock:
-            for name in names:
-                times = self._recent(name)
-                if len(times) >= self.limit:
-                    raise TooManyAttempts(times[0] + self.window_s - self._clock())
+            left_s = max((self._wait_s(self._recent(name)) for name in names), default=0.0)
+        if left_s > 0:
+            raise TooManyAttempts(left_s)
+
+    def _wait_s(self, times) -> float:
+        over = len(times) - self.limit
+        if over < 0 or not times:
+            return 0.0
+        return times[-1] + min(self.longest_s, 2.0 ** min(over, 30)) - self._clock()
 
     def wrong(self, *names: str) -> None:
         with self._lock:
@@ -82,7 +96,7 @@ class Attempts:
                 self._wrong.pop(next(iter(self._wrong)))
 
     def _recent(self, name: str) -> deque[float]:
-        times = self._wrong.pop(name, deque())
+        times = self._wrong.pop(name, None) or deque(maxlen=self.limit + 32)
         while times and times[0] <= self._clock() - self.window_s:
             times.popleft()
         if times:
@@ -96,17 +110,25 @@ class HostGate:
     def __init__(self, attempts: Attempts | None = None):
         self._password = os.environ.get(PASSWORD_VARIABLE, "")
         self._attempts = attempts or Attempts()
+        self._known: set[str] = set()
 
     @property
     def exists(self) -> bool:
         return bool(self._password)
 
-    def check(self, password: str, client: str = "") -> None:
-        """Raise CodeError unless this is the password. client: whom to count wrong guesses against."""
-        self._attempts.check(client)
+    def check(self, password: str, client: str = "", browser: str = "") -> None:
+        """Raise CodeError unless this is the password.
+
+        client: whom to count wrong guesses against. browser: a name of the browser that nobody else can have; one that
+        gave the right password before is counted by itself, so that others at its address do not shut it out.
+        """
+        who = f"browser {browser}" if browser in self._known else f"client {client}"
+        self._attempts.check(who)
         given, expected = (
             hashlib.sha256(str(word).encode("utf-8", "replace")).digest() for word in (password, self._password)
         )
         if not self.exists or not hmac.compare_digest(given, expected):
-            self._attempts.wrong(client)
+            self._attempts.wrong(who)
             raise CodeError("The password is wrong.")
+        if browser and len(self._known) < MAX_REMEMBERED:
+            self._known.add(browser)

@@ -1,5 +1,7 @@
 """What can go wrong while something is kept. Every message is a sentence for the reader and holds no path."""
 
+import math
+
 
 class ReadingError(ValueError):
     """Something was not kept: what was found, what was expected, what to do."""
@@ -38,5 +40,4 @@ class TooManyAttempts(CodeError):  # noqa: N818 - it reads as what it says
 
     def __init__(self, retry_after_s: float):
         self.retry_after_s = retry_after_s
-        minutes = max(1, round(retry_after_s / 60))
-        super().__init__(f"Too many wrong codes. Wait {minutes} min, then type the code as the host gave it.")
+        super().__init__(f"Too many wrong codes or passwords. Wait {math.ceil(retry_after_s)} s, then type it again.")

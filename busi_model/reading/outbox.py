@@ -20,9 +20,8 @@ import threading
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, set_client_factory
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_session, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils._http import default_client_factory  # the only way to keep its hooks and add a time limit
 
 from busi_model.reading.errors import StoreError
 from busi_model.reading.store import SPACE_DISK, Record, Store, default_folder, now
@@ -86,10 +85,10 @@ class Outbox:
         self._made = False
         self._sending: tuple[str, ...] = ()  # keys of the commit under way
 
+        kind, hooks = type(get_session()), get_session().event_hooks  # its own time limit is: none
+
         def client():
-            session = default_client_factory()  # its own time limit is: none
-            session.timeout = timeout_s
-            return session
+            return kind(event_hooks=hooks, follow_redirects=True, timeout=timeout_s)
 
         set_client_factory(client)  # huggingface_hub has one client for the whole process
 

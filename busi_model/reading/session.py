@@ -188,20 +188,21 @@ class Sessions:
     def enter(self, code: str, pseudonym: str | None = None, client: str = "") -> Desk:
         """A code opens its reader's desk. Raises CodeError: unknown, or bound to another pseudonym than the one given.
 
-        client: an address or the like; wrong codes are counted against it and against the code's first group.
+        client: an address or the like; wrong codes are counted against it. A right code that opened before never waits:
+        others' guesses, at this address or at this code, do not stop a reader.
         """
         locator, secret = codes.take_apart(code)
-        names = [f"code {locator}"]
-        if locator not in self._opened:  # behind a proxy all readers share an address: others' guesses are not theirs
-            names.append(f"client {client}")
-        self._attempts.check(*names)
+        name = f"client {client}"
         with self.store.read() as connection:
             row = connection.execute("SELECT * FROM reader WHERE locator = ?", (locator,)).fetchone()
-        if row is None or not codes.matches(secret, row["salt"], row["code_hash"]):
-            self._attempts.wrong(*names)
+        right = row is not None and codes.matches(secret, row["salt"], row["code_hash"])
+        if not (right and locator in self._opened):
+            self._attempts.check(name)
+        if not right:
+            self._attempts.wrong(name)
             raise CodeError("This code opens no session. Check the letters, or ask the host for a new one.")
         if pseudonym is not None and row["pseudonym"] is not None and fold(pseudonym) != row["pseudonym_folded"]:
-            self._attempts.wrong(*names)
+            self._attempts.wrong(name)
             raise CodeError("This code belongs to another reader. Use your own, or the pseudonym you chose with it.")
         self._opened.add(locator)
         return Desk(self.store, row["id"])
