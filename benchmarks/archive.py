@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks.measure import describe_machine, markdown, table
 from busi_model.batch.rows import ROWS
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 

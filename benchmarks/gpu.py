@@ -11,7 +11,7 @@ import torch
 
 from benchmarks import training
 from benchmarks.measure import median_ms, table
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Prediction, Predictor
 

@@ -33,7 +33,7 @@ from PIL import Image
 
 from benchmarks.app import served
 from busi_model.clinic.view import encode_png
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 

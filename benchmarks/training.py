@@ -7,10 +7,10 @@ from pathlib import Path
 from PIL import Image
 
 from benchmarks.measure import table
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.phantom import draw_phantom
+from busi_model.training.dataset import load_images
 from busi_model.training.fit import TrainConfig, Trainer
-from busi_model.training.images import load_images
 from busi_model.training.layouts import find_cases
 
 N_IMAGES = 96

@@ -129,8 +129,8 @@ def strangers(arguments) -> int:
 
 
 def card(arguments) -> int:
-    from busi_model.training.card import write_card
     from busi_model.training.fit import RunError
+    from busi_model.training.model_card import write_card
 
     try:
         write_card(arguments.weights or packaged(), arguments.abroad, arguments.home, arguments.evaluation)

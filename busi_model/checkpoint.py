@@ -30,7 +30,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
 from busi_model.files import write_bytes, write_json
-from busi_model.network import CLASS_NAMES, MultiTaskUNet
+from busi_model.names import CLASS_NAMES
+from busi_model.network import MultiTaskUNet
 from busi_model.ood import N_STATISTICS, N_TEXTURE, OodDetector
 from busi_model.operating_point import OperatingPoint
 from busi_model.preprocess import Preprocess

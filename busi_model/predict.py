@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from busi_model import checkpoint
 from busi_model.image import Frame, Notice, read_image
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.ood import ood_inputs
 from busi_model.preprocess import square_pixels
 from busi_model.quality import look

@@ -20,7 +20,7 @@ from busi_model.checkpoint import CheckpointError, packaged
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.reading.errors import StoreError
-from busi_model.reading.outbox import Outbox
+from busi_model.reading.hub_sync import Outbox
 from busi_model.reading.store import Store
 from busi_model.reading.upkeep import Upkeep
 

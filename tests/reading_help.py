@@ -14,7 +14,7 @@ from busi_model.reading.records import (
     Questionnaire,
     image_sha256,
 )
-from busi_model.reading.session import NewCase, Sessions
+from busi_model.reading.sessions import NewCase, Sessions
 
 HEIGHT, WIDTH = 70, 80
 SQUARE = [(20.0, 10.0), (50.0, 10.0), (50.0, 40.0), (20.0, 40.0)]  # 31 x 31 pixel centres, the border counted in

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from busi_model import start
 from busi_model.image import Frame, Notice, read_image
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
 from busi_model.predict import Prediction, Predictor
 

@@ -1,5 +1,5 @@
-"""The parts of Gradio's and the Hub client's insides that we rely on are there, and behave as they did in the versions
-that `page.gradio_inside` and `reading.outbox` were written for."""
+"""The parts of Gradio's insides that we rely on are there, and behave as they did in the version that
+`page.server.gradio_inside` was written for."""
 
 import re
 import time
@@ -8,15 +8,15 @@ import gradio as gr
 import httpx
 import pytest
 
-from busi_model.page import gradio_inside
+from busi_model.page.server import gradio_inside
 from tests.browser import PATIENCE_S, ROOT
 from tests.panel import served_here
 
 
 def test_this_is_the_gradio_that_the_wrapper_was_written_for():
     assert gr.__version__.startswith(f"{gradio_inside.WRITTEN_FOR}."), (
-        f"Gradio {gr.__version__} is installed. Read through page/gradio_inside.py against it, run the tests, and set "
-        "WRITTEN_FOR."
+        f"Gradio {gr.__version__} is installed. Read through page/server/gradio_inside.py against it, run the tests, "
+        "and set WRITTEN_FOR."
     )
     gradio_inside.check()
 

@@ -117,6 +117,6 @@ def test_no_folder_imports_in_a_circle():
 
 
 def test_the_page_reads_files_in_helper_processes_only():
-    for path in (PACKAGE / "page").glob("*.py"):
+    for path in (PACKAGE / "page").rglob("*.py"):
         readers = {f"busi_model.image.{name}" for name in ("read_image", "count_frames")}
         assert path.stem == "decoding" or not readers & set(_imported(path)), f"{path.name} reads files itself"

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 from scipy.ndimage import label
 
-from busi_model.phantom import CLASS_NAMES, draw_phantom, write_phantom_dataset
+from busi_model.names import CLASS_NAMES
+from busi_model.phantom import draw_phantom, write_phantom_dataset
 
 SEEDS = range(10)
 SIZE = {"height": 110, "width": 140}

@@ -15,14 +15,16 @@ from PIL import Image
 from busi_model.clinic import words
 from busi_model.clinic.scan import scan_area
 from busi_model.frame import Box, Frame, Notice
-from busi_model.page import lightbox, reader, strings
-from busi_model.page.takeaway import Takeaway
+from busi_model.page import strings
+from busi_model.page.images import actions as reader
+from busi_model.page.images import opened as lightbox
+from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.viewer.outlines import model_polygons
 from busi_model.phantom import draw_phantom
 from busi_model.reading.outline import rasterise
 from tests.browser import phantom_file
+from tests.page.test_reader import POINT, Oracle
 from tests.picture_files import dataset, region, written
-from tests.test_page_reader import POINT, Oracle
 
 DRAWN = [[[40.25, 30.5], [100.75, 31.0], [90.5, 88.13], [45.0, 80.99]]]
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 
 COLUMNS = ["file", "frames", "judged", "refused", "failed", *(f"frames_{name}" for name in CLASS_NAMES)]
 COLUMNS += ["label", "label_share", "worst_frame", "worst_malignant", "mean_malignant"]

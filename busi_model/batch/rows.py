@@ -15,7 +15,7 @@ from pathlib import Path
 
 from busi_model.batch import clips
 from busi_model.batch.work import BatchError, stamp
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.spreadsheet import without_formula
 
 COLUMNS = [

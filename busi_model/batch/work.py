@@ -17,7 +17,7 @@ from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.view import encode_png, overlay_png
 from busi_model.dicom_out.write import DicomResultError, dicom_results
 from busi_model.image import ImageError, count_frames, read_image
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.predict import Predictor
 
 FRAMES = ("middle", "all")

@@ -9,19 +9,26 @@ import fastapi
 import gradio as gr
 from starlette.middleware import Middleware
 
-from busi_model.page import about, api, host, hub_login, server, session, single, strings, waiting, wire
-from busi_model.page.decoding import helpers
-from busi_model.page.log import bound_output, log_discreetly
-from busi_model.page.login import Accounts, LoginError
+from busi_model.page import api, strings
+from busi_model.page.about import panel as about
+from busi_model.page.host import panel as host
+from busi_model.page.images import panel as single
+from busi_model.page.server import guard as server
+from busi_model.page.server import hub_login, wire
+from busi_model.page.server import queue as waiting
+from busi_model.page.server.decoding import helpers
+from busi_model.page.server.log import bound_output, log_discreetly
+from busi_model.page.server.login import Accounts, LoginError
+from busi_model.page.session import panel as session
 from busi_model.page.theme import CSS, calm_theme
-from busi_model.reading.codes import HostGate
-from busi_model.reading.outbox import storage_warning
-from busi_model.reading.session import Sessions
+from busi_model.reading.access import HostGate
+from busi_model.reading.hub_sync import storage_warning
+from busi_model.reading.sessions import Sessions
 
 __all__ = ["LoginError", "bound_output", "build", "helpers", "log_discreetly", "looks", "serve", "walls"]
 
 MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
-MAX_THREADS = 80  # readers who wait for a locked database (`page.session`) must not hold up the rest
+MAX_THREADS = 80  # readers who wait for a locked database (`page.session.panel`) must not hold up the rest
 
 
 def build(predictor, weights_folder, private_folder, store=None, outbox=None) -> gr.Blocks:

@@ -15,8 +15,8 @@ from busi_model.clinic.report import Finding, report
 from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.image import ImageError
 from busi_model.page import strings
-from busi_model.page.decoding import read_image
-from busi_model.page.inbox import uploaded
+from busi_model.page.images.inbox import uploaded
+from busi_model.page.server.decoding import read_image
 
 LOG = logging.getLogger(__name__)
 

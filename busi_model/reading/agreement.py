@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from busi_model.names import CLASS_NAMES
 from busi_model.reading.bootstrap import bootstrap, by_case
-from busi_model.reading.records import CLASS_NAMES
 
 BIRADS_ORDER = ("1", "2", "3", "4A", "4B", "4C", "5")  # 0 (incomplete) and 6 (known) stand in no order with these
 BIRADS_NOTE = "linear weights, 1 to 5; 0 and 6 left out"

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
+from busi_model.names import CLASS_NAMES
 from busi_model.reading.errors import PictureError, StoreError
 from busi_model.reading.outline import decode_mask, encode_mask
-from busi_model.reading.records import CLASS_NAMES
 from busi_model.reading.store import Record, Store
 
 SOURCE = "clinician"

@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 from busi_model.reading.agreement import birads_rows, class_rows
 from busi_model.reading.bootstrap import rate, ratio, step
 from busi_model.reading.outline import decode_mask, dice
-from busi_model.reading.study import POSITIVE, area_rows, study_rows
+from busi_model.reading.reader_study import POSITIVE, area_rows, study_rows
 
 ALL = "all"  # the scope that pools all readers
 COLUMNS = ["scope", "measure", "value", "low", "high", "n", "note"]

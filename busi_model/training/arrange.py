@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
 
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.training.cases import CaseError
 
 MANIFEST = Path(__file__).parent / "busi_manifest.csv"

@@ -18,12 +18,12 @@ from scipy.special import expit, log_softmax
 from sklearn.metrics import roc_curve
 from tqdm import tqdm
 
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.operating_point import OperatingPoint, ReliabilityBin, Threshold
 from busi_model.predict import Predictor
 from busi_model.training import metrics
 from busi_model.training.cases import Case
-from busi_model.training.trust import mean_rate
+from busi_model.training.subgroups import mean_rate
 
 TEMPERATURE_RANGE = (0.2, 5.0)  # outside it something else is wrong than the scale
 BIAS_RANGE = (-5.0, 5.0)

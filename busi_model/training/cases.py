@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from busi_model import checkpoint
 from busi_model.image import Frame, ImageError, read_image
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.picture_file import open_picture
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}

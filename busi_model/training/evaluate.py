@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from busi_model import checkpoint
 from busi_model.files import write_json
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.predict import Predictor
-from busi_model.training import metrics, trust
+from busi_model.training import metrics
+from busi_model.training import subgroups as trust
 from busi_model.training.cases import N_FOLDS, Case, CaseError, Hospital
 from busi_model.training.plots import plot_evaluation
 

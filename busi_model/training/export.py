@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from busi_model.files import written_whole
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.predict import Predictor
 
 INPUT_NAME = "gray"

@@ -24,7 +24,7 @@ from busi_model.network import MultiTaskUNet
 from busi_model.preprocess import Preprocess
 from busi_model.training import distributed
 from busi_model.training.augment import Augmenter, Draws
-from busi_model.training.images import ImageSet
+from busi_model.training.dataset import ImageSet
 from busi_model.training.loss import class_weights, denominators, multi_task_loss
 
 STEPS_A_FIGURE = 10  # between two updates of the losses shown: each makes the host wait for the GPU

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy.sparse.csgraph import connected_components
 
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.training.cases import N_FOLDS, Case, CaseError, spread_over_folds
 
 DUPLICATE_CORRELATION = 0.95  # of 32 x 32 thumbnails; see `near_duplicate_groups` for what it finds

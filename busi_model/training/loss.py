@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from busi_model.network import CLASS_NAMES, NetworkOutput
+from busi_model.names import CLASS_NAMES
+from busi_model.network import NetworkOutput
 
 
 def class_weights(labels: Tensor, rates: Tensor | None = None) -> Tensor:

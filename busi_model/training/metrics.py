@@ -14,7 +14,7 @@ from monai.metrics import compute_dice, compute_hausdorff_distance, compute_iou
 from scipy.special import softmax
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score, roc_curve
 
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 
 warnings.filterwarnings("ignore", "monai.metrics.utils", FutureWarning)  # MONAI 1.6 warns of its own argument
 

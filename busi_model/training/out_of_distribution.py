@@ -20,8 +20,8 @@ from busi_model.image import read_image
 from busi_model.ood import LIMIT, N_STATISTICS, N_TEXTURE, OodDetector, fit_distance, ood_inputs
 from busi_model.predict import Predictor
 from busi_model.training.cases import Case
-from busi_model.training.strangers import Stranger, other_ultrasound, strangers
-from busi_model.training.trust import rate
+from busi_model.training.not_ultrasound import Stranger, other_ultrasound, strangers
+from busi_model.training.subgroups import rate
 
 REGULARISATION = 0.01  # scikit-learn's C: strong, for there are few hospitals and few kinds
 FEATURE_SHARE = 0.5  # what a feature counts beside a texture number: it changes more from hospital to hospital

@@ -10,7 +10,7 @@ import pandas as pd
 import seaborn as sns
 from sklearn.metrics import roc_curve
 
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.training import metrics
 
 

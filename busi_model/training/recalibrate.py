@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from busi_model.files import write_json
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
 from busi_model.training import calibrate
@@ -23,7 +23,7 @@ from busi_model.training.calibrate import MALIGNANT, HeldOut
 from busi_model.training.cases import Case, CaseError, spread_over_folds
 from busi_model.training.evaluate import evaluate_cases
 from busi_model.training.metrics import with_intervals
-from busi_model.training.trust import trust_figures
+from busi_model.training.subgroups import trust_figures
 
 LEAST_IMAGES = 20
 LEAST_OF_A_CLASS = 5  # for its bias

@@ -24,9 +24,9 @@ from busi_model.predict import Predictor
 from busi_model.training import calibrate, distributed, out_of_distribution
 from busi_model.training.augment import paint_marks
 from busi_model.training.cases import CLINICIAN, N_FOLDS, Case, Hospital
+from busi_model.training.dataset import load_images
 from busi_model.training.evaluate import evaluate_cases, write_report, write_summary
 from busi_model.training.fit import RunError, TrainConfig, Trainer
-from busi_model.training.images import load_images
 from busi_model.training.likeness import without_twins
 from busi_model.training.plots import plot_history
 

@@ -10,7 +10,7 @@ from busi_model.clinic import words
 from busi_model.clinic.report import outlined_words
 from busi_model.clinic.view import band_outlines_xy
 from busi_model.page import strings
-from busi_model.page.lightbox import Case
+from busi_model.page.images.opened import Case
 from busi_model.page.viewer.outlines import model_polygons, plain
 
 

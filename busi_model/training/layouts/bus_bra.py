@@ -7,7 +7,7 @@ also where a download holds them.
 import re
 from pathlib import Path
 
-from busi_model.network import CLASS_NAMES
+from busi_model.names import CLASS_NAMES
 from busi_model.training.cases import Case, CaseError, Hospital, read_csv, spread_over_folds, with_folds
 
 NAME = "BUS-BRA"

@@ -1,0 +1,1 @@
+"""Quick feedback under a result."""

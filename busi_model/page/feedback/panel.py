@@ -1,0 +1,175 @@
+"""Quick feedback under the result of a single image: one click says agree, disagree or unsure, and is kept.
+
+Enters: the visit, and the id of the case whose result is on the screen; a click that names another case than the one
+shown is refused. Leaves: one record in the store, and a receipt that stays until it is put away. What was typed for an
+image and not sent is there again when the image is.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from functools import partial
+
+import gradio as gr
+
+from busi_model.page import strings
+from busi_model.page.session import view as session_view
+from busi_model.page.session.form import Fields, Mended, model_record, outline_answer
+from busi_model.page.session.layout import html
+from busi_model.page.viewer import field as editor
+from busi_model.page.viewer.field import EditorError
+from busi_model.reading.errors import ReadingError, RecordError
+from busi_model.reading.records import Feedback, image_sha256, new_key
+from busi_model.reading.store import Store
+
+LOG = logging.getLogger(__name__)
+HOW = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8, "concurrency_id": "feedback"}
+BLANK = {"own_class": None, "verdict": None, "no_lesion": False, "comment": "", "keep_image": False}
+EDIT = """() => {
+    const edit = document.querySelector("#viewer [data-do=edit]");
+    if (edit.getAttribute("aria-pressed") === "false") edit.click();
+    document.querySelector("#viewer").scrollIntoView({block: "nearest"});
+}"""
+
+
+@dataclass
+class Drafts:
+    """What one user typed of each image, by case id."""
+
+    shown: str | None = None
+    typed: dict[str, dict] = field(default_factory=dict)  # values by the names in `BLANK`
+    keys: dict[str, str] = field(default_factory=dict)  # of the record to come: a double click saves once
+    answered: set[str] = field(default_factory=set)
+
+
+class Panel:
+    """Components and what their events do. Each answer is a dict {component: update}."""
+
+    def __init__(self, store: Store, outbox, lightbox, weights_sha256: str):
+        """Lay out the panel inside the current gr.Blocks. lightbox: gives a case by its id. outbox: or None."""
+        self.store, self.outbox, self.lightbox, self.weights_sha256 = store, outbox, lightbox, weights_sha256
+        classes = [(words, name) for name, words in strings.CLASS_NAMES.items()]
+        verdicts = [(words, name) for name, words in strings.OUTLINE_VERDICTS.items()]
+        self.drafts = gr.State(Drafts())
+        with gr.Column(elem_id="feedback-receipt-row"):
+            self.receipt = html("", elem_id="feedback-receipt")
+            self.put_away = gr.Button(strings.FEEDBACK_PUT_AWAY, size="sm", visible=False, elem_id="feedback-put-away")
+        with gr.Column(visible=False, elem_id="feedback") as self.panel:
+            html(f"<h2>{strings.FEEDBACK_HEADING}</h2>", elem_classes="door-words")
+            with gr.Row() as self.buttons:
+                self.verdict_buttons = {
+                    name: gr.Button(words, size="md", min_width=90, elem_id=f"feedback-{name}")
+                    for name, words in strings.FEEDBACK_BUTTONS.items()
+                }
+            self.again_button = gr.Button(strings.FEEDBACK_AGAIN, size="md", visible=False, elem_id="feedback-again")
+            self.problem = html("", elem_id="feedback-problem")
+            # Built open and closed by `turn`: Gradio sets the fields of an accordion that was built closed anew some
+            # frames after its first opening, and what was typed in between is lost.
+            with gr.Accordion(strings.FEEDBACK_MORE, open=True, elem_id="feedback-more") as self.more:
+                self.own_class = gr.Radio(classes, label=strings.CLASS_LABEL, elem_id="feedback-class")
+                self.verdict = gr.Radio(verdicts, label=strings.OUTLINE_VERDICT, elem_id="feedback-verdict")
+                self.edit_button = gr.Button(strings.FEEDBACK_EDIT, size="md", elem_id="feedback-edit")
+                self.no_lesion = gr.Checkbox(False, label=strings.NO_LESION, elem_id="feedback-no-lesion")
+                self.comment = gr.Textbox(label=strings.COMMENT, lines=2, max_lines=8, elem_id="feedback-comment")
+                self.keep_image = gr.Checkbox(False, label=strings.KEEP_IMAGE, elem_id="feedback-keep")
+        self.by_name = {name: getattr(self, name) for name in BLANK}
+        self.fields = list(self.by_name.values())
+        self.everything = [self.panel, self.more, self.buttons, self.problem, self.again_button]
+        self.everything += [self.receipt, self.put_away, *self.fields]
+
+    def connect(self, visit: gr.State, seen: gr.HTML) -> None:
+        """visit: whose `shown` is the case that the server takes to be on the screen. seen: holds the id of the case
+        that is on it."""
+        self.visit, self.seen = visit, seen
+        how = {"inputs": {visit, seen, self.drafts, *self.fields}, "outputs": self.everything, **HOW}
+        self.edit_button.click(None, None, None, js=EDIT)
+        for name, button in self.verdict_buttons.items():
+            button.click(partial(self.send, name), **how)
+        self.again_button.click(self.again, **how)
+        self.put_away.click(lambda: ("", gr.Button(visible=False)), None, [self.receipt, self.put_away], **HOW)
+
+    def turn(self, values: dict, case_id: str | None) -> dict:
+        """The result of another case is on the screen, or of none: nothing of the one before may stay but its receipt.
+
+        values: by component, as they were on the screen before.
+        """
+        drafts = values[self.drafts]
+        if case_id == drafts.shown:
+            return {}
+        if drafts.shown is not None:
+            drafts.typed[drafts.shown] = {name: values[part] for name, part in self.by_name.items()}
+        drafts.shown = case_id
+        typed = drafts.typed.get(case_id, BLANK)
+        answered = case_id in drafts.answered
+        begun = any(typed.values())
+        return {
+            **{part: gr.update(value=typed[name]) for name, part in self.by_name.items()},
+            self.panel: gr.Column(visible=case_id is not None),
+            self.more: gr.Accordion(open=begun and not answered),
+            self.buttons: gr.Row(visible=not answered),
+            self.problem: "",
+            self.again_button: gr.Button(visible=answered),
+        }
+
+    def send(self, verdict: str, values: dict) -> dict:
+        """Save one opinion. When that fails the fields stay as they are."""
+        try:
+            key, case = self._case(values)
+            record = self._record(verdict, key, case, {name: values[part] for name, part in self.by_name.items()})
+            gray = case.prediction.frame.gray if record.keep_image else None
+            receipt = self.store.save_feedback(key, record, gray)
+        except (ReadingError, EditorError, Mended) as error:
+            return self._refusal(error)
+        except Exception:  # the reader must not lose the text, and the cause belongs in the log
+            LOG.exception("Feedback was not saved.")
+            return self._refusal(strings.STEP_FAILED)
+        values[self.drafts].answered.add(case.case_id)
+        values[self.drafts].typed.pop(case.case_id, None)
+        sync = self.outbox.state() if self.outbox else None
+        number = values[self.visit].case_ids.index(case.case_id) + 1
+        name = strings.WORKLIST_ITEM.format(number=number)
+        return {
+            self.receipt: session_view.receipt_html(receipt, sync, name),
+            self.put_away: gr.Button(visible=True),
+            self.problem: "",
+            self.more: gr.Accordion(open=False),
+            self.buttons: gr.Row(visible=False),
+            self.again_button: gr.Button(visible=True),
+        }
+
+    def again(self, values: dict) -> dict:
+        """Another answer to the same picture is a record of its own."""
+        drafts = values[self.drafts]
+        drafts.keys.pop(drafts.shown, None)
+        drafts.answered.discard(drafts.shown)
+        drafts.typed.pop(drafts.shown, None)
+        case_id, drafts.shown = drafts.shown, None
+        return self.turn(values, case_id)
+
+    def _case(self, values):
+        """Key of the record to come, and the case that is on the screen. Raises RecordError when the server is at
+        another one by now."""
+        visit, drafts, case_id = values[self.visit], values[self.drafts], values[self.seen]
+        case = self.lightbox.get(case_id) if case_id in visit.case_ids else None
+        if case is None or case.prediction is None or case.withheld:
+            raise RecordError(strings.FEEDBACK_NO_PICTURE)
+        if case_id != visit.shown:
+            raise RecordError(strings.FEEDBACK_OTHER_PICTURE)
+        return drafts.keys.setdefault(case_id, new_key()), case
+
+    def _refusal(self, error) -> dict:
+        return {self.problem: session_view.problem_html(str(error))}
+
+    def _record(self, verdict, key, case, typed):
+        model = model_record(case.prediction, self.weights_sha256)
+        drawn = None if case.drawn is None else case.drawn.polygons  # as it was edited in the viewer
+        carried = editor.value(key, model.outline.polygons if drawn is None else drawn)
+        fields = Fields(outline_verdict=typed["verdict"], no_lesion=typed["no_lesion"], carried=carried)
+        return Feedback.checked(
+            verdict=verdict,
+            model=model,
+            image_sha256=image_sha256(case.prediction.frame.gray),
+            own_class=typed["own_class"],
+            comment=typed["comment"] or "",
+            keep_image=typed["keep_image"],
+            **outline_answer(key, model.outline, fields),
+        )

@@ -1,0 +1,1 @@
+"""A reading session as its host meets it."""

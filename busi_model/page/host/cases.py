@@ -1,0 +1,59 @@
+"""What a host chooses becomes a session's cases: image files or a folder, and a manifest with the truth.
+
+Enters: paths. Leaves: `NewCase`s in the order of the files' names, which go no further.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from busi_model.image import ImageError
+from busi_model.names import CLASS_NAMES
+from busi_model.page import strings
+from busi_model.page.server.decoding import read_image
+from busi_model.reading.errors import RecordError
+from busi_model.reading.sessions import NewCase, read_truth
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+MASK = re.compile(r"_mask(_\d+)?$")  # BUSI keeps the reference outlines beside the images
+
+
+def find_images(files, folder: str) -> list[Path]:
+    """Uploaded files and the images of a folder on this machine, sorted by name. Raises RecordError."""
+    paths = [Path(file) for file in files or ()]
+    if folder and folder.strip():
+        root = Path(folder.strip()).expanduser()
+        if not root.is_dir():
+            raise RecordError(strings.HOST_NO_FOLDER)
+        paths += [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES]
+    paths = [path for path in paths if not MASK.search(path.stem)]
+    if not paths:
+        raise RecordError(strings.HOST_NO_IMAGES)
+    return sorted(paths, key=lambda path: (path.name, path))
+
+
+def read_cases(paths: list[Path], manifest) -> Iterator[NewCase]:
+    """One case an image; manifest: CSV with the columns image and class, or None. Raises RecordError.
+
+    Without a row the truth is the folder's name where that is a class, as in BUSI.
+    """
+    truth = {}
+    for name, class_name in (read_truth(manifest) if manifest else {}).items():
+        if truth.setdefault(_plain(name), class_name) != class_name:
+            raise RecordError(strings.HOST_NAMES_ALIKE.format(name=name))
+    if truth and not any(_plain(path.name) in truth for path in paths):
+        raise RecordError(strings.HOST_NO_TRUTH_MATCHES)
+    for path in paths:
+        given, folder = truth.get(_plain(path.name)), path.parent.name
+        of_folder = folder if folder in CLASS_NAMES else None  # BUSI's layout
+        if given and of_folder and given != of_folder:
+            raise RecordError(strings.HOST_TWO_TRUTHS.format(name=path.name, csv=given, folder=of_folder))
+        try:
+            yield NewCase(read_image(path).gray, given or of_folder)
+        except ImageError as error:
+            raise RecordError(strings.HOST_BAD_IMAGE.format(name=path.name, error=error)) from error
+
+
+def _plain(name: str) -> str:
+    """A file's name as it comes through an upload, where Gradio drops brackets and the like."""
+    return re.sub(r"[^\w.,\- ]", "", name)

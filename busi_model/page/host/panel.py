@@ -1,0 +1,324 @@
+"""The host's view: make a session, watch its readers, take the records home, close, delete. Behind a password.
+
+Enters: the password, once a page load; it opens a gr.State, which lies on the server. Leaves: what `reading.sessions`
+does. Without BUSI_HOST_PASSWORD the page has no such view (`HostGate.exists`).
+"""
+
+import json
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+import gradio as gr
+import pandas as pd
+
+from busi_model.page import strings
+from busi_model.page.host.cases import find_images, read_cases
+from busi_model.page.host.results import results_html, table_html
+from busi_model.page.host_deletions import deletion_words, deletions_html
+from busi_model.page.server.visits import browser_of
+from busi_model.page.session.layout import html
+from busi_model.page.session.view import problem_html, remark_html
+from busi_model.reading import results
+from busi_model.reading.access import HostGate
+from busi_model.reading.errors import ReadingError, RecordError
+from busi_model.reading.export import export_cases
+from busi_model.reading.records import NewSession
+from busi_model.reading.report import write_csv, write_downloads
+from busi_model.reading.sessions import Sessions
+from busi_model.reading.store import Store
+
+LOG = logging.getLogger(__name__)
+HOW = {"show_progress": "minimal", "api_visibility": "private", "concurrency_limit": 2, "concurrency_id": "host"}
+
+
+# What cannot be undone is asked for in the browser; the answer comes as the last input.
+ASK = "(...values) => [...values.slice(0, -1), confirm({question}) ? 'yes' : 'no']"
+
+
+def build(store: Store, sessions: Sessions, gate: HostGate, folder, outbox=None) -> None:
+    """Lay out the panel inside the current gr.Blocks.
+
+    folder: private, served by Gradio, emptied by it. outbox: Outbox or None, for what is said of copies.
+    """
+    Panel(store, sessions, gate, folder, outbox).connect()
+
+
+class Panel:
+    """Components and what their events do. Each answer is a dict {component: update}."""
+
+    def __init__(self, store, sessions, gate, folder, outbox=None):
+        self.store, self.sessions, self.gate, self.folder = store, sessions, gate, Path(folder)
+        self.has_outbox = outbox is not None
+        self.prepared: dict[str, list[Path]] = {}  # session's id, or "feedback" -> folders with downloads
+        self.sure = gr.Textbox("", visible=False, elem_id="host-sure")
+        self.allowed = gr.State(False)
+        with gr.Column(elem_id="host-door") as self.door:
+            html(f"<h2>{strings.HOST_HEADING}</h2>", elem_classes="door-words")
+            self.password = gr.Textbox(label=strings.HOST_PASSWORD, type="password", elem_id="host-password")
+            self.open_button = gr.Button(strings.HOST_OPEN, variant="primary", elem_id="host-open")
+        self.said = html("", elem_id="host-said")
+        self.deletions = html("", elem_id="host-deletions")
+        # Built open and closed by `enter`: see feedback.py.
+        with gr.Column(visible=False) as self.view:
+            with gr.Accordion(strings.HOST_NEW, open=True, elem_id="host-new") as self.new:
+                self._lay_out_new()
+            self.codes = gr.Textbox(
+                label=strings.HOST_CODES, lines=2, max_lines=12, visible=False, buttons=["copy"], elem_id="host-codes"
+            )
+            with gr.Row():
+                self.session = gr.Dropdown([], value=None, label=strings.HOST_SESSION, elem_id="host-session")
+                self.refresh_button = gr.Button(strings.HOST_REFRESH, scale=0, min_width=110, elem_id="host-refresh")
+            self.progress = html("", elem_id="host-progress")
+            with gr.Row():
+                self.results_button = gr.Button(strings.HOST_RESULTS, size="md", elem_id="host-results")
+                self.download_button = gr.Button(strings.HOST_DOWNLOADS, size="md", elem_id="host-downloads")
+                self.add_button = gr.Button(strings.HOST_ADD_READER, size="md", elem_id="host-add")
+                self.close_button = gr.Button(strings.HOST_CLOSE, size="md", elem_id="host-close")
+            self.files = gr.File(label=strings.HOST_FILES, visible=False, interactive=False, elem_id="host-files")
+            self.results = html("", elem_id="host-figures")
+            with gr.Accordion(strings.HOST_MORE, open=True, elem_id="host-more") as self.more:
+                self._lay_out_more()
+
+    def _lay_out_new(self):
+        self.name = gr.Textbox(label=strings.HOST_NAME, max_length=100, elem_id="host-name")
+        self.images = gr.File(label=strings.HOST_IMAGES, file_count="multiple", height=140, elem_id="host-images")
+        self.images_folder = gr.Textbox(label=strings.HOST_FOLDER, elem_id="host-folder")
+        self.manifest = gr.File(label=strings.HOST_TRUTH, file_types=[".csv"], height=110, elem_id="host-truth")
+        with gr.Row():
+            self.n_readers = gr.Number(2, label=strings.HOST_READERS, precision=0, elem_id="host-readers")
+            self.seed = gr.Number(0, label=strings.HOST_SEED, precision=0, elem_id="host-seed")
+        self.read_first = gr.Checkbox(True, label=strings.HOST_READ_FIRST, elem_id="host-read-first")
+        self.may_keep = gr.Checkbox(False, label=strings.HOST_MAY_KEEP, elem_id="host-may-keep")
+        self.create_button = gr.Button(strings.HOST_CREATE, variant="primary", elem_id="host-create")
+
+    def _lay_out_more(self):
+        with gr.Row():
+            self.number = gr.Number(None, label=strings.HOST_NUMBER, elem_id="host-number")
+            self.renew_button = gr.Button(strings.HOST_RENEW, elem_id="host-renew")
+        with gr.Row():
+            self.pseudonym = gr.Textbox(label=strings.HOST_PSEUDONYM, elem_id="host-pseudonym")
+            self.remove_button = gr.Button(strings.HOST_REMOVE, elem_id="host-remove")
+        with gr.Row():
+            self.confirm = gr.Textbox(label=strings.HOST_CONFIRM, elem_id="host-confirm")
+            self.delete_button = gr.Button(strings.HOST_DELETE, variant="stop", elem_id="host-delete")
+        with gr.Row():
+            self.receipt = gr.Textbox(label=strings.HOST_RECEIPT, elem_id="host-receipt")
+            self.forget_button = gr.Button(strings.HOST_FORGET, elem_id="host-forget")
+        self.feedback_button = gr.Button(strings.HOST_FEEDBACK, size="md", elem_id="host-feedback")
+
+    def connect(self) -> None:
+        shown = [self.said, self.deletions, self.codes, self.session, self.progress, self.files, self.results]
+        how = {"outputs": shown, **HOW}
+        gr.on(
+            [self.open_button.click, self.password.submit],
+            self.enter,
+            [self.password],
+            [self.allowed, self.password, self.door, self.view, self.new, self.more, *shown],
+            **HOW,
+        )
+        new = [self.name, self.images, self.images_folder, self.manifest, self.n_readers, self.seed]
+        new += [self.read_first, self.may_keep]
+        self.create_button.click(self.create, [self.allowed, *new], [*shown, *new], **HOW)
+        chosen = [self.allowed, self.session]
+        gr.on([self.refresh_button.click, self.session.input], self.choose, chosen, **how)
+        self.results_button.click(self.figures, chosen, **how)
+        self.download_button.click(self.download, chosen, **how)
+        self.add_button.click(self.add_reader, chosen, **how)
+        for name, button, inputs in (
+            ("close", self.close_button, chosen),
+            ("renew", self.renew_button, [*chosen, self.number]),
+            ("remove", self.remove_button, [*chosen, self.pseudonym]),
+            ("delete", self.delete_button, [*chosen, self.confirm]),
+            ("forget", self.forget_button, [self.allowed, self.receipt]),
+        ):
+            ask = ASK.format(question=json.dumps(strings.HOST_SURE[name]))
+            button.click(getattr(self, name), [*inputs, self.sure], js=ask, **how)
+        self.feedback_button.click(self.feedback, [self.allowed], **how)
+
+    def enter(self, password: str, request: gr.Request) -> dict:
+        try:
+            self.gate.check(password, client=request.client.host, browser=browser_of(request.session_hash))
+            opened = {
+                self.allowed: True,
+                self.door: gr.Column(visible=False),
+                self.view: gr.Column(visible=True),
+                **{accordion: gr.Accordion(open=False) for accordion in (self.new, self.more)},
+            }
+            return {**opened, self.password: "", **self._state(None)}
+        except ReadingError as error:
+            return {self.said: problem_html(str(error))}
+
+    def create(self, allowed, name, images, folder, manifest, n_readers, seed, read_first, may_keep) -> dict:
+        def make():
+            new = NewSession.checked(
+                name=(name or "").strip(),
+                n_readers=n_readers,
+                read_first=read_first,
+                seed=seed,
+                images_may_be_kept=may_keep,
+            )
+            created = self.sessions.create(new, read_cases(find_images(images, folder), manifest))
+            emptied = {self.name: "", self.images: None, self.images_folder: "", self.manifest: None}
+            return {**self._state(created.session_id, strings.HOST_CREATED), **emptied, **self._codes(created.codes)}
+
+        return self._guarded(allowed, make)
+
+    def choose(self, allowed, session_id) -> dict:
+        return self._guarded(allowed, lambda: self._state(session_id))
+
+    def figures(self, allowed, session_id) -> dict:
+        return self._guarded(allowed, lambda: {self.results: results_html(self.store, _chosen(session_id))})
+
+    def download(self, allowed, session_id) -> dict:
+        """CSV, JSONL, report, and the corrected cases as a ZIP in BUSI's layout."""
+
+        def make():
+            place = self._place(_chosen(session_id))
+            files = write_downloads(self.store, session_id, place / "session")
+            exported = export_cases(self.store, place / "cases", [session_id])
+            files.append(shutil.make_archive(place / "session" / "corrected-cases", "zip", place / "cases"))
+            shutil.rmtree(place / "cases")
+            said = strings.HOST_EXPORTED.format(n_cases=exported.n_cases)
+            if exported.n_conflicts:
+                said += " " + strings.HOST_CONFLICTS.format(count=exported.n_conflicts)
+            for reason, count in exported.skipped.items():
+                said += " " + strings.HOST_SKIPPED.format(count=count, reason=reason)
+            return {self.files: gr.File([str(file) for file in files], visible=True), self.said: remark_html(said)}
+
+        return self._guarded(allowed, make)
+
+    def add_reader(self, allowed, session_id) -> dict:
+        return self._guarded(
+            allowed,
+            lambda: self._codes([self.sessions.add_reader(_chosen(session_id))]) | self._state(session_id),
+        )
+
+    def renew(self, allowed, session_id, number, sure="yes") -> dict:
+        return self._guarded(
+            allowed,
+            lambda: self._codes([self.sessions.renew_code(_chosen(session_id), number)]) | self._state(session_id),
+            sure,
+        )
+
+    def close(self, allowed, session_id, sure="yes") -> dict:
+        def close():
+            self.sessions.close(_chosen(session_id))
+            return self._state(session_id, strings.HOST_CLOSED)
+
+        return self._guarded(allowed, close, sure)
+
+    def remove(self, allowed, session_id, pseudonym, sure="yes") -> dict:
+        def remove():
+            gone = self.sessions.remove_reader(_chosen(session_id), pseudonym or "")
+            self._drop_prepared(session_id)
+            return self._state(session_id, deletion_words(gone, self.has_outbox))
+
+        return self._guarded(allowed, remove, sure)
+
+    def delete(self, allowed, session_id, confirm, sure="yes") -> dict:
+        def delete():
+            name = next((info.name for info in self.sessions.list() if info.session_id == _chosen(session_id)), None)
+            if name is None:
+                raise RecordError(strings.HOST_CHOOSE_FIRST)
+            if (confirm or "").strip() != name:
+                raise RecordError(strings.HOST_CONFIRM_FIRST)
+            gone = self.sessions.delete(session_id)
+            self._drop_prepared(session_id)
+            return self._state(None, deletion_words(gone, self.has_outbox))
+
+        return self._guarded(allowed, delete, sure)
+
+    def forget(self, allowed, receipt, sure="yes") -> dict:
+        def forget():
+            gone = self.store.remove_feedback(receipt or "")
+            self._drop_prepared("feedback")
+            return {self.said: remark_html(deletion_words(gone, self.has_outbox)), **self._open_deletions()}
+
+        return self._guarded(allowed, forget, sure)
+
+    def feedback(self, allowed) -> dict:
+        def make():
+            path = self._place("feedback") / "feedback.csv"
+            write_csv(results.feedback(self.store), path)
+            return {self.files: gr.File([str(path)], visible=True)}
+
+        return self._guarded(allowed, make)
+
+    def _guarded(self, allowed, action, sure="yes") -> dict:
+        """Do it for the host only, who was sure; a refusal is a sentence, and what was typed stays."""
+        try:
+            if not allowed:
+                raise RecordError(strings.HOST_LOGIN_FIRST)
+            if sure != "yes":
+                return {self.said: remark_html(strings.HOST_UNCHANGED)}
+            return action()
+        except ReadingError as error:
+            return {self.said: problem_html(str(error))}
+        except Exception:  # the cause belongs in the log, not on the page
+            LOG.exception("An action in the host's view failed.")
+            return {self.said: problem_html(strings.HOST_FAILED)}
+
+    def _state(self, session_id, said="") -> dict:
+        """The list of sessions and the readers of the chosen one, as they are now."""
+        infos = self.sessions.list()
+        chosen = next((info for info in infos if info.session_id == session_id), infos[0] if infos else None)
+        choices = [(strings.HOST_CHOICE.format(name=i.name, made=_minute(i.created_at)), i.session_id) for i in infos]
+        return {
+            self.session: gr.Dropdown(choices, value=chosen.session_id if chosen else None),
+            self.progress: _progress(chosen) if chosen else f"<p>{strings.HOST_NO_SESSION}</p>",
+            self.said: remark_html(said) if said else "",
+            self.results: "",
+            self.files: gr.File(None, visible=False),
+            **self._open_deletions(),
+        }
+
+    def _open_deletions(self) -> dict:
+        return {self.deletions: deletions_html(self.store.deletions("done_at IS NULL"), self.has_outbox)}
+
+    def _codes(self, codes) -> dict:
+        return {self.codes: gr.Textbox("\n".join(codes), visible=True)}
+
+    def _place(self, of: str) -> Path:
+        """A folder for downloads; its random name is what keeps other users out. of: a session's id, or "feedback"."""
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        self.prepared.setdefault(of, []).append(place)
+        return place
+
+    def _drop_prepared(self, of: str) -> None:
+        """What was prepared from records that are gone goes too."""
+        for place in self.prepared.pop(of, []):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _chosen(session_id) -> str:
+    if not session_id:
+        raise RecordError(strings.HOST_CHOOSE_FIRST)
+    return session_id
+
+
+def _progress(info) -> str:
+    rows = [
+        (
+            reader.number,
+            reader.pseudonym or strings.HOST_NOT_HERE_YET,
+            reader.role or "",
+            "" if reader.years is None else f"{reader.years:g}",
+            f"{reader.done} / {reader.total}",
+            strings.HOST_STAGES[reader.stage],
+            _minute(reader.last_seen or ""),
+        )
+        for reader in info.readers
+    ]
+    caption = strings.HOST_CAPTION_CLOSED if info.closed else strings.HOST_CAPTION
+    how = strings.HOST_WITH_READ_FIRST if info.read_first else strings.HOST_WITHOUT_READ_FIRST
+    caption = caption.format(name=info.name, n_cases=info.n_cases, how=how)
+    table = table_html(pd.DataFrame(rows, columns=list(strings.HOST_COLUMNS)), caption)
+    if info.left_out:
+        table += problem_html(strings.HOST_LEFT_OUT.format(cases=", ".join(map(str, info.left_out))))
+    return table
+
+
+def _minute(moment: str) -> str:
+    return moment[:16].replace("T", " ")

@@ -1,0 +1,1 @@
+"""Images that a user opens: worklist, viewer, result, take-away."""

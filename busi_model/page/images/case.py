@@ -1,0 +1,72 @@
+"""One open image, as the server holds it: what was read, what was made of it, what the user did to it.
+
+Enters and leaves by the `Lightbox`, which alone changes a case, under the case's own lock.
+"""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from busi_model.clinic.measure import Lesion
+from busi_model.image import Frame
+from busi_model.page.images.film import Film
+from busi_model.predict import Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """An outline that the user edited."""
+
+    polygons: list  # of lists of [x, y], frame pixels, as they were drawn; none: no lesion
+    mask: np.ndarray  # bool (H, W), the same filled
+
+
+@dataclass(eq=False)
+class Case:
+    """One opened image. Changed only by `Lightbox`, under the case's own lock."""
+
+    case_id: str
+    source: object  # what `read_image` takes, until it is read
+    folder: Path  # for what the browser fetches
+    synthetic: bool = False
+    frame: Frame | None = None
+    thumbnail_png: bytes = b""
+    error: str | None = None  # why the image cannot be read, in words
+    failed: bool = False  # the analysis stopped; the log says why
+    prediction: Prediction | None = None
+    lesions: list[Lesion] = field(default_factory=list)
+    spacing_mm: tuple[float, float] | None = None  # (row, column); the file's, or what the user marked
+    marked: bool = False  # the spacing is the user's mark
+    carried: bool = False  # that mark was made in an earlier image of the same size
+    drawn: Drawn | None = None  # None: the model's outline is the shown one
+    revision: int = 0  # of the outline, as the browser counts
+    crop: tuple[int, int, int, int] | None = None  # what was cut out of another image: x0, y0, x1, y1
+    film: Film | None = None  # None: a still
+    insisted: bool = False  # the user wants the result although the image was refused
+    explained: bool = False  # the user asked for the explanation
+    forgotten: bool = False  # nothing may be written any more
+    used_at: float = 0.0  # by the light box's clock
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing is left to compute."""
+        return self.error is not None or self.failed or self.prediction is not None
+
+    @property
+    def mask(self) -> np.ndarray:
+        """The shown outline, filled: bool (H, W)."""
+        return self.prediction.mask if self.drawn is None else self.drawn.mask
+
+    @property
+    def suggested_crops(self) -> tuple[tuple[int, int, int, int], ...]:
+        """Parts of the picture that should be judged on their own: x0, y0, x1, y1 in frame pixels."""
+        return self.prediction.suggested_crops if self.prediction else ()
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the result is kept back: the image was refused, is not our own, and the user did not insist."""
+        shown = self.insisted or self.synthetic
+        return self.prediction is not None and self.prediction.refused and not shown

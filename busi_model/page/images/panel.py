@@ -1,0 +1,250 @@
+"""The reading panel: images come in; a worklist, the viewer and the result in words stand side by side.
+
+Gradio never decodes the upload: `inbox` hands over its path and `read_image` does the rest. This file lays out and
+wires; `reader` answers with a `Step`, which becomes updates of components here, by name.
+"""
+
+import base64
+from functools import partial
+from pathlib import Path
+
+import gradio as gr
+
+from busi_model.clinic.view import encode_png, thumbnail
+from busi_model.image import ImageError
+from busi_model.page import strings
+from busi_model.page.feedback import panel as feedback
+from busi_model.page.images.actions import Reader, Step, Visit
+from busi_model.page.images.inbox import inbox_component, uploaded
+from busi_model.page.images.opened import THUMBNAIL_PX, Lightbox
+from busi_model.page.images.result import message_html, waiting_html
+from busi_model.page.images.takeaway import Takeaway
+from busi_model.page.images.worklist import worklist_component
+from busi_model.page.viewer.component import viewer_component
+from busi_model.page.viewer.scene import empty_data
+from busi_model.phantom import draw_phantom
+
+EXAMPLE_SEED = 7
+# "multiple": a second image must not wait for the first. The Predictor itself takes one image at a time.
+QUIET = {"show_progress": "hidden", "trigger_mode": "multiple", "api_visibility": "private"}
+READ = {**QUIET, "concurrency_limit": 8, "concurrency_id": "read"}
+AHEAD = {**QUIET, "concurrency_limit": 2, "concurrency_id": "ahead"}
+
+
+def build(predictor, folder, store=None, outbox=None) -> None:
+    """Lay out the panel inside the current gr.Blocks.
+
+    folder: private, served by Gradio, emptied by it. store: where feedback is kept, or None: then none is asked for.
+    outbox: copies of the store's records to the Hub, or None.
+    """
+    Panel(predictor, Path(folder), store, outbox).connect()
+
+
+class Panel:
+    """Components and what their events do. Each handler gets and gives a dict by component."""
+
+    def __init__(self, predictor, folder, store, outbox):
+        self.folder = folder
+        self.lightbox = Lightbox(predictor, folder)
+        point, sha256 = predictor.operating_point, predictor.checkpoint.weights_sha256
+        self.reader = Reader(self.lightbox, Takeaway(point, model_version(predictor), sha256))
+        self.visit = gr.State(Visit(), delete_callback=self.reader.leave)
+        self.seen = gr.HTML("", visible="hidden", elem_id="seen")  # id of the case whose result is on the screen
+        with gr.Row(elem_id="reading-panel"):
+            with gr.Column(scale=2, min_width=210, elem_id="open-images"):
+                self.inbox = inbox_component("upload")
+                lines = "".join(f"<li>{line}</li>" for line in strings.WAITING_LINES)
+                _html(f"<ul>{lines}</ul>", elem_id="first-lines")
+                self.worklist = worklist_component("worklist")
+                _html(f"<p>{strings.EXAMPLES_HEADING}</p>", elem_classes="quiet", elem_id="examples-note")
+                with gr.Row(elem_id="examples"):
+                    self.examples = [_example_button(name) for name in strings.EXAMPLE_BUTTONS]
+                self.clear = gr.Button(strings.CLEAR, visible=False, size="sm", elem_id="clear")
+                self.undo = gr.Button(strings.REOPEN, visible=False, size="sm", elem_id="undo")
+            with gr.Column(scale=8, min_width=330, elem_id="picture-column"):
+                self.viewer = viewer_component("viewer", empty_data())
+            with gr.Column(scale=4, min_width=330, elem_id="result-column"):
+                self.threshold = gr.Radio(
+                    [(strings.OPERATING_NAMES.get(t.name, t.name), t.name) for t in point.thresholds],
+                    value=point.thresholds[0].name if point.thresholds else None,
+                    label=strings.OPERATING_CHOICE,
+                    visible=len(point.thresholds) > 1,
+                    elem_id="threshold",
+                )
+                self.words = _html(waiting_html(), elem_id="result")
+                self.insist = gr.Button(strings.ANYWAY, visible=False, size="md", elem_id="anyway")
+                self.measures = _html("", elem_id="measures")
+                self._lay_out_take()
+                self.feedback = feedback.Panel(store, outbox, self.lightbox, sha256) if store else None
+                _html(f"<p>{strings.PRIVACY}</p>", elem_classes="quiet", elem_id="privacy")
+        script = (Path(__file__).parent / "download.js").read_text(encoding="utf-8")
+        self.handover = gr.HTML(None, html_template="", js_on_load=script, apply_default_css=False, elem_id="handover")
+        self.shown = [self.worklist, self.viewer, self.words, self.seen, self.measures, self.insist, self.take]
+        self.shown += [self.text, self.clear, self.undo, *(self.feedback.everything if self.feedback else [])]
+
+    def _lay_out_take(self):
+        with gr.Column(visible=False, elem_id="take") as self.take:
+            _html(f"<h2>{strings.TAKE_HEADING}</h2>")
+            self.text = gr.Textbox(
+                label=strings.TAKE_TEXT, lines=5, max_lines=8, buttons=["copy"], interactive=False, elem_id="text"
+            )
+            with gr.Row():
+                self.takes = {
+                    kind: gr.Button(words, size="sm", min_width=110, elem_id=f"take-{kind}")
+                    for kind, words in strings.TAKE_BUTTONS.items()
+                }
+
+    def connect(self) -> None:
+        own = {self.visit, self.threshold}
+        if self.feedback:
+            own |= {self.feedback.drafts, *self.feedback.fields}  # what was typed is kept when the image changes
+        how = {"inputs": own, "outputs": self.shown, **READ}
+        self.inbox.hand(self.read, **how).then(self.ahead, {self.visit}, [self.worklist], **AHEAD)
+        for button, gray in self.examples:
+            button.click(partial(self.example, gray), **how)
+        self.worklist.pick(self.pick, **how)
+        self.worklist.close(self.close, **how)
+        self.worklist.restore(self.restore, **how).then(self.ahead, {self.visit}, [self.worklist], **AHEAD)
+        self.clear.click(self.close_all, **how)
+        self.undo.click(self.reopen, **how)
+        self.insist.click(self.show_anyway, **how)
+        self.threshold.input(self.refresh, **how)
+        self.viewer.crop(self.crop, **how)
+        self.viewer.frame(self.frame, **how)
+        self.viewer.mark(self.mark, **how)
+        self.viewer.outline(self.outline, **how)
+        behind = {"inputs": {self.visit}, "outputs": [self.viewer], "concurrency_limit": 2, **QUIET}
+        self.viewer.film(self.film, **behind)
+        self.viewer.judge(self.judge, **behind)
+        self.viewer.explain(self.explain, **behind)
+        asked = {self.visit, self.seen, self.threshold}
+        for kind, button in self.takes.items():
+            button.click(partial(self.give, kind), asked, [self.handover], concurrency_limit=2, **QUIET)
+        if self.feedback:
+            self.feedback.connect(self.visit, self.seen)
+            self.viewer.outline(None, None, [self.feedback.verdict], js="() => 'corrected'", trigger_mode="multiple")
+
+    def read(self, values: dict, event: gr.EventData):
+        """Files were uploaded."""
+        sent = _sent(event)
+        sources, tokens = [], []
+        for file in sent.get("files", []):
+            try:
+                sources.append(uploaded(file["path"], self.folder))
+                tokens.append(str(file["token"])[:40])
+            except (ImageError, TypeError, KeyError):
+                continue  # not what inbox.js sends
+        if not sources:
+            yield {self.words: message_html(strings.UNREADABLE_HEADING, strings.EVENT_FAILED)}
+            return
+        how = {"tokens": tokens, "show": bool(sent.get("show", True))}
+        yield from self._answers(values, self.reader.read(sources, *self._of(values), **how))
+
+    def example(self, gray, values: dict):
+        yield from self._answers(values, self.reader.read([gray], *self._of(values), synthetic=True))
+
+    def pick(self, values: dict, event: gr.EventData):
+        sent = _sent(event)
+        yield from self._answers(values, self.reader.pick(*self._of(values), sent.get("case"), sent.get("listed")))
+
+    def close(self, values: dict, event: gr.EventData):
+        yield from self._answers(values, self.reader.close(*self._of(values), [_sent(event).get("case")]))
+
+    def close_all(self, values: dict):
+        visit, threshold = self._of(values)
+        yield from self._answers(values, self.reader.close(visit, threshold, list(visit.case_ids)))
+
+    def reopen(self, values: dict):
+        yield from self._answers(values, self.reader.reopen(*self._of(values)))
+
+    def restore(self, values: dict, event: gr.EventData):
+        sent = _sent(event)
+        kept = sent.get("cases") if isinstance(sent.get("cases"), list) else []
+        yield from self._answers(values, self.reader.restore(*self._of(values), kept, sent.get("shown")))
+
+    def show_anyway(self, values: dict) -> dict:
+        return self._answer(values, self.reader.insist(*self._of(values)))
+
+    def refresh(self, values: dict) -> dict:
+        return self._answer(values, self.reader.refresh(*self._of(values)))
+
+    def mark(self, values: dict, event: gr.EventData) -> dict:
+        return self._answer(values, self.reader.mark(*self._of(values), _sent(event)))
+
+    def outline(self, values: dict, event: gr.EventData) -> dict:
+        return self._answer(values, self.reader.outline(*self._of(values), _sent(event)))
+
+    def crop(self, values: dict, event: gr.EventData):
+        yield from self._answers(values, self.reader.crop(*self._of(values), _sent(event)))
+
+    def frame(self, values: dict, event: gr.EventData):
+        yield from self._answers(values, self.reader.frame(*self._of(values), _sent(event)))
+
+    def film(self, values: dict, event: gr.EventData):
+        for scene in self.reader.film(values[self.visit], _sent(event).get("case")):
+            yield {self.viewer: scene}
+
+    def judge(self, values: dict, event: gr.EventData):
+        for scene in self.reader.judge(values[self.visit], _sent(event).get("case")):
+            yield {self.viewer: scene}
+
+    def explain(self, values: dict, event: gr.EventData) -> dict:
+        return {self.viewer: self.reader.explain(values[self.visit], _sent(event).get("case"))}
+
+    def ahead(self, values: dict):
+        for worklist in self.reader.ahead(values[self.visit]):
+            yield {self.worklist: worklist}
+
+    def give(self, kind: str, values: dict) -> dict:
+        taken = self.reader.take(kind, values[self.visit], values[self.seen], values[self.threshold])
+        return {self.handover: taken}
+
+    def _of(self, values):
+        return values[self.visit], values[self.threshold]
+
+    def _answers(self, values, steps):
+        for step in steps:
+            yield self._answer(values, step)
+
+    def _answer(self, values, step: Step | None) -> dict:
+        """Updates of all components; of none when the step was overtaken."""
+        if step is None:
+            return {self.words: gr.skip()}
+        if step.words is None:
+            return {self.worklist: step.worklist}
+        said = {
+            self.worklist: step.worklist,
+            self.viewer: step.viewer,
+            self.words: step.words,
+            self.seen: step.case_id or "",
+            self.measures: step.measures,
+            self.insist: gr.Button(visible=step.insistable),
+            self.take: gr.Column(visible=step.text is not None),
+            self.text: step.text or "",
+            self.clear: gr.Button(visible=step.n_open > 0),
+            self.undo: gr.Button(strings.REOPEN.format(count=step.n_closed), visible=step.n_closed > 0),
+        }
+        return said | (self.feedback.turn(values, step.case_id) if self.feedback else {})
+
+
+def model_version(predictor) -> str:
+    """What a record says of the network, beside the hash of its weights."""
+    return f"MultiTaskUNet {predictor.checkpoint.network.arguments['encoder']}, {predictor.preprocess.size} px"
+
+
+def _sent(event) -> dict:
+    """What the browser sent along; a stranger's program may send anything."""
+    return event._data if isinstance(event._data, dict) else {}
+
+
+def _html(value, **arguments):
+    return gr.HTML(value, apply_default_css=False, js_on_load=None, **arguments)
+
+
+def _example_button(class_name):
+    """A button with a small picture of the synthetic image, and the image."""
+    gray, _ = draw_phantom(class_name, EXAMPLE_SEED)
+    png = base64.b64encode(encode_png(thumbnail(gray, THUMBNAIL_PX))).decode("ascii")
+    # In the page itself: /config, which names no folder of the server.
+    icon = {"path": f"synthetic-{class_name}.png", "url": f"data:image/png;base64,{png}"}
+    return gr.Button(strings.EXAMPLE_BUTTONS[class_name], icon=icon, size="sm", min_width=160), gray

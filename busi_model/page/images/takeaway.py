@@ -1,0 +1,87 @@
+"""What a reader takes away from a case: overlay, mask, data, a page to print, a text. Made when asked for."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from busi_model import __version__
+from busi_model.clinic import lengths, words
+from busi_model.clinic.pdf import as_pdf
+from busi_model.clinic.render import as_json, as_text, pixels_sha256
+from busi_model.clinic.report import Finding, Report, report
+from busi_model.clinic.view import draw_overlay, encode_png, overlay_png
+from busi_model.operating_point import OperatingPoint
+from busi_model.page import strings
+from busi_model.page.images.opened import Case
+
+PRINTED_PX = 2400  # longer side: 350 pixels an inch between the margins
+
+
+class Takeaway:
+    """Words and files of cases, all of the same weights."""
+
+    def __init__(self, point: OperatingPoint, version: str, weights_sha256: str, clock: Callable = datetime.now):
+        """clock: gives the time in a time zone, for tests."""
+        self.point, self.clock = point, clock
+        self.model = {"version": version, "weights_sha256": weights_sha256}
+
+    def report(self, case: Case, threshold_name: str | None) -> Report:
+        """The one wording of a case that has a Prediction."""
+        how = {"insisted": case.insisted, "synthetic": case.synthetic, "edited": case.drawn is not None}
+        return report(Finding.of(case.prediction, len(case.lesions)), self.point, threshold_name, **how)
+
+    def text(self, case: Case, threshold_name: str | None) -> str:
+        return as_text(self.report(case, threshold_name), case.lesions, __version__, self.model["weights_sha256"])
+
+    def notes(self, case: Case) -> list[str]:
+        """What must be known of the case's measurements."""
+        edited = case.drawn is not None
+        return lengths.notes(case.lesions, case.spacing_mm, case.marked, self.point, edited, case.carried)
+
+    def file_name(self, kind: str, case: Case) -> str:
+        """kind: a key of `strings.TAKE_FILES`. The date, and eight letters of the pixels' hash."""
+        short = pixels_sha256(case.frame.gray)[:8]
+        return strings.TAKE_FILES[kind].format(date=self._today(), short=short)
+
+    def content(self, kind: str, case: Case, threshold_name: str | None) -> bytes:
+        """kind: a key of `strings.TAKE_FILES`. The case must have a result."""
+        gray, mask = case.frame.gray, case.mask
+        if kind == "mask":
+            return encode_png(mask)
+        if kind == "overlay":
+            return overlay_png(gray, mask)
+        worded = self.report(case, threshold_name)
+        if kind == "data":
+            reading = self._reading(case, worded.threshold)
+            return as_json(worded, case.prediction, case.lesions, self.model, reading).encode()
+        printed = draw_overlay(gray, mask, longest_px=PRINTED_PX)
+        return as_pdf(worded, lengths.table(case.lesions), self.notes(case), self._footer(case), printed)
+
+    def _footer(self, case):
+        height, width = case.frame.gray.shape
+        return (
+            words.REPORT_MADE.format(date=self._today(), version=__version__, model=self.model["version"]),
+            words.REPORT_WEIGHTS.format(sha256=self.model["weights_sha256"]),
+            words.REPORT_IMAGE.format(width=width, height=height, sha256=pixels_sha256(case.frame.gray)),
+        )
+
+    def _today(self):
+        return self.clock(UTC).date().isoformat()
+
+    def _reading(self, case, threshold):
+        point = None
+        if threshold is not None:
+            point = {"name": threshold.name, "malignant_probability": threshold.malignant_probability}
+        spacing = None
+        if case.spacing_mm is not None:
+            spacing = {"row": case.spacing_mm[0], "column": case.spacing_mm[1], "from": ["file", "mark"][case.marked]}
+        cut = {} if case.crop is None else {"cut_out_xyxy_px": case.crop}
+        film = {} if case.film is None else {"frame": case.film.index + 1, "frames": case.film.count}
+        return {
+            "made": self._today(),
+            "operating_point": point,
+            "spacing_mm": spacing,
+            "synthetic": case.synthetic,
+            "outline": "model" if case.drawn is None else "edited",
+            **cut,
+            **film,
+        }

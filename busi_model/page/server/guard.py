@@ -1,0 +1,387 @@
+"""The walls around the page: what Gradio's server lets in and out.
+
+Gradio offers more than this page needs. `Guard` opens only the doors that the page uses, turns other sites away and
+adds the headers that a hospital's IT asks for. `refuse_addresses` ends Gradio's habit of fetching a web address that is
+given in place of a file. `Page` keeps what users bring (file names, comments) out of the log. `Forwarded` believes a
+proxy only where it was named. Whose session it is: `visits`; how connections are held: `wire`.
+"""
+
+import ipaddress
+import logging
+import os
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import gradio as gr
+import httpx
+from gradio.utils import get_upload_folder
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
+
+from busi_model.page import strings
+from busi_model.page.server import gradio_inside, visitor
+from busi_model.page.server.login import LoginError
+from busi_model.page.server.visits import MAX_JSON_BYTES, SCRIPT, Visits
+
+LOG = logging.getLogger(__name__)
+API = "/gradio_api/"
+# A name that ends in "/" or "=" goes on with anything, another one with nothing.
+DOORS = ["/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/assets/", "/static/"]
+DOORS += ["/pwa_icon", "/pwa_icon/", "/login", "/login/huggingface", "/login/callback", "/logout"]
+DOORS += [f"{API}{name}" for name in ("info", "upload", "upload_progress", "file=", "call/")]
+DOORS += [f"{API}queue/{name}" for name in ("join", "data")]
+KEYLESS = [f"{API}{name}" for name in ("heartbeat/", "cancel", "reset", "app_id")]  # Gradio asks for no login there
+DOORS += [*KEYLESS, f"{API}login_check"]
+FILES, UPLOAD, LOGIN_CHECK, LOGOUT = f"{API}file=", f"{API}upload", f"{API}login_check", "/logout"
+MAX_UPLOAD_BYTES = 2**30  # of one request, which can hold several files
+MAX_FORM_BYTES = 2**16  # of a login
+SPARE_DISK_BYTES = 2**29  # an upload must leave so much to the store
+ALLOWED_HOSTS, TRUSTED_PROXIES = "BUSI_ALLOWED_HOSTS", "BUSI_TRUSTED_PROXIES"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+FORWARDED = (b"x-forwarded-", b"forwarded", b"x-real-ip", b"x-gradio-server")  # how such a header begins
+HUB = "https://huggingface.co https://*.huggingface.co"
+
+
+@dataclass(frozen=True)
+class Walls:
+    """Who may come in, as the environment says."""
+
+    on_space: bool = False  # a Hugging Face Space shows the page in its own frame, through its own proxy
+    has_login: bool = False  # users log in, here or at the Hub
+    accounts: Callable[[str, str], bool] | None = None  # they do so here
+    proxies: tuple[str, ...] = ()  # addresses and networks whose word on others is believed; "*" is all
+    hosts: tuple[str, ...] | None = LOOPBACK  # names under which the page is served; None: any
+    inner: Sequence[Middleware] = ()  # further walls
+
+    @classmethod
+    def from_environment(cls, server_name: str, on_space: bool, **other) -> "Walls":
+        """server_name: what the server listens to. Raises LoginError."""
+        proxies = _list(TRUSTED_PROXIES)
+        for number, proxy in enumerate(proxies, start=1):
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError:
+                form = "10.0.0.5,192.168.7.0/24"
+                words = f"{TRUSTED_PROXIES} must be addresses or networks, {form}; entry {number} is none."
+                raise LoginError(words) from None
+        named = tuple(name.lower() for name in _list(ALLOWED_HOSTS))
+        only_here = server_name.strip("[]").lower() in LOOPBACK
+        hosts = None if on_space or not (only_here or named) else (*LOOPBACK, *named)
+        return cls(on_space, proxies=("*",) if on_space else proxies, hosts=hosts, **other)
+
+    def middleware(self, page: gr.Blocks) -> list[Middleware]:
+        """In the order in which a request meets them. page: finished."""
+        visits = {
+            "forget": lambda session: gradio_inside.forget_session(page, session),
+            "forget_answers": lambda session: gradio_inside.forget_answers(page, session),
+            "session_of": lambda event_id: gradio_inside.session_of(page, event_id),
+            "is_awaited": lambda session: gradio_inside.is_awaited(page, session),
+            "in_frames": self.on_space,
+        }
+        how = {"on_space": self.on_space, "has_login": self.has_login, "asks_password": self.accounts is not None}
+        return [
+            Middleware(Forwarded, proxies=self.proxies),
+            Middleware(Guard, hosts=self.hosts, **how),
+            Middleware(Visits, **visits),
+            *self.inner,
+        ]
+
+
+def _list(variable) -> tuple[str, ...]:
+    return tuple(entry.strip() for entry in os.environ.get(variable, "").split(",") if entry.strip())
+
+
+class Page(gr.Blocks):
+    """A page whose failures are a sentence for the user, and for the log a place in the program."""
+
+    expects_oauth = False  # whether Gradio adds its sign-in with the Hub; it would look for a LoginButton
+
+    async def preprocess_data(self, *arguments, **named):
+        try:
+            return await super().preprocess_data(*arguments, **named)
+        except Exception as error:
+            if is_ours(error):
+                raise
+            LOG.warning("What came with an event was refused: %s.", type(error).__name__)  # a forged path, say
+            raise gr.Error(strings.EVENT_FAILED, print_exception=False) from error
+
+    async def process_api(self, *arguments, **named):
+        try:
+            return await super().process_api(*arguments, **named)
+        except Exception as error:
+            if is_ours(error):
+                raise
+            LOG.exception("An event of the page failed.")
+            raise gr.Error(strings.EVENT_FAILED, print_exception=False) from error
+        finally:
+            self._forget_lone_call(named.get("session_hash"), named.get("event_id"))
+
+    def _forget_lone_call(self, session_hash, event_id):
+        """Drop the session of a call from outside the page (`visits`), or that Gradio opens for one that named none: it
+        bears the event's own name. Nobody comes back to it, and Gradio keeps a quarter of a megabyte for each."""
+        if session_hash is not None and (session_hash == event_id or session_hash.startswith(f"{SCRIPT}-")):
+            gradio_inside.forget_session(self, session_hash)
+
+
+def is_ours(error: Exception) -> bool:
+    """Whether an error's words are our own; Gradio's can name a path of the server."""
+    return isinstance(error, gr.Error) and not error.print_exception
+
+
+class Forwarded:
+    """ASGI middleware: what a request says of others on its way counts only from proxies that were named."""
+
+    def __init__(self, app, proxies: Collection[str] = ()):
+        """proxies: addresses and networks; "*" is all."""
+        self.app, self.everyone = app, "*" in proxies
+        self.networks = [ipaddress.ip_network(proxy) for proxy in proxies if proxy != "*"]
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "http":
+            scope = dict(scope)
+            peer = (scope.get("client") or [""])[0]
+            if self._trusted(peer):
+                headers = Headers(scope=scope)
+                if headers.get("x-forwarded-proto", "").strip() in ("http", "https"):
+                    scope["scheme"] = headers["x-forwarded-proto"].strip()
+                peer = self._visitor(headers.getlist("x-forwarded-for"), peer)
+                scope["client"] = (peer, 0)
+            else:
+                scope["headers"] = [pair for pair in scope["headers"] if not pair[0].lower().startswith(FORWARDED)]
+            visitor.address.set(peer)
+        await self.app(scope, receive, send)
+
+    def _visitor(self, lines, peer) -> str:
+        """The last address that no trusted proxy has: those before it can be made up."""
+        hops = [hop.strip() for line in lines for hop in line.split(",")]
+        while hops:
+            hop = hops.pop()
+            try:
+                peer = str(ipaddress.ip_address(hop))
+            except ValueError:
+                break
+            if self.everyone or not self._trusted(peer):
+                break
+        return peer
+
+    def _trusted(self, peer) -> bool:
+        try:
+            return self.everyone or any(ipaddress.ip_address(peer) in network for network in self.networks)
+        except ValueError:
+            return False
+
+
+class Guard:
+    """ASGI middleware, just outside Gradio's own routes."""
+
+    def __init__(self, app, on_space=False, has_login=False, asks_password=False, hosts: Collection[str] | None = None):
+        """As in `Walls`."""
+        self.app, self.on_space, self.asks_password, self.hosts = app, on_space, asks_password, hosts
+        self.lets_others_ask = on_space and not has_login  # a login's cookie comes with what other sites' pages ask
+        self._n_uploads, self._left_behind = 0, False
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun, well, headers, path = False, False, Headers(scope=scope), scope["path"]
+
+        async def send_with_headers(message):
+            nonlocal begun, well
+            if message["type"] == "http.response.start":
+                begun, well = True, message["status"] == 200
+                answered = MutableHeaders(scope=message)
+                answered.update(self.headers(path))
+                self._stay_here(answered, headers)
+                self._close_cookies(message)
+            await send(message)
+
+        answer = self.refusal(scope, headers) or self.app
+        uploads = path == UPLOAD and answer is self.app
+        self._n_uploads += uploads
+        try:
+            if self.asks_password and answer is self.app and path.startswith(tuple(KEYLESS)):
+                answer = self.app if await self._logged_in(scope) else PlainTextResponse(strings.LOGIN_FIRST, 401)
+            await answer(scope, self._bounded(path, receive), send_with_headers)
+        except ClientDisconnect:
+            LOG.debug("A client left.")
+        except Exception as error:
+            if isinstance(error, OSError):
+                LOG.error("A request failed: %s.", error.strerror)  # such as a full disk
+            else:
+                LOG.exception("A request failed.")
+            if not begun:
+                await PlainTextResponse(strings.FAILED_TEXT, 500)(scope, receive, send_with_headers)
+        finally:
+            if uploads:
+                self._after_upload(well)
+
+    def refusal(self, scope, headers: Headers) -> PlainTextResponse | None:
+        """Why a request goes no further, as an answer."""
+        closed = {"Connection": "close"}  # what follows on this connection is not read
+        path = scope["path"]
+        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may have chosen the other one
+            return PlainTextResponse(strings.TWO_LENGTHS, 400, closed)
+        if self.hosts is not None and not self._is_ours(headers):
+            return PlainTextResponse(strings.WRONG_HOST, 421, closed)
+        if not is_door(path):
+            return PlainTextResponse(strings.NO_DOOR, 404)
+        if not self.lets_others_ask and is_foreign(scope["method"], headers, path):
+            return PlainTextResponse(strings.FOREIGN_SITE, 403)
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > _most_bytes(path):
+            return PlainTextResponse(strings.TOO_LONG, 413, closed)
+        if path == UPLOAD and shutil.disk_usage(get_upload_folder()).free < SPARE_DISK_BYTES + int(length):
+            LOG.error("An upload was refused: the disk is almost full.")
+            return PlainTextResponse(strings.DISK_FULL, 507, closed)
+        return None
+
+    def _is_ours(self, headers) -> bool:
+        said = [headers.get("host", ""), *headers.getlist("x-forwarded-host")]
+        return all(host_name(name) in self.hosts for line in said for name in line.split(","))
+
+    async def _logged_in(self, scope) -> bool:
+        """What Gradio itself says of this visitor."""
+        status = 0
+
+        async def note(message):
+            nonlocal status
+            status = message.get("status", status)
+
+        async def nothing():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        door = {"method": "GET", "path": LOGIN_CHECK, "raw_path": LOGIN_CHECK.encode(), "query_string": b""}
+        await self.app({**scope, **door}, nothing, note)
+        return status == 200
+
+    def _bounded(self, path, receive):
+        """A `receive` that takes the client for gone when the body grows beyond all bounds."""
+        left = _most_bytes(path)
+
+        async def receive_some():
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            return message if left >= 0 else {"type": "http.disconnect"}
+
+        return receive_some
+
+    def _stay_here(self, answered, headers) -> None:
+        """A way to another address of this page is a path: no header of a request may lead anyone elsewhere."""
+        if location := answered.get("location"):
+            place = urlsplit(location)
+            hosts = [headers.get("host"), headers.get("x-forwarded-host")]
+            if place.netloc and place.netloc in hosts:
+                path = "/" + place.path.lstrip("/\\")
+                answered["location"] = f"{path}?{place.query}" if place.query else path
+
+    def _close_cookies(self, message) -> None:
+        """Gradio's login cookie goes along with what this page asks, and with what no other site's page does."""
+        if self.on_space:  # where the page is shown in the Hub's frame, and the cookie must come with that
+            return
+        for number, (name, value) in enumerate(message["headers"]):
+            if name.lower() == b"set-cookie" and value.startswith(b"access-token"):
+                parts = [part for part in value.split(b"; ") if not part.lower().startswith(b"samesite")]
+                message["headers"][number] = (name, b"; ".join([*parts, b"SameSite=Lax"]))
+
+    def _after_upload(self, well: bool):
+        """Gradio leaves the part of an upload that came before it broke off; it goes when no other upload is under
+        way, for whose file it could be."""
+        self._n_uploads -= 1
+        self._left_behind |= not well
+        if self._left_behind and not self._n_uploads:
+            self._left_behind = False
+            for path in Path(get_upload_folder()).glob("tmp*"):
+                if path.is_file():
+                    path.unlink(missing_ok=True)
+
+    def headers(self, path: str) -> dict[str, str]:
+        """Response headers for a path."""
+        headers = {
+            "Content-Security-Policy": content_security_policy(path, self.on_space),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+        }
+        if path.startswith(FILES):
+            headers["Cache-Control"] = "private, no-store"  # or patients' images would stay on the browser's disk
+        if not self.on_space:
+            headers["X-Frame-Options"] = "SAMEORIGIN"
+            headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        return headers
+
+
+def content_security_policy(path: str, on_space: bool) -> str:
+    """What the browser may do with an answer: the page talks to its own server only; a file can do nothing at all.
+
+    Gradio needs inline scripts and eval (`js_on_load`), so the policy does not stop a script that is in the page; it
+    stops it from sending anything elsewhere. Comments and names are escaped before they get there.
+    """
+    if path.startswith(FILES):
+        return "default-src 'none'; sandbox"
+    hub = f" {HUB}" if on_space else ""  # Gradio's frame asks the Hub about its Space
+    frames = f"'self' {HUB} https://*.hf.space" if on_space else "'self'"
+    return (
+        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+        f"img-src 'self' data: blob:{hub}; font-src 'self' data:; connect-src 'self' data: blob:{hub}; "
+        "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+        f"frame-ancestors {frames}"
+    )
+
+
+def is_door(path: str) -> bool:
+    """Whether the page needs this path. path: decoded, as ASGI gives it."""
+    if path.startswith(FILES):
+        file = path.removeprefix(FILES)
+        if "://" in file or any(part.startswith(".") for part in file.split("/")):  # Gradio would fetch it; ours
+            return False
+        if os.path.dirname(file) == os.path.normpath(get_upload_folder()):  # parts of uploads: others' or broken off
+            return False
+    if path.startswith(f"{API}call/v2/"):  # the same calls, with bodies of another form
+        return False
+    return any(path == door or (door[-1] in "/=" and door != "/" and path.startswith(door)) for door in DOORS)
+
+
+def host_name(said: str) -> str:
+    """A Host header without its port, in small letters."""
+    return (urlsplit(f"//{said.strip()}").hostname or "") if "/" not in said and "@" not in said else ""
+
+
+def _most_bytes(path: str) -> int:
+    if path == UPLOAD:
+        return MAX_UPLOAD_BYTES
+    return MAX_JSON_BYTES if path.startswith(API) else MAX_FORM_BYTES
+
+
+def is_foreign(method: str, headers: Headers, path: str = "/") -> bool:
+    """Whether another site's page asks, with this user's login or from inside this network.
+
+    Gradio lets any site read the answers (it echoes Origin). Browsers say where a request comes from: newer ones in
+    Sec-Fetch-Site, all of them in Origin. Scripts outside a browser send neither. Following a link is no such request,
+    unless it leads to the way out. A proxy in front must pass Host on.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        followed = headers.get("sec-fetch-mode") == "navigate" and method in ("GET", "HEAD") and path != LOGOUT
+        return site not in ("same-origin", "none") and not followed
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get("host")
+
+
+class _NoWayOut(httpx.AsyncBaseTransport):
+    async def handle_async_request(self, request):
+        raise gr.Error(strings.ADDRESS_REFUSED, print_exception=False)
+
+
+def refuse_addresses() -> None:
+    """From now on Gradio fetches nothing: an address in place of a file gets a sentence, before any name is looked up.
+
+    Raises RuntimeError where this Gradio is not known (`gradio_inside`).
+    """
+    gradio_inside.fetch_through(_NoWayOut())

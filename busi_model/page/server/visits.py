@@ -1,0 +1,242 @@
+"""Whose session it is: a visit is begun by the page itself and rides on a cookie that no script can read.
+
+Gradio's session_hash is made up by the browser and stands in addresses, and so in the logs of proxies; whoever knows it
+would be that user. Here Gradio never sees it: it gets a name that only the server can make, from the visitor's cookie
+and the hash together. With another cookie, or none, the same hash is another session: it opens nothing and hears
+nothing. Nothing is kept of a session whose page was not opened here (`script-`), and a visit whose page is open is
+never forgotten for others.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qsl, urlencode
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, PlainTextResponse
+
+from busi_model.page import strings
+from busi_model.page.server import visitor
+
+COOKIE = "busi-visit"
+API = "/gradio_api/"
+HEARTBEAT, DATA = f"{API}heartbeat/", f"{API}queue/data"
+CALL = re.compile(rf"{API}call/[^/]+(/(?P<event>[^/]+))?/?")
+NAMES_A_SESSION = (f"{API}queue/join", f"{API}cancel", f"{API}reset")
+MAX_VISITS = 1000  # a quarter of a megabyte each
+MAX_OF_COOKIE = 30  # pages open in one browser
+MAX_JSON_BYTES = 8 * 2**20  # an event's body; an outline of 20,000 points has 1 MB
+MAX_CALLS = 2000  # of scripts, whose answers nobody took
+UNHEARD = (  # as Gradio says it
+    'data: {"msg":"unexpected_error","event_id":null,"message":"404: Not Found","session_not_found":true,'
+    '"success":false}\n\n'
+)
+VISIT, GUEST, SCRIPT = "visit", "guest", "script"
+
+
+@dataclass(frozen=True)
+class Visitor:
+    kind: str  # VISIT: has our cookie; GUEST: a browser that keeps none; SCRIPT: everyone else
+    owner: str  # of the visitor's secret, which cannot be told from it
+
+
+def browser_of(session: str | None) -> str:
+    """A name of the browser whose visit a session is: nobody else can have it; "" where there is no such browser."""
+    kind, _, rest = (session or "").partition("-")
+    return rest.partition("-")[0] if kind == VISIT else ""
+
+
+class Visits:
+    """ASGI middleware inside the walls: session names and visitors."""
+
+    def __init__(
+        self,
+        app,
+        forget: Callable[[str], None] = lambda session: None,
+        forget_answers: Callable[[str], None] = lambda session: None,
+        session_of: Callable[[str], str | None] = lambda event_id: None,
+        is_awaited: Callable[[str], bool] = lambda session: True,
+        in_frames: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """forget: drop a session's state. forget_answers: those that nobody took. session_of: an event's. is_awaited:
+        whether something is to come for a session. in_frames: the page is shown in a foreign frame, where browsers may
+        keep no cookie: then a page without one is a guest of its address."""
+        self.app, self.in_frames, self.clock = app, in_frames, clock
+        self.forget, self.forget_answers = forget, forget_answers
+        self.session_of, self.is_awaited = session_of, is_awaited
+        self._key = secrets.token_bytes(32)
+        self.cookie = f"{COOKIE}-{self._digest('name')[:8]}"  # another program on this machine has its own
+        self._used_at: dict[str, float] = {}  # of visits, by session
+        self._open: dict[str, int] = {}  # heartbeats: pages that are open now
+        self._calls: deque[str] = deque()  # sessions of scripts
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        who = self.visitor(scope)
+        visitor.browser.set(who.owner if who.kind == VISIT else "")
+        path, refusal, session = scope["path"], None, None
+        if path == "/" and scope["method"] in ("GET", "HEAD") and who.kind != VISIT:
+            send = self._with_cookie(scope, send)
+        elif path == DATA:
+            name = self.session(who, dict(_query(scope)).get("session_hash", ""))
+            scope = {**scope, "query_string": urlencode({"session_hash": name}).encode()}
+            if not self.is_awaited(name):  # Gradio would break off in the middle
+                refusal = PlainTextResponse(UNHEARD, media_type="text/event-stream")
+        elif path.startswith(HEARTBEAT):
+            session = self.session(who, path.removeprefix(HEARTBEAT).strip("/"))
+            path = HEARTBEAT + session
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        elif scope["method"] == "POST" and (path.rstrip("/") in NAMES_A_SESSION or CALL.fullmatch(path)):
+            receive, refusal = await self._renamed(scope, receive, who)
+        elif (found := CALL.fullmatch(path)) and found["event"]:
+            asked = self.session_of(found["event"])
+            if asked is not None and asked.split("-")[1:2] != [who.owner]:
+                refusal = JSONResponse({"detail": strings.NO_SUCH_EVENT}, 404)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+        elif session is not None:
+            await self._while_open(session, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def visitor(self, scope) -> Visitor:
+        """Who asks."""
+        headers = Headers(scope=scope)
+        cookies = SimpleCookie()
+        with contextlib.suppress(CookieError):
+            cookies.load(headers.get("cookie", ""))
+        if self.cookie in cookies and self._is_ours(cookies[self.cookie].value):
+            return Visitor(VISIT, self._digest(VISIT, cookies[self.cookie].value))
+        for name, morsel in cookies.items():
+            if name.startswith("access-token"):  # of Gradio's login: scripts that logged in have no other
+                return Visitor(SCRIPT, self._digest("login", morsel.value))
+        shown = self.in_frames and "sec-fetch-site" in headers
+        address = (scope.get("client") or [""])[0]
+        return Visitor(GUEST if shown else SCRIPT, self._digest("address", address))
+
+    def session(self, who: Visitor, name: str, kind: str | None = None) -> str:
+        """Our name for what a visitor calls so: the kind, the owner and the page."""
+        return f"{kind or who.kind}-{who.owner}-{self._digest('page', who.owner, name)}"
+
+    def _digest(self, *parts: str) -> str:
+        content = "\0".join(parts).encode("utf-8", "surrogatepass")
+        return hmac.digest(self._key, content, hashlib.sha256).hex()[:32]
+
+    def _is_ours(self, cookie) -> bool:
+        random, _, seal = cookie.partition(".")
+        return hmac.compare_digest(seal.encode("utf-8", "replace"), self._digest("cookie", random).encode())
+
+    def _with_cookie(self, scope, send):
+        random = secrets.token_urlsafe(24)
+        value = f"{self.cookie}={random}.{self._digest('cookie', random)}; Path=/; HttpOnly"
+        if self.in_frames:
+            value += "; Secure; SameSite=None; Partitioned"
+        else:
+            value += "; SameSite=Lax" + ("; Secure" if scope["scheme"] == "https" else "")
+
+        async def send_with_cookie(message):
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("set-cookie", value)
+            await send(message)
+
+        return send_with_cookie
+
+    async def _renamed(self, scope, receive, who):
+        """The body with our name of the session in place of the browser's, as a new `receive`; or a refusal."""
+        content = await _body(receive)
+        if content is None:
+            return receive, JSONResponse({"detail": strings.TOO_LONG}, 413, {"Connection": "close"})
+        try:
+            body = json.loads(content)
+            if not isinstance(body, dict):
+                raise ValueError("no object")
+        except (ValueError, RecursionError):
+            return receive, JSONResponse({"detail": strings.NO_EVENT}, 400)
+        name, kind, refusal = body.get("session_hash"), who.kind, None
+        if name is None and CALL.fullmatch(scope["path"]):
+            name, kind = secrets.token_hex(16), SCRIPT  # a call of its own, to whose session nobody comes back
+        if isinstance(name, str):
+            session = body["session_hash"] = self.session(who, name, kind)
+            if scope["path"].startswith(f"{API}cancel"):
+                asked = self.session_of(str(body.get("event_id")))
+                if asked is not None and asked != session:
+                    refusal = JSONResponse({"detail": strings.NO_SUCH_EVENT}, 404)
+            elif kind == SCRIPT:
+                self._note_call(session)
+            else:
+                self._use(session)
+        return _once(json.dumps(body).encode(), receive), refusal
+
+    async def _while_open(self, session, scope, receive, send):
+        self._open[session] = self._open.get(session, 0) + 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._open[session] -= 1
+            if not self._open[session]:
+                del self._open[session]
+
+    def _note_call(self, session) -> None:
+        self._calls.append(session)
+        while len(self._calls) > MAX_CALLS:
+            self.forget_answers(self._calls.popleft())
+
+    def _use(self, session) -> None:
+        """Note a visit; the longest unused goes where there are too many, of this browser or in all, but none whose
+        page is open."""
+        known = session in self._used_at
+        self._used_at.pop(session, None)
+        if not known:
+            owner = session.rpartition("-")[0]
+            mine = [one for one in self._used_at if one.startswith(owner)]
+            for crowd, most in ((mine, MAX_OF_COOKIE), (self._used_at, MAX_VISITS)):
+                if len(crowd) >= most:
+                    gone = next((one for one in crowd if one not in self._open), next(iter(crowd)))
+                    self._used_at.pop(gone, None)
+                    self.forget(gone)
+                    self.forget_answers(gone)
+        self._used_at[session] = self.clock()
+
+
+def _query(scope):
+    return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+
+async def _body(receive) -> bytes | None:
+    """All of a request's body; None: it is too long, or the client left."""
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_JSON_BYTES:
+            return None
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _once(content, receive):
+    """A `receive` that gives the content, and then whatever else comes (that the client left)."""
+    given = False
+
+    async def receive_again():
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    return receive_again

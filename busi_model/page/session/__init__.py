@@ -1,0 +1,1 @@
+"""A reading session as its readers meet it."""

@@ -1,0 +1,102 @@
+"""Quick feedback without a browser: whose opinion is saved for which image, and what stays of what was typed."""
+
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+
+from busi_model.page import strings
+from busi_model.page.feedback import panel as feedback
+from busi_model.page.images.actions import Visit
+from busi_model.page.images.opened import Lightbox
+from busi_model.phantom import draw_phantom
+from busi_model.reading.errors import StoreError
+from busi_model.reading.records import image_sha256
+from busi_model.reading.store import Store
+from tests.page.test_reader import Oracle
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """A feedback panel, its store, a visit with two analysed images, and a way to say what the browser sends."""
+    box = Lightbox(Oracle(), tmp_path)
+    cases = [box.analyse(box.add(draw_phantom("malignant", seed, 100, 140)[0])) for seed in (1, 2)]
+    visit = Visit(case_ids=[case.case_id for case in cases], shown=cases[0].case_id)
+    store = Store(tmp_path / "store")
+    with gr.Blocks(analytics_enabled=False):
+        panel = feedback.Panel(store, None, box, "ab" * 32)
+        panel.connect(gr.State(visit), gr.HTML(""))
+    drafts = feedback.Drafts()
+
+    def sent(seen, **typed):
+        typed = feedback.BLANK | typed
+        fields = {part: typed[name] for name, part in panel.by_name.items()}
+        return {panel.visit: visit, panel.seen: seen, panel.drafts: drafts, **fields}
+
+    panel.turn(sent(""), cases[0].case_id)
+    return SimpleNamespace(panel=panel, store=store, visit=visit, cases=cases, sent=sent, drafts=drafts, box=box)
+
+
+def test_an_opinion_is_saved_for_the_image_it_was_clicked_under(desk):
+    first, second = desk.cases
+    answer = desk.panel.send("agree", desk.sent(first.case_id, comment="mine", own_class="benign"))
+    assert "Image 1: Saved here" in answer[desk.panel.receipt]
+    (record,) = desk.store.records()
+    assert (record.content["verdict"], record.content["comment"]) == ("agree", "mine")
+    assert record.image_sha256 == image_sha256(first.frame.gray) and record.image_kept is False
+    again = desk.panel.send("agree", desk.sent(first.case_id, comment="mine", own_class="benign"))
+    assert strings.RECEIPT_AGAIN.split(",")[0] in again[desk.panel.receipt]  # a double click
+    assert len(desk.store.records()) == 1
+
+
+def test_a_click_that_names_another_image_than_the_one_shown_is_refused(desk):
+    first, second = desk.cases
+    desk.visit.shown = second.case_id  # the server has turned already; the browser still showed the first
+    answer = desk.panel.send("agree", desk.sent(first.case_id))
+    assert set(answer) == {desk.panel.problem} and strings.FEEDBACK_OTHER_PICTURE in answer[desk.panel.problem]
+    for forged in ("", "somebody else's", None):
+        answer = desk.panel.send("agree", desk.sent(forged))
+        assert strings.FEEDBACK_NO_PICTURE in answer[desk.panel.problem]
+    assert desk.store.records() == []
+
+
+def test_what_was_typed_comes_back_with_its_image_and_the_receipt_is_not_touched(desk):
+    first, second = desk.cases
+    panel = desk.panel
+    away = panel.turn(desk.sent(first.case_id, comment="typed", own_class="malignant"), second.case_id)
+    assert away[panel.comment]["value"] == "" and away[panel.own_class]["value"] is None
+    assert panel.receipt not in away and panel.put_away not in away
+    back = panel.turn(desk.sent(second.case_id), first.case_id)
+    assert back[panel.comment]["value"] == "typed" and back[panel.own_class]["value"] == "malignant"
+    assert back[panel.more].open
+    assert panel.turn(desk.sent(first.case_id, comment="typed on"), first.case_id) == {}  # the same image
+    panel.send("unsure", desk.sent(first.case_id, comment="typed on"))
+    panel.turn(desk.sent(first.case_id), second.case_id)
+    answered = panel.turn(desk.sent(second.case_id), first.case_id)
+    assert not answered[panel.buttons].visible and answered[panel.again_button].visible
+    new = panel.again(desk.sent(first.case_id))
+    assert new[panel.buttons].visible and new[panel.comment]["value"] == ""
+    panel.send("agree", desk.sent(first.case_id))
+    assert [record.content["comment"] for record in desk.store.records()] == ["typed on", ""]
+
+
+def test_an_outline_edited_in_the_viewer_is_saved_with_the_opinion(desk):
+    case = desk.cases[0]
+    moved = [[[32.0, 22.0], [105.0, 22.0], [105.0, 55.0], [32.0, 55.0]]]
+    desk.box.draw(case, moved, revision=1)
+    desk.panel.send("disagree", desk.sent(case.case_id, verdict="corrected"))
+    (record,) = desk.store.records()
+    assert record.content["outline"]["polygons"] == moved and record.content["outline_verdict"] == "corrected"
+
+
+def test_feedback_that_cannot_be_saved_says_why_and_leaves_the_fields(desk, monkeypatch):
+    seen = desk.cases[0].case_id
+    answer = desk.panel.send("agree", desk.sent(seen, comment="x" * 2001))
+    assert set(answer) == {desk.panel.problem} and "at most 2000 characters" in answer[desk.panel.problem]
+    monkeypatch.setattr(
+        desk.store, "save_feedback", lambda *_: (_ for _ in ()).throw(StoreError("The disk is full <b>."))
+    )
+    assert "The disk is full &lt;b&gt;." in desk.panel.send("agree", desk.sent(seen))[desk.panel.problem]
+    monkeypatch.setattr(desk.store, "save_feedback", lambda *_: 1 / 0)
+    assert strings.STEP_FAILED in desk.panel.send("agree", desk.sent(seen))[desk.panel.problem]
+    assert desk.store.records() == []

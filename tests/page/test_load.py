@@ -1,0 +1,52 @@
+"""Many users at once, small: `benchmarks.load` measures the same at full size."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import gradio as gr
+import pytest
+from starlette.testclient import TestClient
+
+from benchmarks import load
+from busi_model.page import strings
+from busi_model.page.server import queue as waiting
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def made(predictor):
+    return load.pictures(predictor, 8)
+
+
+def test_everyone_gets_the_answer_to_their_own_picture_beside_a_slow_and_a_broken_upload(address, made):
+    url = address.rstrip("/")
+    with ThreadPoolExecutor(2) as others:
+        slow = others.submit(load.send_raw, url, load.form(made[0].png), 20, 0.2)
+        broken = others.submit(load.send_raw, url, load.form(made[1].png), 4, 0.01, 0.6)
+        counts, seconds = load.run_clients(url, made, 24)
+        broken.result()
+        answer = slow.result()
+    assert counts == {"answered": 24, "busy": 0, "lost": 0, "mixed up": 0} and len(seconds) == 24
+    path = re.search(rb'\["(.+)"\]', answer)[1].decode()
+    assert load.read_uploaded(url, path, made[0]) == "answered"
+
+
+def test_an_answer_to_another_picture_is_told(made):
+    assert load.is_of(made[0], made[0].class_probabilities, made[0].mask)
+    assert not load.is_of(made[0], made[1].class_probabilities, made[1].mask)
+    assert not load.is_of(made[0], made[0].class_probabilities, ~made[0].mask)
+
+
+def test_a_full_line_is_told_in_words_and_keeps_no_other_kind_of_event_waiting():
+    with gr.Blocks() as page:
+        gr.api(lambda: "read", api_name="read", concurrency_limit=1, concurrency_id="read")
+        gr.api(lambda: "saved", api_name="save", concurrency_id="save")
+    waiting.limit(page, places=2)
+    body = {"data": []}
+    app = gr.routes.App.create_app(page)
+    with TestClient(app) as client:  # the queue is not started, so nothing leaves the line
+        answers = [client.post("/gradio_api/call/read", json=body) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 503]
+        assert answers[2].json()["detail"] == strings.BUSY.format(before=2)
+        assert client.post("/gradio_api/call/save", json={"data": []}).status_code == 200

@@ -1,0 +1,291 @@
+"""The reading panel's own functions: late answers, refusals, other people's ids, memory. No browser is needed."""
+
+import json
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from busi_model.clinic import words
+from busi_model.image import Notice
+from busi_model.names import CLASS_NAMES
+from busi_model.operating_point import OperatingPoint, Rate, Threshold
+from busi_model.page import strings
+from busi_model.page.images import actions as reader
+from busi_model.page.images import opened as lightbox
+from busi_model.page.images.takeaway import Takeaway
+from busi_model.predict import Prediction
+from tests.browser import phantom_file
+
+RATE = Rate(0.9, 0.8, 0.95, 100)
+POINT = OperatingPoint(
+    fitted_on="90 test images",
+    thresholds=(Threshold("balanced", 0.9, RATE, RATE), Threshold("sensitive", 0.2, RATE, RATE)),
+)
+
+
+class Oracle:
+    """Stands for a Predictor: answers at once with a fixed opinion, or raises."""
+
+    def __init__(self, error=None, codes=(), probabilities=(0.1, 0.87, 0.03)):
+        self.error, self.probabilities = error, probabilities
+        self.warnings = tuple(Notice(code, f"It is {code}.") for code in codes)
+        self.asked = 0
+
+    def __call__(self, frame):
+        self.asked += 1
+        if self.error:
+            raise self.error
+        mask = np.zeros(frame.gray.shape, bool)
+        mask[20:60, 30:110] = True
+        probabilities = dict(zip(CLASS_NAMES, self.probabilities, strict=True))
+        class_set = (max(probabilities, key=probabilities.get),)
+        logits = np.zeros(3, np.float32)
+        return Prediction(
+            frame, probabilities, mask, mask * np.float32(1), logits, class_set, mask & False, self.warnings
+        )
+
+
+@pytest.fixture
+def panel(tmp_path):
+    """A reader for one oracle, a user's visit, and a way to read its outputs by name."""
+
+    def make(**arguments):
+        oracle = Oracle(**arguments)
+        box = lightbox.Lightbox(oracle, tmp_path)
+        return SimpleNamespace(
+            oracle=oracle, box=box, visit=reader.Visit(), reader=reader.Reader(box, Takeaway(POINT, "net", "ab" * 32))
+        )
+
+    return make
+
+
+def shown(steps):
+    """Every step that was not overtaken."""
+    return [step for step in steps if step is not None]
+
+
+def test_reading_goes_from_picture_to_result(panel, tmp_path):
+    p = panel()
+    opening, analysing, done = shown(p.reader.read([phantom_file(tmp_path)], p.visit, "balanced"))
+    assert strings.OPENING in opening.words and opening.viewer["image"] is None
+    assert strings.ANALYSING in analysing.words and analysing.viewer["image"] and analysing.viewer["lesions"] == []
+    assert words.VERDICTS["cannot_say"] in done.words and "Malignant 87\u00a0%" in done.words
+    assert len(done.viewer["lesions"]) == 1 and done.case_id == p.visit.shown
+    assert [item["state"] for item in done.worklist["items"]] == [strings.CASE_STATES["done"]]
+    assert done.measures.count("<tr>") == 1 + len(words.MEASURES_ROWS)
+    assert done.text.startswith("Cannot say. Malignant 87 % is below the balanced threshold, 90 %, but possible.")
+
+
+def test_a_late_answer_is_thrown_away(panel, tmp_path):
+    p = panel()
+    old = p.reader.read([phantom_file(tmp_path, "benign")], p.visit, None)
+    assert strings.OPENING in next(old).words
+    assert strings.ANALYSING in next(old).words
+    *_, new = shown(p.reader.read([phantom_file(tmp_path, "malignant")], p.visit, None))
+    assert words.VERDICTS["cannot_say"] in new.words
+    assert list(old) == [None]  # no change: Gradio repeats a run's last output
+
+
+def test_closing_throws_the_running_answer_away(panel, tmp_path):
+    p = panel()
+    running = p.reader.read([phantom_file(tmp_path)], p.visit, None)
+    next(running)
+    (closed,) = p.reader.close(p.visit, None, list(p.visit.case_ids))
+    assert strings.WAITING_HEADING in closed.words and closed.n_closed == 1
+    assert list(running) == [None]
+    assert p.visit.case_ids == []
+
+
+def test_the_others_are_analysed_ahead_and_only_once(panel, tmp_path):
+    p = panel()
+    paths = [phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(3)]
+    list(p.reader.read(paths, p.visit, None))
+    assert p.oracle.asked == 1
+    *_, last = p.reader.ahead(p.visit)
+    assert [item["state"] for item in last["items"]] == [strings.CASE_STATES["done"]] * 3
+    (picked,) = shown(p.reader.pick(p.visit, None, p.visit.case_ids[2]))
+    assert picked.worklist["shown"] == p.visit.case_ids[2] == picked.viewer["case"]
+    assert p.oracle.asked == 3
+    assert picked.worklist["version"] > last["version"]
+
+
+def test_another_user_s_image_cannot_be_picked(panel, tmp_path):
+    p = panel()
+    list(p.reader.read([phantom_file(tmp_path)], p.visit, None))
+    stranger = reader.Visit()
+    (answer,) = shown(p.reader.pick(stranger, None, p.visit.case_ids[0]))
+    assert strings.GONE_HEADING in answer.words and answer.viewer["image"] is None
+    assert p.reader.take("mask", stranger, p.visit.case_ids[0], None) == gr.skip()
+    assert p.reader.explain(stranger, p.visit.case_ids[0]) == gr.skip()
+    mark = {"case": p.visit.case_ids[0], "start": [0, 0], "end": [0, 50], "mm": 10}
+    assert p.reader.mark(stranger, None, mark) is None
+
+
+def test_the_list_is_sent_whole_only_when_it_changed(panel, tmp_path):
+    p = panel()
+    list(p.reader.read([phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(3)], p.visit, None))
+    *_, last = p.reader.ahead(p.visit)
+    assert all(item["picture"] and item["thumbnail"] for item in last["items"])
+    assert "base64" not in json.dumps(last)
+    (second,) = p.reader.pick(p.visit, None, p.visit.case_ids[1], last["version"])
+    assert second.worklist["items"]  # it was looked at just now, which the list says
+    (back,) = p.reader.pick(p.visit, None, p.visit.case_ids[0], second.worklist["version"])
+    assert back.worklist["items"] is None and back.worklist["shown"] == p.visit.case_ids[0]
+    (stale,) = p.reader.pick(p.visit, None, p.visit.case_ids[1], last["version"])
+    assert stale.worklist["items"]  # the browser had missed a list
+
+
+def test_the_list_says_nothing_of_a_result_before_it_was_looked_at(panel, tmp_path):
+    p = panel(codes=["marks"])
+    list(p.reader.read([phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(2)], p.visit, None))
+    *_, last = p.reader.ahead(p.visit)
+    states = [item["state"] for item in last["items"]]
+    assert states == [strings.CASE_STATES["check"], strings.CASE_STATES["done"]]
+    (picked,) = p.reader.pick(p.visit, None, p.visit.case_ids[1])
+    assert [item["state"] for item in picked.worklist["items"]] == [strings.CASE_STATES["check"]] * 2
+
+
+def test_closing_can_be_undone_until_the_next_thing_is_opened_or_closed(panel, tmp_path):
+    p = panel()
+    paths = [phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(3)]
+    list(p.reader.read(paths, p.visit, None, tokens=["a", "b", "c"]))
+    first, second, third = p.visit.case_ids
+    *_, closed = p.reader.close(p.visit, None, [first])
+    assert closed.worklist["shown"] == second and closed.n_closed == 1
+    assert p.visit.case_ids == [second, third] and p.box.get(first) is not None
+    *_, again = p.reader.reopen(p.visit, None)
+    assert p.visit.case_ids == [second, third, first] and again.worklist["shown"] == first and again.n_closed == 0
+    assert [item["token"] for item in again.worklist["items"]] == ["b", "c", "a"]
+    list(p.reader.close(p.visit, None, list(p.visit.case_ids)))
+    list(p.reader.read(paths[:1], p.visit, None))
+    assert p.box.get(first) is None and len(p.visit.case_ids) == 1
+    assert list(p.reader.close(p.visit, None, ["not mine"]))[0].n_closed == 0
+
+
+def test_a_reload_brings_the_images_back_and_the_old_page_cannot_take_them_along(panel, tmp_path):
+    p = panel()
+    paths = [phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(2)]
+    list(p.reader.read(paths, p.visit, None))
+    ids, fresh = list(p.visit.case_ids), reader.Visit()
+    *_, back = p.reader.restore(fresh, None, [*ids, "forged", 7, None], ids[1])
+    assert fresh.case_ids == ids and back.worklist["shown"] == ids[1] and back.case_id == ids[1]
+    p.reader.leave(p.visit)
+    assert all(p.box.get(case_id) is not None for case_id in ids)
+    p.reader.leave(fresh)
+    assert all(p.box.get(case_id) is None for case_id in ids)
+    (gone,) = p.reader.restore(reader.Visit(), None, ids, ids[1])
+    assert strings.ALL_GONE_HEADING in gone.words and gone.worklist["items"] == []
+
+
+def test_what_is_added_behind_does_not_take_the_screen(panel, tmp_path):
+    p = panel()
+    running = p.reader.read([phantom_file(tmp_path, "benign", 1, 100, 140)], p.visit, None)
+    next(running)
+    first = p.visit.shown  # not read yet
+    (step,) = p.reader.read([phantom_file(tmp_path, "benign", 2, 100, 140)], p.visit, None, show=False)
+    assert step.words is None and len(step.worklist["items"]) == 2
+    assert step.worklist["shown"] == first == p.visit.shown
+    *_, last = running
+    assert last.case_id == first
+
+
+def test_a_failure_of_the_program_is_a_sentence_too(panel, tmp_path, caplog):
+    p = panel(error=RuntimeError("tensor at 0x7f"))
+    *_, last = shown(p.reader.read([phantom_file(tmp_path)], p.visit, None))
+    assert strings.FAILED_HEADING in last.words and "0x7f" not in last.words
+    assert "tensor at 0x7f" in caplog.text
+
+
+def test_a_refused_image_gets_its_result_only_on_demand(panel, tmp_path):
+    p = panel(codes=["not_ultrasound"])
+    *_, refused = shown(p.reader.read([phantom_file(tmp_path)], p.visit, None))
+    assert words.VERDICTS["not_judged"] in refused.words and "87" not in refused.words
+    assert refused.viewer["image"] and refused.viewer["lesions"] == [] and refused.measures == ""
+    assert refused.insistable and refused.text is None and refused.case_id is None
+    assert p.reader.take("report", p.visit, p.visit.shown, None) == gr.skip()
+    insisted = p.reader.insist(p.visit, None)
+    assert words.VERDICTS["cannot_say"] in insisted.words and words.INSISTED_NOTE in insisted.words
+    assert len(insisted.viewer["lesions"]) == 1 and words.WARNINGS["not_ultrasound"][0] in insisted.text
+
+
+def test_a_blank_image_cannot_be_insisted_on(panel, tmp_path):
+    p = panel(codes=["blank"])
+    *_, refused = shown(p.reader.read([phantom_file(tmp_path)], p.visit, None))
+    assert words.WARNINGS["blank"][2] in refused.words
+    assert not refused.insistable
+
+
+def test_the_operating_point_in_use_changes_the_verdict(panel, tmp_path):
+    p = panel()
+    *_, balanced = shown(p.reader.read([phantom_file(tmp_path)], p.visit, "balanced"))
+    sensitive = p.reader.refresh(p.visit, "sensitive")
+    assert 'data-verdict="cannot_say"' in balanced.words and "balanced threshold, 90\u00a0%" in balanced.words
+    assert 'data-verdict="suspicious"' in sensitive.words and "sensitive threshold 20\u00a0%" in sensitive.words
+    assert p.reader.refresh(reader.Visit(), "sensitive") is None
+
+
+def test_a_marked_length_gives_millimetres_until_it_is_removed(panel, tmp_path):
+    p = panel()
+    list(p.reader.read([phantom_file(tmp_path)], p.visit, None))
+    case = p.visit.shown
+    marked = p.reader.mark(p.visit, None, {"case": case, "start": [5, 10], "end": [5, 210], "mm": 20})
+    assert "320 mm²" not in marked.measures  # 40 x 80 px at 0.1 mm are 32 mm²
+    assert "32.0 mm² (3200 px²)" in marked.measures and "0.1 mm per pixel" in marked.measures
+    assert marked.viewer["scaled"]
+    content = json.loads(p.reader.takeaway.content("data", p.box.get(case), None))
+    assert content["spacing_mm"] == {"row": 0.1, "column": 0.1, "from": "mark"}
+    removed = p.reader.mark(p.visit, None, {"case": case})
+    assert "mm²" not in removed.measures and words.SPACING_NONE.split(".")[0] in removed.measures
+
+
+@pytest.mark.parametrize(
+    ("end", "mm", "words"),
+    [
+        ([5, 12], 20, "at least 10 px"),
+        ([5, 210], 0.01, "1 to 500 mm"),
+        ([5, 22], 500, "0.005 to 1 mm are plausible"),
+        ([5, 210], "ten", "ten"),
+        (None, 20, ""),
+        ([5], 20, ""),
+    ],
+)
+def test_a_scale_that_makes_no_sense_is_refused_in_words(panel, tmp_path, end, mm, words):
+    p = panel()
+    list(p.reader.read([phantom_file(tmp_path)], p.visit, None))
+    answer = p.reader.mark(p.visit, None, {"case": p.visit.shown, "start": [5, 10], "end": end, "mm": mm})
+    assert answer.viewer["note"].startswith("The scale was not set.") and words in answer.viewer["note"]
+    assert "mm²" not in answer.measures
+
+
+def test_the_longest_unused_images_give_way_when_memory_is_full(tmp_path):
+    now = [0.0]
+    box = lightbox.Lightbox(Oracle(), tmp_path, kept_bytes=3 * 7 * 100 * 140, clock=lambda: now[0])
+    cases = []
+    for seed in range(4):
+        now[0] += 1
+        cases.append(box.analyse(box.add(phantom_file(tmp_path, "benign", seed, 100, 140))))
+        box.picture(cases[-1])
+        box.get(cases[0].case_id)  # the first stays in use
+    assert [box.get(case.case_id) is not None for case in cases] == [True, False, True, True]
+    assert not cases[1].folder.exists() and cases[2].folder.exists()
+
+
+def test_images_are_forgotten_after_an_hour(tmp_path):
+    now = [0.0]
+    box = lightbox.Lightbox(Oracle(), tmp_path, clock=lambda: now[0])
+    old = box.analyse(box.add(phantom_file(tmp_path)))
+    box.picture(old)
+    now[0] = lightbox.KEPT_S + 1.0
+    box.add(phantom_file(tmp_path, "benign"))
+    assert box.get(old.case_id) is None and not old.folder.exists()
+
+
+def test_ids_cannot_be_guessed_and_folders_are_private(tmp_path):
+    box = lightbox.Lightbox(Oracle(), tmp_path)
+    cases = [box.open(box.add(phantom_file(tmp_path))) for _ in range(50)]
+    assert len({case.case_id for case in cases}) == 50 and min(len(case.case_id) for case in cases) >= 20
+    folder = cases[0].folder
+    box.picture(cases[0])
+    assert folder.stat().st_mode & 0o077 == 0

@@ -1,0 +1,615 @@
+"""Reading sessions, quick feedback and the host's view as their users meet them, in a real browser."""
+
+import base64
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from busi_model.clinic.view import encode_png
+from busi_model.image import Frame, Notice
+from busi_model.names import CLASS_NAMES
+from busi_model.operating_point import OperatingPoint, Rate, Threshold
+from busi_model.page import strings
+from busi_model.page.host import panel as host
+from busi_model.page.host.cases import find_images, read_cases
+from busi_model.page.host.results import results_html
+from busi_model.page.host_deletions import deletion_words, deletions_html
+from busi_model.page.session import form as session_form
+from busi_model.page.session import panel as session
+from busi_model.page.session.form import Fields, Mended
+from busi_model.page.session.layout import Layout
+from busi_model.page.viewer import field as editor
+from busi_model.phantom import draw_phantom
+from busi_model.predict import Prediction
+from busi_model.reading.access import HostGate
+from busi_model.reading.errors import OutlineError, RecordError, StoreError
+from busi_model.reading.progress import Desk
+from busi_model.reading.records import NewSession, Profile, Questionnaire, image_sha256
+from busi_model.reading.sessions import NewCase, Sessions
+from busi_model.reading.store import DATABASE, Deletion, Store
+from tests.panel import PATIENCE_MS, Canvas, free_port, new_tab, served_here
+
+ROOT = Path(__file__).parents[2]
+HEIGHT, WIDTH = 72, 96
+N_CASES = 10
+RATE = Rate(0.9, 0.84, 0.95, 120)
+POINT = OperatingPoint(thresholds=(Threshold("balanced", 0.4, RATE, RATE),))
+START_S = 300  # for a program that imports PyTorch on a busy machine
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def picture(number, class_name=None):
+    return draw_phantom(class_name or CLASS_NAMES[number % 3], number, HEIGHT, WIDTH)[0]
+
+
+def said_by_the_model(gray) -> Prediction:
+    """A Prediction as a trained model could give: one lesion, malignant."""
+    mask = np.zeros(gray.shape, bool)
+    mask[20:50, 30:70] = True
+    probabilities = {"benign": 0.1, "malignant": 0.87, "normal": 0.03}
+    notices = (Notice("heads_disagree", "words"),)
+    band = np.zeros_like(mask)
+    logits = np.zeros(3, np.float32)
+    return Prediction(
+        Frame(gray, None, ()), probabilities, mask, mask.astype(np.float32), logits, ("malignant",), band, notices
+    )
+
+
+# Two readers, a reload, a killed server
+
+
+@contextmanager
+def running_app(weights, store, port, log):
+    """`python app.py` until the block ends, or somebody kills it."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "BUSI_HOST_PASSWORD"},
+        **{"BUSI_WEIGHTS": str(weights), "BUSI_STORE": str(store), "GRADIO_SERVER_PORT": str(port)},
+        "OMP_NUM_THREADS": "1",
+    }
+    with open(log, "a") as sink:
+        server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=sink, stderr=sink)
+    try:
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).close()
+                break
+            except OSError:
+                assert server.poll() is None and time.monotonic() < deadline, Path(log).read_text()
+                time.sleep(0.1)
+        yield server
+    finally:
+        server.terminate()
+        server.wait(START_S)
+
+
+class Reader:
+    """One reader at one browser: what they will answer follows from their number and the case's position."""
+
+    def __init__(self, chromium, url, code, number):
+        self.code, self.number = code, number
+        self.tab = new_tab(chromium, url)
+        self.seen = []  # hash of each case's picture, as the browser got it
+        self.open()
+        self.tab.locator("#session-code :is(input, textarea)").fill(code)
+        self.tab.locator("#session-enter").click()
+        self.tab.locator("#pseudonym :is(input, textarea)").fill(f"Reader {number}")
+        self.tab.locator("#role input").click()
+        self.tab.get_by_role("option", name="sonographer").click()
+        self.tab.locator("#years input").fill("3")
+        self.tab.locator("#session-join").click()
+        self.picture = self.tab.locator("#session-editor .overlay image.frame")
+        self.last_source = self.picture.get_attribute("href")
+        self.tab.locator("#session-start").click()
+
+    def open(self):
+        self.tab.get_by_role("tab", name=strings.TAB_SESSION).click()
+
+    def answer(self, position, final):
+        """Class and confidence for a case: another pair for each reader, position and step."""
+        return CLASS_NAMES[(position + self.number + final) % 3], 10 * self.number + position + 50 * final
+
+    def arrive(self, position, final=False):
+        at = strings.SESSION_CASE.format(position=position, n_cases=N_CASES)
+        expect(self.tab.locator("#session-head")).to_contain_text(at)
+        heading = strings.SESSION_TASKS["final" if final else "own"][0]
+        expect(self.tab.locator("#session-task h2")).to_have_text(heading)
+
+    def fill(self, position, final=False):
+        class_name, confidence = self.answer(position, final)
+        self.tab.locator("#case-class").get_by_label(strings.CLASS_NAMES[class_name]).check()
+        self.tab.locator("#case-confidence input").fill(str(confidence))
+        if final:
+            self.tab.locator("#case-verdict").get_by_label(strings.OUTLINE_VERDICTS["wrong_place"]).check()
+            self.tab.locator("#case-comment textarea").fill(f"<b>case</b> {position}")
+
+    def lock(self, position):
+        self.arrive(position)
+        assert self.tab.locator("#session-editor circle").count() == 0  # no outline of the model before the lock
+        expect(self.picture).not_to_have_attribute("href", self.last_source)
+        self.last_source = self.picture.get_attribute("href")
+        gray = np.asarray(Image.open(io.BytesIO(base64.b64decode(self.last_source.split(",")[1]))))
+        self.seen.append(image_sha256(gray))
+        self.fill(position)
+        self.tab.locator("#session-lock").click()
+        self.arrive(position, final=True)
+
+    def decide(self, position):
+        self.arrive(position, final=True)
+        self.fill(position, final=True)
+        self.save()
+
+    def wait_until_kept(self, text):
+        """Until the browser tab has put away what was just typed or drawn, which takes it a moment."""
+        self.tab.wait_for_function("text => (sessionStorage.getItem('busi-draft') || '').includes(text)", arg=text)
+
+    def save(self):
+        self.tab.locator("#session-save").dblclick()
+
+    def finish(self):
+        for number in range(1, 11):
+            self.tab.locator(f"#sus-{number}").get_by_role("radio").nth(number % 5).check()
+        self.tab.locator("#session-send").click()
+        expect(self.tab.locator("#session-task h2")).to_have_text(strings.SESSION_TASKS["done"][0])
+
+
+def test_two_readers_a_reload_and_a_kill_lose_nothing(chromium, untrained, tmp_path):
+    store = Store(tmp_path / "store")
+    cases = [NewCase(picture(number), CLASS_NAMES[number % 3]) for number in range(N_CASES)]
+    new = NewSession.checked(name="Pilot <i>1</i>", n_readers=2, seed=4, images_may_be_kept=True)
+    created = Sessions(store).create(new, cases)
+    port, log = free_port(), tmp_path / "log.txt"
+    url = f"http://127.0.0.1:{port}/"
+    with running_app(untrained, store.folder, port, log) as server:
+        readers = [Reader(chromium, url, code, number) for number, code in enumerate(created.codes, start=1)]
+        assert readers[0].tab.get_by_role("tab", name=strings.TAB_HOST).count() == 0  # no password is set
+        for position in range(1, 5):
+            for reader in readers:
+                reader.lock(position)
+            if position == 2:  # one reloads when the model is on the screen, and the tab kept what was typed
+                readers[1].fill(position, final=True)
+                readers[1].wait_until_kept(f"<b>case</b> {position}")
+                readers[1].tab.reload()
+                readers[1].open()
+                readers[1].arrive(position, final=True)
+                name = strings.CLASS_NAMES[readers[1].answer(position, True)[0]]
+                expect(readers[1].tab.locator("#case-class").get_by_label(name)).to_be_checked()
+                expect(readers[1].tab.locator("#case-comment textarea")).to_have_value(f"<b>case</b> {position}")
+            if position == 4:
+                readers[0].fill(position, final=True)
+                readers[0].wait_until_kept(f"<b>case</b> {position}")
+                break
+            for reader in readers:
+                reader.decide(position)
+        server.send_signal(signal.SIGKILL)  # between reveal and save, the final read typed
+        server.wait(60)
+        readers[0].save()  # one reader notices, and the page waits for the server
+    with running_app(untrained, store.folder, port, log):
+        readers[0].tab.locator("#session-head").wait_for(state="detached")  # the page loads itself anew
+        readers[0].open()
+        for reader in readers:
+            reader.arrive(4, final=True)
+        expect(readers[0].tab.locator("#case-comment textarea")).to_have_value("<b>case</b> 4")
+        readers[0].save()
+        readers[1].decide(4)  # the other has not seen anything
+        for position in range(5, N_CASES + 1):
+            for reader in readers:
+                reader.lock(position)
+            for reader in readers:
+                reader.decide(position)
+        for reader in readers:
+            reader.finish()
+            reader.tab.context.close()
+    assert "Traceback" not in log.read_text()
+    assert (store.folder / f"{DATABASE}-wal").stat().st_size == 0  # a program that ends leaves one whole file
+    assert_exactly_once(store, created, readers)
+    store.close()
+
+
+def assert_exactly_once(store, created, readers):
+    """Every judgement is there once, in the order of reading, with the picture that was on the screen."""
+    for reader in readers:
+        pseudonym = f"Reader {reader.number}"
+        with store.read() as connection:
+            (reader_id,) = connection.execute("SELECT id FROM reader WHERE pseudonym = ?", (pseudonym,)).fetchone()
+        records = store.records("reader_id = ?", (reader_id,))
+        assert [r.kind for r in records] == ["own", "reveal", "final"] * N_CASES + ["questionnaire"]
+        for i, kind in enumerate(("own", "reveal", "final")):
+            assert [r.image_sha256 for r in records[i:-1:3]] == reader.seen, kind
+        assert len(set(reader.seen)) == N_CASES
+        for final, kind in ((False, "own"), (True, "final")):
+            given = [(r.content["class_name"], r.content["confidence"]) for r in records if r.kind == kind]
+            assert given == [reader.answer(position, final) for position in range(1, N_CASES + 1)]
+        comments = [r.content["comment"] for r in records if r.kind == "final"]
+        assert comments == [f"<b>case</b> {position}" for position in range(1, N_CASES + 1)]
+        assert records[-1].content["answers"] == [number % 5 + 1 for number in range(1, 11)]
+    with store.read() as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+# One panel on a page of its own: a quicker server
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+def test_what_was_typed_and_drawn_survives_a_reload(chromium, store, tmp_path):
+    sessions = Sessions(store)
+    new = NewSession.checked(name="One", images_may_be_kept=True)
+    created = sessions.create(new, [NewCase(picture(number), None) for number in range(N_CASES)])
+    with gr.Blocks(analytics_enabled=False) as page:
+        with gr.Tab("Another"):
+            gr.HTML("")
+        with gr.Tab(strings.TAB_SESSION):
+            session.build(sessions, Model(), None, None)
+    with served_here(page, tmp_path) as url:
+        reader = Reader(chromium, url, created.codes[0], 1)
+        reader.lock(1)
+        reader.fill(1, final=True)
+        canvas = Canvas(reader.tab, "#session-editor")
+        x, y = (float(canvas.dots.first.get_attribute(name)) for name in ("cx", "cy"))
+        canvas.drag((x, y), (x + 7, y + 6))
+        reader.wait_until_kept("corrected")
+        reader.tab.reload()
+        reader.open()
+        reader.arrive(1, final=True)
+        expect(reader.tab.locator("#case-comment textarea")).to_have_value("<b>case</b> 1")
+        corrected = strings.OUTLINE_VERDICTS["corrected"]
+        expect(reader.tab.locator("#case-verdict").get_by_label(corrected)).to_be_checked()
+        reader.save()
+        reader.arrive(2)
+        reader.tab.context.close()
+    *_, saved = store.records()
+    assert (saved.kind, saved.content["outline_verdict"]) == ("final", "corrected")
+    assert np.abs(np.subtract(saved.content["outline"]["polygons"][0][0], (x + 7, y + 6))).max() <= 0.5
+
+
+EDITED = [[30.25, 30.0], [60.0, 31.5], [45.0, 60.75]]  # an outline as the viewer leaves it
+
+
+def test_the_host_makes_watches_exports_and_deletes_a_session(chromium, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("BUSI_HOST_PASSWORD", "correct horse")
+    for number in range(2):
+        (tmp_path / f"benign ({number}).png").write_bytes(encode_png(picture(number)))
+    manifest = tmp_path / "truth.csv"
+    manifest.write_text("image,class\nbenign (0).png,benign\nbenign (1).png,malignant\n")
+    served = tmp_path / "served"
+    served.mkdir()
+    sessions = Sessions(store)
+    with gr.Blocks(analytics_enabled=False) as page:
+        host.build(store, sessions, HostGate(), served)
+    with served_here(page, served) as url:
+        tab = new_tab(chromium, url)
+        tab.locator("#host-password input").fill("wrong")
+        tab.locator("#host-open").click()
+        expect(tab.locator("#host-said")).to_contain_text("password is wrong")
+        tab.locator("#host-password input").fill("correct horse")
+        tab.locator("#host-open").click()
+        tab.locator("#host-new button").first.click()
+        tab.locator("#host-name :is(input, textarea)").fill("Morning <i>1</i>")
+        tab.set_input_files("#host-images input[type=file]", [tmp_path / f"benign ({i}).png" for i in range(2)])
+        expect(tab.locator("#host-images tr")).to_have_count(2)
+        tab.set_input_files("#host-truth input[type=file]", manifest)
+        expect(tab.locator("#host-truth tr")).to_have_count(1)
+        tab.locator("#host-create").click()
+        expect(tab.locator("#host-said")).to_contain_text("tick that the images may be kept")
+        tab.locator("#host-may-keep input").check()
+        tab.locator("#host-create").click()
+        codes = tab.locator("#host-codes textarea")
+        expect(codes).to_have_value(re.compile(r"^\w{5}-\w{5}-\w{5}\n\w{5}-\w{5}-\w{5}$"))
+        read_everything(sessions, codes.input_value().split("\n")[0], comment="=HYPERLINK()")
+        tab.locator("#host-refresh").click()
+        expect(tab.locator("#host-progress")).to_contain_text("Otter")
+        expect(tab.locator("#host-progress caption")).to_contain_text("Morning <i>1</i>: 2 cases")  # shown as text
+        tab.locator("#host-results").click()
+        numbers = tab.locator("#host-figures .numbers li strong")
+        expect(numbers).to_have_text(["2", "50\u00a0%", "50\u00a0%", "100\u00a0%"])
+        expect(tab.locator("#host-figures img").first).to_be_visible()
+        expect(tab.locator("#host-figures table").first).to_be_hidden()  # folded
+        tab.locator("#host-figures summary").click()
+        expect(tab.locator("#host-figures table").first).to_contain_text("accuracy, final read")
+        tab.locator("#host-close").click()  # Playwright says no to what a page asks
+        expect(tab.locator("#host-said")).to_contain_text(strings.HOST_UNCHANGED)
+        assert not sessions.list()[0].closed
+        asked = []
+        tab.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+        tab.locator("#host-downloads").click()
+        for name in ("readings.csv", "readings.jsonl", "summary.csv", "report.md", "corrected-cases.zip"):
+            expect(tab.locator("#host-files")).to_contain_text(name.split(".")[0])
+        assert "'=HYPERLINK()" in next(served.rglob("readings.csv")).read_text(encoding="utf-8-sig")
+        tab.locator("#host-more button").first.click()
+        tab.locator("#host-pseudonym :is(input, textarea)").fill("Otter")
+        tab.locator("#host-remove").click()
+        expect(tab.locator("#host-said")).to_contain_text("7 records of the reader were removed. No copy had left")
+        assert list(served.rglob("readings.csv")) == []  # nor what was prepared of them
+        tab.locator("#host-delete").click()
+        expect(tab.locator("#host-said")).to_contain_text(strings.HOST_CONFIRM_FIRST)
+        tab.locator("#host-confirm :is(input, textarea)").fill("Morning <i>1</i>")
+        tab.locator("#host-delete").click()
+        expect(tab.locator("#host-said")).to_contain_text("The session is deleted: 0 records and 2 pictures.")
+        expect(tab.locator("#host-deletions")).to_have_text("")
+        assert asked == [strings.HOST_SURE[name] for name in ("remove", "delete", "delete")]
+        tab.context.close()
+    assert sessions.list() == [] and store.records() == []
+
+
+def read_everything(sessions, code, comment=""):
+    """A reader's whole session through the store: two cases."""
+    desk = sessions.enter(code)
+    desk.join(Profile.checked(pseudonym="Otter", role="student", years=0))
+    desk.familiarised()
+    while (step := desk.step()).stage in ("own", "reveal", "final"):
+        if step.stage == "own":
+            fields = Fields("benign", 60, carried=editor.value(step.key, []))
+            desk.save_own(step.key, session_form.own_read(step, fields))
+        elif step.stage == "reveal":
+            gray = np.asarray(Image.open(step.image_path))
+            desk.reveal(step.key, session_form.model_record(said_by_the_model(gray), "ab" * 32))
+        else:
+            moved = [[(x + 2, y) for x, y in points] for points in step.model.outline.polygons]
+            fields = Fields("malignant", 80, "4B", "corrected", False, comment, editor.value(step.key, moved))
+            desk.save_final(step.key, session_form.final_read(step, fields))
+    desk.save_questionnaire(step.key, Questionnaire.checked(answers=[4, 2] * 5))
+
+
+# Without a browser: what the panel answers, what a form says, what the results show
+
+
+class Model:
+    """Stands for a Predictor; counts how often it was asked."""
+
+    checkpoint = SimpleNamespace(weights_sha256="ab" * 32)
+    operating_point = POINT
+    asked = 0
+
+    def __call__(self, frame):
+        self.asked += 1
+        return said_by_the_model(frame.gray)
+
+
+@pytest.fixture
+def panel(store):
+    with gr.Blocks(analytics_enabled=False):
+        return session.Panel(Sessions(store), Model(), None, Layout(None))
+
+
+@pytest.fixture
+def at_first_case(panel):
+    """The panel's answer that shows a reader's first case."""
+    new = NewSession.checked(name="One", images_may_be_kept=True)
+    cases = [NewCase(picture(number), None) for number in range(2)]
+    (code,) = panel.sessions.create(new, cases).codes
+    request = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"))
+    entered = panel.enter(code, "", request)
+    joined = panel.join(entered[panel.layout.seat], "Otter", "student", 0)
+    return panel.start(joined[panel.layout.seat])
+
+
+def said(panel, answer):
+    """The sentence of an answer that is only a sentence: it leaves every field as it is."""
+    assert set(answer) == {panel.layout.problem}
+    return answer[panel.layout.problem]
+
+
+def test_the_model_is_asked_after_the_lock_and_only_once(panel, at_first_case, store):
+    on = panel.layout
+    seat, carried = at_first_case[on.seat], at_first_case[on.editor].value
+    assert panel.predictor.asked == 0 and json.loads(carried)["lesions"] == []
+    assert at_first_case[on.editor].props["scene"]["model"] == []
+    revealed = panel.lock(seat, "benign", 60, "3", None, False, "", carried)
+    assert panel.predictor.asked == 1 and "Suspicious of malignancy" in revealed[on.task]
+    assert len(json.loads(revealed[on.editor].value)["lesions"]) == 1
+    twice = panel.lock(seat, "benign", 60, "3", None, False, "", carried)  # a second click
+    assert strings.STEP_DONE in twice[on.problem] and not twice[on.unsaved].visible
+    again = panel.lock(seat, "malignant", 90, "", None, False, "", carried)  # a second click, with another opinion
+    first = store.records()[0].receipt
+    assert strings.STEP_DIFFERS.format(receipt=first) in again[on.problem] and first in again[on.receipt]
+    assert "Benign, confidence 60. BI-RADS 3." in again[on.task]
+    assert again[on.unsaved].visible and "Malignant" in again[on.unsaved].value and "90" in again[on.unsaved].value
+    elsewhere = panel.resume(SimpleNamespace(code=json.loads(seat)["code"], draft=None))
+    assert elsewhere[on.task] == revealed[on.task] and elsewhere[on.editor].value == revealed[on.editor].value
+    assert panel.predictor.asked == 1
+    assert [record.kind for record in store.records()] == ["own", "reveal"]
+
+
+def test_a_draft_comes_back_to_its_own_step_only(panel, at_first_case):
+    on = panel.layout
+    place = json.loads(at_first_case[on.seat])
+    drawn = editor.value(place["key"], [[[10.0, 10.0], [30.0, 10.0], [30.0, 40.0]]])
+    values = ["benign", 60, "", None, False, "typed", drawn, *[None] * 10]
+    mine = panel.resume(SimpleNamespace(code=place["code"], draft={"key": place["key"], "values": values}))
+    assert (mine[on.class_name]["value"], mine[on.editor].value) == ("benign", drawn)
+    other = panel.resume(SimpleNamespace(code=place["code"], draft={"key": "another", "values": values}))
+    assert other[on.class_name]["value"] is None and json.loads(other[on.editor].value)["lesions"] == []
+
+
+def test_a_failed_save_leaves_the_fields_and_says_why(panel, at_first_case, store, monkeypatch):
+    seat, carried = at_first_case[panel.layout.seat], at_first_case[panel.layout.editor].value
+    fields = ("benign", 60, "", None, False, "", carried)
+    monkeypatch.setattr(Desk, "save_own", lambda *_: (_ for _ in ()).throw(StoreError("The disk is full <b>.")))
+    assert "The disk is full &lt;b&gt;." in said(panel, panel.lock(seat, *fields))
+    monkeypatch.setattr(Desk, "save_own", lambda *_: 1 / 0)
+    assert strings.STEP_FAILED in said(panel, panel.lock(seat, *fields))
+    monkeypatch.undo()
+    assert store.records() == []
+    assert "Saved here" in panel.lock(seat, *fields)[panel.layout.receipt]
+
+
+def test_a_forged_code_opens_nothing(panel, at_first_case):
+    on = panel.layout
+    request = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"))
+    for code in ("AAAAA-AAAAA-AAAAA", "", "<script>", "x" * 100_000):
+        assert "code" in said(panel, panel.enter(code, "", request))
+    place = json.loads(at_first_case[on.seat])
+    forged = json.dumps({"code": place["code"][:-1] + "?", "key": place["key"]})
+    carried = at_first_case[on.editor].value
+    refused = panel.lock(forged, "benign", 60, "", None, False, "typed", carried)
+    assert strings.SHUT_OUT in refused[on.problem] and "typed" in refused[on.unsaved].value
+    assert panel.sessions.store.records() == []
+
+
+def test_the_storage_warning_stands_in_red_before_everything():
+    with gr.Blocks(analytics_enabled=False) as page:
+        Layout("Nothing <lasts>.")
+    parts = [component["props"] for component in page.config["components"]]
+    places = [i for i, props in enumerate(parts) if "storage-warning" in str(props.get("value"))]
+    assert len(places) == 1 and "Nothing &lt;lasts&gt;." in parts[places[0]]["value"]
+    assert places[0] < [props.get("elem_id") for props in parts].index("session-code")
+
+
+@pytest.fixture
+def seat(store):
+    """A desk whose first case is locked and revealed, and its step."""
+    sessions = Sessions(store)
+    new = NewSession.checked(name="One", images_may_be_kept=True)
+    desk = sessions.enter(sessions.create(new, [NewCase(picture(3), "malignant")]).codes[0])
+    desk.join(Profile.checked(pseudonym="Otter", role="student", years=0))
+    desk.familiarised()
+    own_step = desk.step()
+    desk.save_own(own_step.key, session_form.own_read(own_step, Fields("benign", 60, carried=carry(own_step, []))))
+    desk.reveal(desk.step().key, session_form.model_record(said_by_the_model(picture(3)), "ab" * 32))
+    return desk, own_step, desk.step()
+
+
+def carry(step, polygons):
+    return editor.value(step.key, polygons)
+
+
+def final(step, polygons, verdict, **fields):
+    fields = {"class_name": "benign", "confidence": 50, **fields}
+    return session_form.final_read(step, Fields(outline_verdict=verdict, carried=carry(step, polygons), **fields))
+
+
+def test_what_is_missing_is_said(seat):
+    _, own_step, step = seat
+    shown = step.model.outline.polygons
+    with pytest.raises(RecordError, match="choose your class"):
+        final(step, shown, "good", class_name=None)
+    for confidence in (None, -1, 100.5, float("nan")):
+        with pytest.raises(RecordError, match="from 0 to 100"):
+            final(step, shown, "good", confidence=confidence)
+    with pytest.raises(RecordError, match="how the model's outline is"):
+        final(step, shown, None)
+    with pytest.raises(editor.EditorError, match="another picture"):
+        session_form.own_read(own_step, Fields("benign", 50, carried=carry(step, [])))
+
+
+def test_outline_and_verdict_must_fit_each_other(seat):
+    _, own_step, step = seat
+    shown = step.model.outline.polygons
+    moved = [[(x + 3, y) for x, y in points] for points in shown]
+    assert final(step, shown, "good").outline is None
+    assert final(step, moved, "corrected").outline.polygons == moved
+    assert final(step, moved, "wrong_place").outline.polygons == moved
+    assert final(step, [], "nothing_there", no_lesion=True).outline.polygons == []
+    refused = [
+        (moved, "good", {}, strings.GOOD_BUT_CHANGED),
+        (shown, "corrected", {}, strings.CORRECTED_BUT_UNCHANGED),
+        (moved, "nothing_there", {}, strings.NOTHING_BUT_DRAWN),
+        ([], "corrected", {}, strings.CONFIRM_NO_LESION),
+        (moved, "corrected", {"no_lesion": True}, strings.LESION_AND_NO_LESION),
+    ]
+    for polygons, verdict, fields, words in refused:
+        with pytest.raises(RecordError) as error:
+            final(step, polygons, verdict, **fields)
+        assert str(error.value) == words
+    none_given = session_form.own_read(own_step, Fields("benign", 50, carried=carry(own_step, [])))
+    no_lesion = session_form.own_read(own_step, Fields("normal", 50, no_lesion=True, carried=carry(own_step, [])))
+    assert none_given.outline is None and no_lesion.outline.polygons == []
+
+
+def test_a_crossing_outline_is_mended_shown_and_only_then_saved(seat):
+    _, _, step = seat
+    bow_tie = [[(10.0, 10.0), (60.0, 60.0), (60.0, 10.0), (10.0, 60.0)]]
+    with pytest.raises(Mended, match="crossed itself") as mended:
+        final(step, bow_tie, "corrected")
+    assert len(mended.value.polygons) == 2
+    as_shown = editor.drawn(carry(step, mended.value.polygons), step.key)
+    assert final(step, as_shown, "corrected").outline.polygons == as_shown
+    with pytest.raises(OutlineError, match="not a number"):
+        final(step, [[(float("nan"), 1.0), (5.0, 9.0), (9.0, 1.0)]], "corrected")
+
+
+def test_results_show_figures_plots_and_comments_as_text(store):
+    sessions = Sessions(store)
+    new = NewSession.checked(name="Two", images_may_be_kept=True)
+    cases = [NewCase(picture(number), CLASS_NAMES[number]) for number in range(2)]
+    created = sessions.create(new, cases)
+    assert strings.RESULTS_NONE in results_html(store, created.session_id)
+    read_everything(sessions, created.codes[0], comment="<img src=x onerror=alert(1)>")
+    shown = results_html(store, created.session_id)
+    assert "<img src=x" not in shown and "&lt;img src=x onerror=alert(1)&gt;" in shown
+    accuracy = re.search(r"accuracy, final read</td><td>([\d.]+)</td>", shown).group(1)
+    assert float(accuracy) == 0.5  # always malignant, of one benign and one malignant case
+    assert "data:image/png;base64," in shown and re.search(r"Otter</td><td>75", shown)  # SUS: 5 x (3 + 3) x 2.5
+
+
+def test_the_host_s_files_become_cases_with_their_truth(tmp_path):
+    folder = tmp_path / "BUSI"
+    folder.mkdir()
+    for name in ("benign (2).png", "benign (10).png", "benign (2)_mask.png", "benign (2)_mask_1.png"):
+        (folder / name).write_bytes(encode_png(picture(1)))
+    (folder / "notes.txt").write_text("not an image")
+    paths = find_images(None, str(folder))
+    assert [path.name for path in paths] == ["benign (10).png", "benign (2).png"]
+    manifest = tmp_path / "truth.csv"
+    manifest.write_text("image,class\nbenign 2.png,malignant\n")  # brackets are lost on the way through an upload
+    assert [case.truth for case in read_cases(paths, manifest)] == [None, "malignant"]
+    assert [case.truth for case in read_cases(paths, None)] == [None, None]
+    manifest.write_text("image,class\nother.png,benign\n")
+    with pytest.raises(RecordError, match="No image has a row"):
+        list(read_cases(paths, manifest))
+    (folder / "broken.png").write_bytes(b"not a picture at all")
+    with pytest.raises(RecordError, match="broken.png"):
+        list(read_cases(find_images(None, str(folder)), None))
+    for files, where in ((None, ""), (None, str(tmp_path / "absent"))):
+        with pytest.raises(RecordError):
+            find_images(files, where)
+
+
+def test_the_class_folders_of_busi_are_the_truth(tmp_path):
+    for class_name in CLASS_NAMES:
+        (tmp_path / class_name).mkdir()
+        (tmp_path / class_name / f"{class_name} (1).png").write_bytes(encode_png(picture(1, class_name)))
+    paths = find_images(None, str(tmp_path))
+    assert [case.truth for case in read_cases(paths, None)] == list(CLASS_NAMES)
+    manifest = tmp_path / "truth.csv"
+    manifest.write_text("image,class\nbenign (1).png,benign\n")
+    assert [case.truth for case in read_cases(paths, manifest)] == list(CLASS_NAMES)
+    manifest.write_text("image,class\nbenign (1).png,malignant\n")
+    with pytest.raises(RecordError, match="the CSV says malignant, its folder says benign"):
+        list(read_cases(paths, manifest))
+
+
+def test_how_far_a_deletion_is_is_said_and_no_more():
+    done = Deletion("session", "2026-11-27T10:00:00.000Z", 7, 2, 0, 0, True, 0, "2026-11-27T10:00:01.000Z")
+    assert deletion_words(done, False) == (
+        "The session is deleted: 7 records and 2 pictures. No copy had left this machine."
+    )
+    half = replace(done, n_copies=7, pictures_left=1, log_emptied=False, copies_left=4, done_at=None)
+    words = deletion_words(half, True)
+    assert "1 pictures are still on the disk" in words and strings.DELETED_LOG_LEFT in words
+    assert "4 copies in the private dataset are being removed" in words
+    assert "not set to reach: start it with BUSI_SYNC_REPO" in deletion_words(half, False)
+    assert "7 copies in the private dataset are removed too" in deletion_words(replace(done, n_copies=7), True)
+    assert deletions_html([], True) == "" and "2026-11-27 10:00 UTC" in deletions_html([half], True)

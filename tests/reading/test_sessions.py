@@ -1,0 +1,611 @@
+"""Reading sessions: read first, locked, revealed, final; resumed anywhere; nobody saves into another's case."""
+
+import contextlib
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from busi_model.reading.access import Attempts, HostGate, make_code, take_apart
+from busi_model.reading.clock import steady
+from busi_model.reading.errors import CodeError, ConflictError, PictureError, RecordError, StageError, TooManyAttempts
+from busi_model.reading.questionnaire import SUS_ITEMS, sus_score
+from busi_model.reading.records import NewSession, Profile, Questionnaire, image_sha256
+from busi_model.reading.sessions import Sessions, read_truth
+from busi_model.reading.store import DATABASE, Store
+from tests.reading_help import final, model, new_session, outline, own, picture, read_all, save_step, seated
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+def profile(pseudonym="Owl", **fields):
+    return Profile.checked(**{"pseudonym": pseudonym, "role": "radiologist", "years": 7} | fields)
+
+
+# The way through
+
+
+def test_each_case_goes_own_read_reveal_final(store):
+    sessions, created = new_session(store, n_cases=3)
+    desk = sessions.enter(created.codes[0])
+    assert desk.step().stage == "profile"
+    desk.join(profile())
+    assert desk.step().stage == "familiarise"
+    desk.familiarised()
+    for position in (1, 2, 3):
+        step = desk.step()
+        assert (step.stage, step.position, step.n_cases, step.model) == ("own", position, 3, None)
+        desk.save_own(step.key, own("malignant", 70, birads="4B"))
+        step = desk.step()
+        assert (step.stage, step.own.class_name, step.own.birads, step.model) == ("reveal", "malignant", "4B", None)
+        desk.reveal(step.key, model())
+        step = desk.step()
+        assert (step.stage, step.model) == ("final", model())
+        desk.save_final(step.key, final())
+    step = desk.step()
+    assert (step.stage, step.position) == ("questionnaire", None)
+    desk.save_questionnaire(step.key, Questionnaire.checked(answers=[3] * 10))
+    assert desk.step().stage == "done"
+    kinds = [record.kind for record in store.records()]
+    assert kinds == ["own", "reveal", "final"] * 3 + ["questionnaire"]
+
+
+def test_without_read_first_the_model_comes_at_once(store):
+    sessions, created = new_session(store, n_cases=2, read_first=False)
+    desk = seated(sessions, created.codes[0])
+    assert desk.step().stage == "reveal"
+    read_all(desk)
+    assert [record.kind for record in store.records()] == ["reveal", "final"] * 2 + ["questionnaire"]
+
+
+def test_the_picture_of_a_step_is_the_one_that_was_given(store):
+    sessions, created = new_session(store, n_cases=6, n_readers=2)
+    orders = []
+    for code, name in zip(created.codes, ("Owl", "Fox"), strict=True):
+        desk, order = seated(sessions, code, name), []
+
+        def note(step, order=order):
+            if step.stage == "own":
+                order.append(step.image_sha256)
+                assert step.image_path.stem == step.image_sha256 and (step.width, step.height) == (80, 70)
+            return own(), model(), final()
+
+        read_all(desk, note)
+        orders.append(order)
+        finals = [r for r in store.records("kind = 'final'") if f"-r{len(orders):03d}-" in r.key]
+        assert [record.image_sha256 for record in finals] == order
+    given = {image_sha256(picture(number)) for number in range(6)}
+    assert set(orders[0]) == set(orders[1]) == given
+    assert orders[0] != orders[1]  # each reader has an order of their own
+
+
+def test_the_order_follows_from_the_seed(store, tmp_path):
+    def order(folder, seed):
+        sessions, created = new_session(Store(folder), n_cases=8, seed=seed)
+        shown = []
+        read_all(
+            seated(sessions, created.codes[0]), lambda s: shown.append(s.image_sha256) or (own(), model(), final())
+        )
+        return shown[::3]
+
+    assert order(tmp_path / "a", 5) == order(tmp_path / "b", 5) != order(tmp_path / "c", 6)
+
+
+def test_the_final_record_says_which_model_was_seen(store):
+    sessions, created = new_session(store, n_cases=1)
+    desk = seated(sessions, created.codes[0])
+    desk.save_own(desk.step().key, own())
+    first = desk.reveal(desk.step().key, model("malignant", weights="cd" * 32))
+    step = desk.step()
+    with pytest.raises(StageError):
+        desk.reveal(step.key, model("benign"))  # a stage later
+    again = desk.reveal(step.key.replace("final", "reveal"), model("benign", weights="ef" * 32))
+    assert again == first == desk.step().model  # new weights do not change what was seen
+    desk.save_final(step.key, final())
+    assert store.records("kind = 'final'")[0].weights_sha256 == "cd" * 32
+
+
+def test_times_run_from_the_last_appearance_on_the_screen(store, monkeypatch):
+    clock = iter(range(60))
+    monkeypatch.setattr("busi_model.reading.progress.steady", lambda: ("this machine", float(next(clock))))
+    sessions, created = new_session(store, n_cases=1)
+    desk = seated(sessions, created.codes[0])
+    step = desk.step()
+    desk.shown(step)
+    desk.shown(step)  # a reload
+    desk.save_own(step.key, own())
+    (record,) = store.records()
+    assert record.times_shown == 2 and record.seconds == 1
+
+
+def test_a_clock_that_is_set_changes_no_time_and_is_marked(store, monkeypatch):
+    """Five hours forward, ten minutes back: the reader needed four seconds all the same."""
+    steady, wall = [100.0], ["2026-11-25T10:00:00.000Z"]
+    monkeypatch.setattr("busi_model.reading.progress.steady", lambda: ("this machine", steady[0]))
+    monkeypatch.setattr("busi_model.reading.progress.now", lambda: wall[0])
+    sessions, created = new_session(store, n_cases=4)
+    desk = seated(sessions, created.codes[0])
+    for number, (later, name) in enumerate(
+        [
+            ("2026-11-25T10:00:04.100Z", "this machine"),
+            ("2026-11-25T15:00:04.000Z", "this machine"),
+            ("2026-11-25T09:50:04.000Z", "this machine"),
+            ("2026-11-25T10:00:04.000Z", "started anew"),
+        ]
+    ):
+        wall[0] = "2026-11-25T10:00:00.000Z"
+        monkeypatch.setattr("busi_model.reading.progress.steady", lambda: ("this machine", steady[0]))
+        desk.shown(desk.step())
+        steady[0] += 4
+        wall[0] = later
+        monkeypatch.setattr("busi_model.reading.progress.steady", lambda name=name: (name, steady[0]))
+        for _ in range(3):
+            save_step(desk, desk.step(), own(), model(), final())
+        assert len(store.records()) == 3 * (number + 1)
+    timed = [(r.seconds, r.clock_step_s) for r in store.records("kind = 'own'")]
+    assert timed == [(4.0, None), (4.0, 18_000.0), (4.0, -600.0), (None, None)]
+
+
+def test_the_steady_clock_has_one_name_in_all_programs_of_a_machine():
+    script = "from busi_model.reading.clock import steady; print(*steady())"
+    name, before = steady()
+    other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT).stdout.split()
+    assert other[0] == name and before <= float(other[1]) <= steady()[1]
+
+
+def test_a_case_whose_picture_is_damaged_can_be_left_out_and_no_other(store):
+    sessions, created = new_session(store, n_cases=2)
+    desk = seated(sessions, created.codes[0])
+    step = desk.step()
+    with pytest.raises(StageError, match="can be read"):
+        desk.leave_out(step.key)
+    step.image_path.write_bytes(b"damaged")
+    with pytest.raises(PictureError, match="damaged"):
+        desk.picture(step)
+    with pytest.raises(StageError, match="not your next step"):
+        desk.leave_out(step.key.replace("own", "final"))
+    receipt = desk.leave_out(step.key)
+    following = desk.step()
+    assert (following.stage, following.position) == ("own", 2) and following.image_sha256 != step.image_sha256
+    with pytest.raises(StageError, match="not your next step"):
+        desk.leave_out(step.key)
+    saved = desk.saved(step.key)
+    assert (saved.receipt.receipt, saved.content) == (receipt.receipt, {"reason": "picture_damaged"})
+    read_all(desk)
+    assert [r.kind for r in store.records()] == ["left_out", "own", "reveal", "final", "questionnaire"]
+    (reader,) = sessions.list()[0].readers
+    assert (reader.done, reader.stage) == (2, "done")
+
+
+# Resuming, repeating, interfering
+
+
+def test_every_step_is_resumed_after_a_restart_with_nothing_asked_again(tmp_path):
+    sessions, created = new_session(Store(tmp_path), n_cases=2)
+    code, saved = created.codes[0], []
+    for _ in range(20):
+        store = Store(tmp_path)  # another process, another browser: only the code is known
+        desk = Sessions(store).enter(code)
+        step = desk.step()
+        if step.stage == "done":
+            break
+        if step.stage == "profile":
+            desk.join(profile())
+        elif step.stage == "familiarise":
+            desk.familiarised()
+        else:
+            save_step(desk, step, own(), model(), final())
+            saved.append(step.key)
+        store.close()
+    assert len(saved) == len(set(saved)) == 7
+    assert [record.key for record in Store(tmp_path).records()] == saved
+
+
+def test_a_double_click_saves_once_and_a_second_tab_cannot_overwrite(store):
+    sessions, created = new_session(store)
+    desk = seated(sessions, created.codes[0])
+    step = desk.step()
+    first = desk.save_own(step.key, own("benign"))
+    again = sessions.enter(created.codes[0]).save_own(step.key, own("benign"))
+    assert (again.receipt, again.again) == (first.receipt, True)
+    with pytest.raises(ConflictError):
+        desk.save_own(step.key, own("malignant"))  # locked
+    assert desk.step().own.class_name == "benign"
+
+
+def test_a_page_left_open_cannot_save_into_a_later_case(store):
+    sessions, created = new_session(store)
+    desk = seated(sessions, created.codes[0])
+    old = desk.step()
+    for _ in range(3):
+        save_step(desk, desk.step(), own(), model(), final())
+    with pytest.raises(ConflictError):
+        desk.save_own(old.key, own("malignant"))
+    assert len(store.records()) == 3
+
+
+def test_steps_cannot_be_skipped(store):
+    sessions, created = new_session(store)
+    desk = seated(sessions, created.codes[0])
+    key = desk.step().key
+    for attempt in (
+        lambda: desk.save_final(key, final()),
+        lambda: desk.save_final(key.replace("own", "final"), final()),
+        lambda: desk.reveal(key.replace("own", "reveal"), model()),
+        lambda: desk.save_own(key.replace("-c", "-c9"), own()),
+        lambda: desk.save_questionnaire(key, Questionnaire.checked(answers=[1] * 10)),
+    ):
+        with pytest.raises(StageError, match="not your next step"):
+            attempt()
+    assert store.records() == []
+
+
+def test_another_readers_step_is_refused(store):
+    sessions, created = new_session(store, n_readers=2)
+    owl, fox = seated(sessions, created.codes[0], "Owl"), seated(sessions, created.codes[1], "Fox")
+    key = owl.step().key
+    with pytest.raises(StageError):
+        fox.save_own(key, own())
+    owl.save_own(key, own())
+    with pytest.raises(StageError):
+        fox.save_own(key, own())  # the same content does not help
+    assert len(store.records()) == 1
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["own", "reveal", "final"]), st.integers(0, 9)), max_size=60)
+)
+def test_whatever_is_clicked_each_step_is_kept_once_and_in_order(tmp_path_factory, clicks):
+    """Two readers, clicks on any step with the key of any page they ever saw, their own or the other's."""
+    store = Store(tmp_path_factory.mktemp("clicks"))
+    sessions, created = new_session(store, n_cases=2, n_readers=2)
+    desks = [seated(sessions, code, name) for code, name in zip(created.codes, ("Owl", "Fox"), strict=True)]
+    keys = [desk.step().key for desk in desks]
+    for reader, kind, page in clicks:
+        key = keys[-1 - page % len(keys)]
+        with suppress(StageError, ConflictError):
+            if kind == "own":
+                desks[reader].save_own(key, own(("benign", "malignant")[reader]))
+            elif kind == "reveal":
+                desks[reader].reveal(key, model())
+            else:
+                desks[reader].save_final(key, final(("benign", "malignant")[reader]))
+        keys.append(desks[reader].step().key or keys[-1])
+    for reader in (1, 2):
+        records = store.records("reader_id = ?", (reader,))
+        cases = list(dict.fromkeys(record.case_number for record in records))
+        wanted = [(case, kind) for case in cases for kind in ("own", "reveal", "final")]
+        assert [(r.case_number, r.kind) for r in records] == wanted[: len(records)]
+        said = {r.content["class_name"] for r in records if r.kind != "reveal"}
+        assert said <= {("benign", "malignant")[reader - 1]}
+    store.close()
+
+
+def test_an_outline_of_another_size_is_refused(store):
+    sessions, created = new_session(store)
+    desk = seated(sessions, created.codes[0])
+    wide = outline([(1.0, 1.0), (9.0, 1.0), (9.0, 9.0)]).model_copy(update={"width": 800})
+    with pytest.raises(RecordError, match="800x70"):
+        desk.save_own(desk.step().key, own(outline=wide))
+    assert store.records() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"years": -1}, "years of experience: at least 0 is expected"),
+        ({"years": 81}, "years of experience: at most 80 is expected"),
+        ({"years": "many"}, "years of experience: a number is expected"),
+        ({"years": float("nan")}, "years of experience: a finite number is expected"),
+        ({"role": "boss"}, "role: one of 'radiologist'"),
+        ({"pseudonym": "x"}, "pseudonym: at least 2 characters are needed"),
+        ({"pseudonym": "jane@example.org"}, "pseudonym: letters, digits, spaces"),
+    ],
+)
+def test_a_wrong_profile_is_refused_in_words(fields, words):
+    with pytest.raises(RecordError) as refusal:
+        profile(**fields)
+    assert str(refusal.value).startswith(f"Not saved. {words}")
+    assert "Input" not in str(refusal.value) and "boss" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"n_readers": 1.5}, "number of readers: a whole number is expected"),
+        ({"n_readers": 0}, "number of readers: at least 1 is expected"),
+        ({"n_readers": None}, "number of readers: a whole number is expected"),
+        ({"seed": -1}, "seed of the order: at least 0 is expected"),
+        ({"name": ""}, "name of the session: at least 1 characters are needed"),
+    ],
+)
+def test_a_wrong_session_is_refused_in_words(fields, words):
+    with pytest.raises(RecordError, match=words):
+        NewSession.checked(**{"name": "Morning", "images_may_be_kept": True} | fields)
+
+
+# Codes
+
+
+def test_codes_are_kept_hashed(store):
+    _, created = new_session(store)
+    store.close()
+    with closing(sqlite3.connect(store.folder / DATABASE)) as connection:
+        dump = "\n".join(connection.iterdump())
+    _, secret = take_apart(created.codes[0])
+    assert secret not in dump and created.codes[0] not in dump
+
+
+def test_a_code_is_read_as_people_type_it(store):
+    sessions, created = new_session(store)
+    sessions.enter("  " + created.codes[0].lower().replace("-", " ") + " ")
+
+
+@pytest.mark.parametrize("code", ["", "AAAAA-AAAAA", "AAAAA-AAAAA-AAAAA", "' OR 1=1 --", "x" * 10**6, None, "ÄÖÜ" * 5])
+def test_a_forged_code_opens_nothing(store, code):
+    sessions, _ = new_session(store)
+    with pytest.raises(CodeError):
+        sessions.enter(code)
+
+
+def test_a_secret_with_another_readers_locator_opens_nothing(store):
+    sessions, created = new_session(store, n_readers=2)
+    first, second = created.codes
+    with pytest.raises(CodeError):
+        sessions.enter(first[:5] + second[5:])
+
+
+def test_a_code_belongs_to_the_pseudonym_that_used_it_first(store):
+    sessions, created = new_session(store, n_readers=2)
+    seated(sessions, created.codes[0], "Owl  1")
+    sessions.enter(created.codes[0], pseudonym="owl 1")
+    with pytest.raises(CodeError, match="another reader"):
+        sessions.enter(created.codes[0], pseudonym="Fox")
+    with pytest.raises(StageError, match="chosen first"):
+        sessions.enter(created.codes[0]).join(profile("Fox"))
+    with pytest.raises(RecordError, match="Another reader"):
+        sessions.enter(created.codes[1]).join(profile("OWL 1"))
+
+
+def test_guessing_is_slowed_down():
+    time_s = [0.0]
+    attempts = Attempts(limit=3, window_s=60, clock=lambda: time_s[0])
+    for _ in range(3):
+        attempts.check("client a")
+        attempts.wrong("client a")
+    with pytest.raises(TooManyAttempts) as refusal:
+        attempts.check("client a")
+    assert refusal.value.retry_after_s == 60
+    attempts.check("client b")
+    time_s[0] = 61.0
+    attempts.check("client a")
+
+
+def test_after_too_many_guesses_the_right_code_must_wait_too(store):
+    sessions, created = new_session(store)
+    sessions = Sessions(store, Attempts(limit=4, clock=lambda: 0.0))
+    for _ in range(4):
+        with pytest.raises(CodeError, match="opens no session"):
+            sessions.enter(created.codes[0][:-5] + make_code().text[-5:], client="1.2.3.4")
+    with pytest.raises(TooManyAttempts, match="Wait"):
+        sessions.enter(created.codes[0], client="1.2.3.4")
+
+
+def test_a_reader_is_not_locked_out_by_others_at_the_same_address(store):
+    _, created = new_session(store, n_readers=2)
+    sessions = Sessions(store, Attempts(limit=3, clock=lambda: 0.0))
+    sessions.enter(created.codes[0], client="proxy")
+    for _ in range(3):
+        with pytest.raises(CodeError):
+            sessions.enter(make_code().text, client="proxy")
+    with pytest.raises(TooManyAttempts):
+        sessions.enter(created.codes[1], client="proxy")
+    sessions.enter(created.codes[0], client="proxy")  # was here before
+    sessions.enter(created.codes[1], client="elsewhere")
+
+
+def test_nobodys_guesses_at_a_readers_code_stop_the_reader(store):
+    _, created = new_session(store, n_readers=1)
+    sessions = Sessions(store, Attempts(limit=3, clock=lambda: 0.0))
+    sessions.enter(created.codes[0], client="reader")
+    for number in range(200):  # whoever has seen the first five letters
+        with pytest.raises(CodeError):
+            sessions.enter(created.codes[0][:-5] + make_code().text[-5:], client=f"address {number % 50}")
+    sessions.enter(created.codes[0], client="reader")
+    sessions.enter(created.codes[0], client="address 1")  # also from where others guess
+
+
+def test_waits_grow_to_half_a_minute_and_hasty_guesses_add_nothing():
+    time_s = [0.0]
+    attempts = Attempts(limit=2, clock=lambda: time_s[0])
+    waits = []
+    for _ in range(9):
+        attempts.wrong("name")
+        for _ in range(100):
+            with contextlib.suppress(TooManyAttempts):
+                attempts.check("name")
+        try:
+            attempts.check("name")
+            waits.append(0.0)
+        except TooManyAttempts as wait:
+            waits.append(wait.retry_after_s)
+            assert f"Wait {wait.retry_after_s:.0f} s" in str(wait)
+        time_s[0] += waits[-1]
+        attempts.check("name", "another")
+    assert waits == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+    time_s[0] += 900
+    attempts.wrong("name")
+    attempts.check("name")
+
+
+def test_a_browser_that_was_the_hosts_is_not_shut_out_by_others(monkeypatch):
+    monkeypatch.setenv("BUSI_HOST_PASSWORD", "Mamma, 3 Töne")
+    gate = HostGate(Attempts(limit=2, clock=lambda: 0.0))
+    gate.check("Mamma, 3 Töne", "proxy", "the host's browser")
+    for number in range(20):
+        with pytest.raises(CodeError):
+            gate.check("mamma", "proxy", f"browser {number}")
+    with pytest.raises(TooManyAttempts):
+        gate.check("Mamma, 3 Töne", "proxy", "a new browser")
+    gate.check("Mamma, 3 Töne", "proxy", "the host's browser")
+
+
+def test_the_hosts_view_needs_a_password(monkeypatch):
+    monkeypatch.delenv("BUSI_HOST_PASSWORD", raising=False)
+    assert not HostGate().exists
+    with pytest.raises(CodeError):
+        HostGate().check("")
+    monkeypatch.setenv("BUSI_HOST_PASSWORD", "Mamma, 3 Töne")
+    gate = HostGate(Attempts(limit=2, clock=lambda: 0.0))
+    gate.check("Mamma, 3 Töne")
+    for _ in range(2):
+        with pytest.raises(CodeError, match="wrong"):
+            gate.check("mamma")
+    with pytest.raises(TooManyAttempts):
+        gate.check("Mamma, 3 Töne")
+
+
+# The host
+
+
+def test_the_host_sees_who_is_where(store):
+    sessions, created = new_session(store, n_cases=4, n_readers=2)
+    desk = seated(sessions, created.codes[1])
+    for _ in range(4):
+        save_step(desk, desk.step(), own(), model(), final())
+    (info,) = sessions.list()
+    assert (info.name, info.n_cases, info.closed, info.read_first) == ("Morning", 4, False, True)
+    first, second = info.readers
+    assert (first.pseudonym, first.done, first.stage) == (None, 0, "profile")
+    assert (second.pseudonym, second.role, second.years) == ("Owl", "radiologist", 7)
+    assert (second.done, second.total, second.stage) == (1, 4, "reveal")
+
+
+def test_a_closed_session_takes_nothing_more_and_keeps_what_it_has(store):
+    sessions, created = new_session(store)
+    desk = seated(sessions, created.codes[0])
+    step = desk.step()
+    receipt = desk.save_own(step.key, own())
+    sessions.close(created.session_id)
+    assert desk.step().stage == "closed"
+    with pytest.raises(StageError, match="closed"):
+        desk.reveal(step.key.replace("own", "reveal"), model())
+    with pytest.raises(StageError):
+        sessions.add_reader(created.session_id)
+    assert desk.save_own(step.key, own()).receipt == receipt.receipt  # the answer that got lost on its way
+    assert len(store.records()) == 1
+
+
+def test_a_reader_can_be_removed_and_the_others_stay(store):
+    sessions, created = new_session(store, n_cases=2, n_readers=2)
+    for code, name in zip(created.codes, ("Owl", "Fox"), strict=True):
+        read_all(seated(sessions, code, name))
+    owl = sessions.enter(created.codes[0])
+    left_open = owl.step()
+    assert sessions.remove_reader(created.session_id, " owl ").n_records == 7
+    assert {record.reader_id for record in store.records()} == {2} and len(store.records()) == 7
+    with pytest.raises(CodeError):
+        sessions.enter(created.codes[0])
+    assert [reader.pseudonym for reader in sessions.list()[0].readers] == ["Fox"]
+    with pytest.raises(StageError, match="deleted"):
+        owl.shown(left_open)
+    with pytest.raises(RecordError, match="Nobody"):
+        sessions.remove_reader(created.session_id, "Owl")
+    desk = seated(sessions, sessions.add_reader(created.session_id), "Owl")  # the name is free, the number is not
+    assert "-r003-" in desk.step().key
+    store.close()
+    with closing(sqlite3.connect(store.folder / DATABASE)) as connection:
+        assert connection.execute("SELECT pseudonym FROM reader WHERE number = 1").fetchone() == (None,)
+
+
+def test_what_a_removed_reader_wrote_is_in_no_file_any_more(store):
+    sessions, created = new_session(store, n_readers=2)
+    for code, name in zip(created.codes, ("Owl-of-Athens", "Fox"), strict=True):
+        desk = seated(sessions, code, name)
+        read_all(desk, lambda step, name=name: (own(), model(), final(comment=f"words of {name}")))
+
+    def holders(words):
+        return [path.name for path in store.folder.iterdir() if path.is_file() and words in path.read_bytes()]
+
+    assert holders(b"words of Owl") and holders(b"words of Fox")
+    sessions.remove_reader(created.session_id, "Owl-of-Athens")
+    assert holders(b"words of Owl") == holders(b"Owl-of-Athens") == []
+    assert holders(b"words of Fox")
+    sessions.delete(created.session_id)
+    assert holders(b"words of Fox") == holders(b"Morning") == []
+
+
+def test_a_deleted_session_leaves_nothing_but_shared_pictures(store):
+    sessions, first = new_session(store, n_cases=3)
+    _, second = new_session(store, n_cases=2, sessions=sessions)  # pictures 0 and 1 again
+    read_all(seated(sessions, first.codes[0]))
+    desk = sessions.enter(first.codes[0])
+    sessions.delete(first.session_id)
+    assert store.records() == []
+    assert {path.stem for path in store.images.iterdir()} == {image_sha256(picture(number)) for number in (0, 1)}
+    assert [info.session_id for info in sessions.list()] == [second.session_id]
+    with pytest.raises(StageError, match="deleted"):
+        desk.step()
+    with pytest.raises(CodeError):
+        sessions.enter(first.codes[0])
+    with pytest.raises(RecordError, match="no such session"):
+        sessions.delete(first.session_id)
+
+
+def test_a_lost_code_is_replaced(store):
+    sessions, created = new_session(store)
+    seated(sessions, created.codes[0])
+    code = sessions.renew_code(created.session_id, 1)
+    with pytest.raises(CodeError):
+        sessions.enter(created.codes[0])
+    assert sessions.enter(code).step().pseudonym == "Owl"
+
+
+def test_a_session_is_made_whole_or_not_at_all(store):
+    sessions = Sessions(store)
+    with pytest.raises(RecordError, match="truth"):
+        new_session(store, truths=["benign", "cyst"], sessions=sessions)
+    with pytest.raises(RecordError, match="at least one image"):
+        new_session(store, n_cases=0, sessions=sessions)
+    assert sessions.list() == [] and list(store.images.iterdir()) == []
+
+
+@pytest.mark.parametrize("pseudonym", ["a", "x" * 33, "me@clinic.org", "<b>Owl</b>", "  ", "=Owl", None])
+def test_a_pseudonym_is_a_plain_word(pseudonym):
+    with pytest.raises(RecordError, match="pseudonym"):
+        profile(pseudonym)
+    assert profile("Ärztin 3").pseudonym == "Ärztin 3"
+
+
+def test_a_manifest_gives_the_truth(tmp_path):
+    path = tmp_path / "truth.csv"
+    path.write_text("image,class,fold\nbenign (1).png,benign,0\nx.png,malignant,1\n", encoding="utf-8")
+    assert read_truth(path) == {"benign (1).png": "benign", "x.png": "malignant"}
+    for content in ("image,class\nx.png,cyst\n", "file,label\nx.png,benign\n", "image,class\nx,benign\nx,normal\n"):
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(RecordError, match="line"):
+            read_truth(path)
+
+
+def test_sus_is_scored_as_published():
+    assert len(SUS_ITEMS) == 10
+    assert sus_score([5, 1] * 5) == 100  # full agreement with the five good, none with the five bad
+    assert sus_score([1, 5] * 5) == 0
+    assert sus_score([3] * 10) == 50
+    # by hand: 4 + 1 + 1 + 4 + 1 + 2 + 1 + 1 + 4 + 1 = 20, times 2.5
+    assert sus_score([5, 4, 2, 1, 2, 3, 2, 4, 5, 4]) == 50
+    with pytest.raises(RecordError):
+        sus_score([3] * 9)

@@ -1,0 +1,111 @@
+"""Calibration at one's own hospital: from few labelled images, into a file of its own."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from busi_model import checkpoint
+from busi_model.__main__ import main
+from busi_model.operating_point import OperatingPoint, Threshold
+from busi_model.phantom import write_phantom_dataset
+from busi_model.predict import Predictor
+from busi_model.training import recalibrate
+from busi_model.training.layouts import find_cases
+from tests.training.test_calibrate import _held_out
+
+BASE = OperatingPoint(
+    temperature=1.0,
+    thresholds=(Threshold("balanced", 0.5, None, None), Threshold("sensitive", 0.2, None, None)),
+    least_evidence=0.3,
+)
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "our-clinic"
+    write_phantom_dataset(folder, 7, seed=11, height=70, width=90)
+    return folder
+
+
+def test_much_data_finds_the_scale_that_was_put_in():
+    point, kept = recalibrate.refit(BASE, [_held_out(n=4000, scale=2.5)])
+    assert point.temperature == pytest.approx(2.5, rel=0.1)
+    assert kept == ["what turns away pictures that are no breast ultrasound"]
+    assert point.threshold("sensitive").malignant_probability != 0.2
+
+
+def test_what_few_images_cannot_tell_stays_and_is_said():
+    held_out = _held_out(n=400)
+    few = np.concatenate([np.flatnonzero(held_out.labels == 0)[:16], np.flatnonzero(held_out.labels == 1)[:4]])
+    chosen = np.zeros(400, bool)
+    chosen[few] = True
+    point, kept = recalibrate.refit(BASE, [held_out.where(chosen)])
+    words = " ".join(kept)
+    for part in ("malignant (4 images, 5 needed)", "normal (0 images", "thresholds for malignant (4 malignant"):
+        assert part in words
+    assert point.class_bias[1:] == BASE.class_bias[1:] and point.thresholds == BASE.thresholds
+    assert point.least_evidence == BASE.least_evidence
+
+
+def test_one_file_is_written_and_the_weights_stay_as_they_were(untrained, labelled, tmp_path, capsys):
+    weights = shutil.copytree(untrained, tmp_path / "weights")
+    before = {p.name: p.read_bytes() for p in weights.iterdir()}
+    out = tmp_path / "elsewhere" / "ours.json"
+    arguments = ["--weights", str(weights), "--data", str(labelled), "--out", str(out), "--device", "cpu"]
+    assert main(["calibrate", *arguments]) == 0
+    said = capsys.readouterr().out
+    assert "before" in said and "after" in said and "Kept as the weights brought it" in said
+    assert "BUSI_OPERATING_POINT=" in said
+    assert {p.name: p.read_bytes() for p in weights.iterdir()} == before and list(out.parent.iterdir()) == [out]
+    predictor = Predictor.load(weights, "cpu", operating_point=out)
+    fitted_on = predictor.operating_point.fitted_on
+    assert "images of your own (" in fitted_on and "our-clinic" in fitted_on
+    # evaluate on the same images says so on top; predict takes the file, too
+    arguments = ["--weights", str(weights), "--data", str(labelled), "--split", "all", "--device", "cpu"]
+    assert main(["evaluate", *arguments, "--operating-point", str(out), "--out", str(tmp_path / "report")]) == 0
+    assert "calibrated on" in capsys.readouterr().err
+    assert "calibrated on 21 of these very 21 images" in (tmp_path / "report" / "report.md").read_text().split("\n|")[0]
+    image = str(next((labelled / "benign").glob("*(1).png")))
+    shown = []
+    for name, flags in (("own", []), ("ours", ["--operating-point", str(out)])):
+        arguments = ["--weights", str(weights), "--device", "cpu", "--out", str(tmp_path / name)]
+        assert main(["predict", image, *arguments, *flags]) == 0
+        shown.append((tmp_path / name / "predictions.csv").read_text())
+    assert shown[0] != shown[1]
+
+
+@pytest.mark.parametrize("keep", [1, 6])
+def test_too_few_images_get_a_sentence(untrained, labelled, tmp_path, capsys, keep):
+    folder = shutil.copytree(labelled, tmp_path / "few")
+    for path in [p for p in folder.rglob("*.png") if int(p.stem.split("(")[1].split(")")[0]) > keep]:
+        path.unlink()
+    arguments = ["--weights", str(untrained), "--data", str(folder), "--out", str(tmp_path / "x.json")]
+    assert main(["calibrate", *arguments, "--device", "cpu"]) == 1
+    said = capsys.readouterr().err
+    assert "needed" in said and "Traceback" not in said and not (tmp_path / "x.json").exists()
+
+
+def test_images_that_the_weights_learned_from_are_refused(untrained, labelled, tmp_path, capsys):
+    weights = shutil.copytree(untrained, tmp_path / "weights")
+    seen = frozenset(checkpoint.fingerprint(c.read()[0].gray) for c in find_cases(labelled)[:3])
+    checkpoint.replace(weights, seen=seen)
+    arguments = ["--weights", str(weights), "--data", str(labelled), "--out", str(tmp_path / "x.json")]
+    assert main(["calibrate", *arguments, "--device", "cpu"]) == 1
+    assert "3 of 21 images were used to train these weights" in capsys.readouterr().err
+
+
+def test_a_point_for_other_weights_or_a_damaged_one_is_refused(untrained, tmp_path):
+    for content, words in (
+        ("{}", "is no operating point"),
+        ("not json", "is no operating point"),
+        (
+            json.dumps({"weights_sha256": "0" * 64, "operating_point": dataclasses.asdict(BASE)}),
+            "fitted for other weights",
+        ),
+    ):
+        (tmp_path / "point.json").write_text(content)
+        with pytest.raises(checkpoint.CheckpointError, match=words):
+            Predictor.load(untrained, "cpu", operating_point=tmp_path / "point.json")
