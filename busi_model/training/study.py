@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from busi_model import checkpoint
-from busi_model.files import write_json
+from busi_model.files import write_json, written_whole
 from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
@@ -28,6 +28,7 @@ from busi_model.training.dataset import load_images
 from busi_model.training.evaluate import evaluate_cases, write_report, write_summary
 from busi_model.training.fit import RunError, TrainConfig, Trainer
 from busi_model.training.likeness import without_twins
+from busi_model.training.out_of_distribution import LeftOut
 from busi_model.training.plots import plot_history
 
 MARKED_CASES = 150  # of each hospital, on which marks are painted to look for a shortcut
@@ -216,12 +217,22 @@ def _measure_ood(settings, parts, folders, folder):
         return {}
     left_out = []
     for place, part in zip(folders, parts, strict=True):
-        predictor = Predictor.load(place / "weights", settings.device)
-        others = _by_hospital(part.training)
-        left_out.append(out_of_distribution.left_out_inputs(predictor, part.name, part.held_out[0], others))
+        left_out.append(_left_out_inputs(settings, part, place))
     report = out_of_distribution.measure_ood(left_out)
     write_json(report, folder / "ood.json")
     return {name: report[name] for name in ("ood_score", "ood_distance")}
+
+
+def _left_out_inputs(settings, part, folder):
+    """Minutes of work: kept beside the weights that they belong to."""
+    predictor = Predictor.load(folder / "weights", settings.device)
+    kept = folder / f"ood-{predictor.checkpoint.weights_sha256[:12]}.npz"
+    if not kept.is_file():
+        others = _by_hospital(part.training)
+        found = out_of_distribution.left_out_inputs(predictor, part.name, part.held_out[0], others)
+        with written_whole(kept) as temporary, open(temporary, "wb") as file:
+            found.write(file)
+    return LeftOut.read(kept)
 
 
 def _by_hospital(cases):
