@@ -1,5 +1,6 @@
 # The page on a CPU: docs/settings.md, "In a container". PyTorch's CPU build is installed first, in requirements.txt's
-# version, so that pip does not bring the CUDA build, several gigabytes larger.
+# version: pip's usual index has for Linux on x86-64 only the CUDA build, several gigabytes larger, so PyTorch's own
+# index has to be named. A mirror: docker build --build-arg TORCH_INDEX=...
 FROM python:3.11-slim
 
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu

@@ -6,6 +6,7 @@ frames, or an ImageError. FFmpeg also plays lists of addresses, so only what beg
 
 import importlib.util
 import os
+from typing import Any, Self
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def is_film(head: bytes) -> bool:
     return (head[4:8] == b"ftyp" and head[8:12] not in _PHOTOGRAPHS) or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
 
 
-def _is_stream(head):
+def _is_stream(head: bytes) -> bool:
     """A bare stream, as DICOM holds it: elementary, program or transport."""
     return head[:3] == b"\x00\x00\x01" or head[:4] == b"\x00\x00\x00\x01" or head[:1] + head[188:189] == b"GG"
 
@@ -30,7 +31,7 @@ def _is_stream(head):
 class Film:
     """An open film. Use it in a `with` statement; the file must stay open. Raises ImageError."""
 
-    def __init__(self, file):
+    def __init__(self, file: Any):
         if importlib.util.find_spec("cv2") is None:
             raise ImageError(f"{MISSING} Or export the frame as PNG.")
         file.seek(0)
@@ -75,8 +76,8 @@ class Film:
             raise ImageError(DAMAGED)
         return np.ascontiguousarray(bgr[:, :, ::-1])
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._film.release()

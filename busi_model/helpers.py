@@ -22,13 +22,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import IO, Any
 
 from busi_model.frame import DAMAGED, ImageError
 
 try:
     import resource
 except ImportError:  # Windows
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 JOBS = {"read_image": "busi_model.image", "count_frames": "busi_model.image"}  # name of a function: its module
 CPU_S = 10  # of a job; the heaviest picture of 40 megapixels that we know of takes 3
@@ -79,7 +80,7 @@ class Helpers:
         """Start what the fast lane needs, in the background."""
         threading.Thread(target=self._fill, name="warm-up", daemon=True).start()
 
-    def run(self, job: str, *arguments):
+    def run(self, job: str, *arguments: Any) -> Any:
         """job: a name of `jobs`. arguments: words and numbers, as JSON has them. Raises ImageError: the job's own, or
         one that says that a limit was reached."""
         with self._fast:
@@ -118,7 +119,7 @@ class Helpers:
         with self._lock:
             return [helper.process.pid for helper in self._all]
 
-    def _finish(self, helper, again=True):
+    def _finish(self, helper: "_Helper", again: bool = True) -> Any:
         try:
             kind, value = helper.answer()
         except _LostError as lost:
@@ -131,7 +132,7 @@ class Helpers:
             return value
         raise ImageError(value) if kind == "refused" else RuntimeError(f"A helper failed: {value}.")
 
-    def _take(self):
+    def _take(self) -> "_Helper":
         with self._lock:
             while self._idle:
                 helper = self._idle.pop()
@@ -141,7 +142,7 @@ class Helpers:
                 self._all.discard(helper)
         return self._start()
 
-    def _start(self):
+    def _start(self) -> "_Helper":
         helper = _Helper(self.memory_bytes, self.jobs)
         with self._lock:
             self._all.add(helper)
@@ -151,7 +152,7 @@ class Helpers:
             raise RuntimeError("No helper process could be started.")
         return helper
 
-    def _fill(self):
+    def _fill(self) -> None:
         while True:
             with self._lock:
                 if self._closed or len(self._idle) >= self.n_fast:
@@ -163,7 +164,7 @@ class Helpers:
             with self._lock:
                 self._idle.append(helper)
 
-    def _end(self, helper):
+    def _end(self, helper: "_Helper") -> None:
         helper.end()
         with self._lock:
             self._all.discard(helper)
@@ -174,7 +175,7 @@ class Helpers:
 class _Helper:
     """One process, seen from the page's. Messages are a length of 8 bytes and as many bytes."""
 
-    def __init__(self, memory_bytes, jobs):
+    def __init__(self, memory_bytes: int, jobs: dict[str, str]):
         environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self.process = subprocess.Popen(
@@ -185,27 +186,30 @@ class _Helper:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        self._answer, self._came = None, threading.Event()
+        assert self.process.stdin and self.process.stdout  # both are pipes
+        self._incoming, self._outgoing = self.process.stdin, self.process.stdout
+        self._answer: list[bytearray] | None = None
+        self._came = threading.Event()
 
     def ready(self) -> bool:
         """Waits until its imports are done, half a second; False: it could not start."""
-        return _receive(self.process.stdout) is not None
+        return _receive(self._outgoing) is not None
 
-    def ask(self, job, arguments, cpu_s, wall_s):
+    def ask(self, job: str, arguments: tuple[Any, ...], cpu_s: float, wall_s: float) -> None:
         self._answer, self._came = None, threading.Event()
         with contextlib.suppress(BrokenPipeError):  # it has ended: the answer says so
-            _send(self.process.stdin, json.dumps([job, arguments, cpu_s, wall_s]).encode())
+            _send(self._incoming, json.dumps([job, arguments, cpu_s, wall_s]).encode())
         threading.Thread(target=self._listen, args=(self._came,), daemon=True).start()
 
-    def _listen(self, came):
+    def _listen(self, came: threading.Event) -> None:
         with contextlib.suppress(OSError, ValueError):  # the pipe was closed under it
-            self._answer = _receive_parts(self.process.stdout)
+            self._answer = _receive_parts(self._outgoing)
         came.set()
 
-    def answered_within(self, seconds) -> bool:
+    def answered_within(self, seconds: float) -> bool:
         return self._came.wait(seconds)
 
-    def answer(self):
+    def answer(self) -> tuple[str, Any]:
         """Kind and value. Raises _LostError."""
         if self._answer is None:
             self.process.kill()
@@ -213,15 +217,15 @@ class _Helper:
         head, *arrays = self._answer
         return _Reader(io.BytesIO(head), buffers=arrays).load()
 
-    def step_back(self):
+    def step_back(self) -> None:
         with contextlib.suppress(OSError, AttributeError):  # it has just ended; Windows
             os.setpriority(os.PRIO_PROCESS, self.process.pid, 10)
 
-    def end(self):
+    def end(self) -> None:
         with contextlib.suppress(OSError):
             self.process.kill()
         self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
+        for pipe in (self._incoming, self._outgoing):
             with contextlib.suppress(OSError, ValueError):
                 pipe.close()
 
@@ -229,19 +233,19 @@ class _Helper:
 class _Reader(pickle.Unpickler):
     """A helper works on strangers' bytes: its answer may hold a picture and words, and nothing that runs."""
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if module == "busi_model.frame" or (module, name) in _ANSWERS:
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"A helper answered with a {module}.{name}.")
 
 
-def _send(pipe, content) -> None:
+def _send(pipe: IO[bytes], content: bytes | memoryview) -> None:
     pipe.write(struct.pack("<Q", len(content)))
     pipe.write(content)
     pipe.flush()
 
 
-def _receive(pipe) -> bytearray | None:
+def _receive(pipe: Any) -> bytearray | None:
     """None: the other side has ended."""
     head = pipe.read(8)
     if len(head) < 8:
@@ -256,14 +260,16 @@ def _receive(pipe) -> bytearray | None:
     return content
 
 
-def _receive_parts(pipe) -> list[bytearray] | None:
+def _receive_parts(pipe: IO[bytes]) -> list[bytearray] | None:
     """An answer: its pickle, then the arrays that it leaves out."""
     count = _receive(pipe)
-    parts = [_receive(pipe) for _ in range(struct.unpack("<Q", count)[0])] if count else [None]
-    return None if None in parts else parts
+    if count is None:
+        return None
+    parts = [part for _ in range(struct.unpack("<Q", count)[0]) if (part := _receive(pipe)) is not None]
+    return parts if len(parts) == struct.unpack("<Q", count)[0] else None
 
 
-def _reason(signal_number) -> str:
+def _reason(signal_number: int) -> str:
     """Why a helper ended: the limit of its time, the decoder's own fault, or the system had no memory left."""
     name = signal.Signals(signal_number).name if signal_number > 0 else ""
     if name in ("SIGXCPU", "SIGALRM"):
@@ -287,7 +293,7 @@ def main(memory_bytes: int, jobs: dict[str, str]) -> None:
     while (request := _receive(incoming)) is not None:
         job, arguments, cpu_s, wall_s = json.loads(request)
         _limit(cpu_s, wall_s)
-        buffers = []
+        buffers: list[pickle.PickleBuffer] = []
         try:
             answer = pickle.dumps(("done", functions[job](*arguments)), protocol=5, buffer_callback=buffers.append)
         except ImageError as error:
@@ -295,13 +301,13 @@ def main(memory_bytes: int, jobs: dict[str, str]) -> None:
         except Exception as error:
             answer = pickle.dumps(("failed", type(error).__name__))
         _limit(None, 0)
-        parts = [answer, *(buffer.raw() for buffer in buffers)]
+        parts: list[bytes | memoryview] = [answer, *(buffer.raw() for buffer in buffers)]
         _send(outgoing, struct.pack("<Q", len(parts)))
         for part in parts:
             _send(outgoing, part)
 
 
-def _limit(cpu_s, wall_s) -> None:
+def _limit(cpu_s: float | None, wall_s: float) -> None:
     """The system ends this process when a job takes longer, even if the page's process has ended before."""
     if resource:
         used = time.process_time()

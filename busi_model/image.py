@@ -137,10 +137,11 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, bytes]]:
         raise ImageError(f"The file cannot be opened ({reason}); {WANTED}. Check the path.") from None
 
 
-def _from_film(file, frame) -> Frame:
+def _from_film(file: BinaryIO, frame: int | None) -> Frame:
     with Film(file) as film:
-        chosen, notices = frame, ()
-        if frame is None:
+        notices: tuple[Notice, ...] = ()
+        chosen = frame
+        if chosen is None:
             chosen, n_frames = film.n_frames // 2, film.n_frames
             if n_frames > 1:
                 text = f"The file holds {n_frames} frames; frame {chosen + 1}, in the middle, was read."

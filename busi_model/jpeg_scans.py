@@ -37,8 +37,8 @@ def check_scans(content: bytes, width: int, height: int) -> None:
         if kind == _START_OF_SCAN:
             count += 1
             if count > MAX_SCANS or count * width * height > MAX_SCANNED_PIXELS:
-                found = f"The JPEG picture is built up in more than {count - 1} steps, far more than any needs"
-                raise ImageError(f"{found}; a usual JPEG file is expected. Export the frame as PNG.")
+                steps = f"The JPEG picture is built up in more than {count - 1} steps, far more than any needs"
+                raise ImageError(f"{steps}; a usual JPEG file is expected. Export the frame as PNG.")
             found = _MARKER.search(content, at)
             if found is None:
                 return

@@ -79,7 +79,7 @@ class Preprocess:
         """Gray uint8 (H, W) -> float32 (1, 1, S, S)."""
         return self.normalise(self.square(gray).astype(np.float32))[None, None]
 
-    def restore(self, square: np.ndarray, height: int, width: int, own=None) -> np.ndarray:
+    def restore(self, square: np.ndarray, height: int, width: int, own: tuple[int, int] | None = None) -> np.ndarray:
         """Float (S, S) map of the network -> float32 (H, W) in the frame's own pixels, bilinear.
 
         own: (H, W) of a frame that `square_pixels` stretched to the height and width; None: it did not.

@@ -62,6 +62,8 @@ MAY_IMPORT = {
     "__init__": (),
 }
 EVERYWHERE = ("files", "names")  # they need nothing themselves
+ROOMS = ("about", "feedback", "host", "images", "session")  # of page/, a panel each
+PUTS_THEM_TOGETHER = ("page", "page.api")
 # Heavy packages and the only places that may name them.
 ONLY_IN = {
     "gradio": ("page",),
@@ -114,6 +116,17 @@ def test_no_folder_imports_in_a_circle():
     while ready := [name for name in edges if name not in done and edges[name] <= done]:
         done.update(ready)
     assert set(edges) == done, f"a circle among {sorted(set(edges) - done)}"
+
+
+def test_a_panel_of_the_page_knows_no_other():
+    """`page/__init__` puts them together; what two of them need lies beside it, in `viewer` or in `server`."""
+    assert all((PACKAGE / "page" / room / "panel.py").is_file() for room in ROOMS)
+    for path in (PACKAGE / "page").rglob("*.py"):
+        place = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+        for name in _imported(path):
+            room = name.removeprefix("busi_model.page.").split(".")[0] if name.startswith("busi_model.page.") else ""
+            if room in ROOMS and place not in PUTS_THEM_TOGETHER:
+                assert place.split(".")[1] == room, f"{place} imports {name}"
 
 
 def test_the_page_reads_files_in_helper_processes_only():

@@ -20,7 +20,12 @@ def table(lesions: list[Lesion]) -> tuple[tuple[str, ...], ...]:
 
 
 def notes(
-    lesions: list[Lesion], spacing_mm, marked: bool, point: OperatingPoint, edited: bool = False, carried: bool = False
+    lesions: list[Lesion],
+    spacing_mm: tuple[float, float] | None,
+    marked: bool,
+    point: OperatingPoint,
+    edited: bool = False,
+    carried: bool = False,
 ) -> list[str]:
     """What must be known of the table, in sentences. marked: the spacing is the user's mark, not the file's; carried:
     that mark was made in an earlier image. edited: the outline is no longer the network's."""
@@ -37,7 +42,7 @@ def notes(
     return sentences
 
 
-def spacing_words(spacing_mm, marked: bool, carried: bool = False) -> str:
+def spacing_words(spacing_mm: tuple[float, float] | None, marked: bool, carried: bool = False) -> str:
     if spacing_mm is None:
         return words.SPACING_NONE
     row, column = (f"{value:.3g}" for value in spacing_mm)
@@ -49,15 +54,14 @@ def lesion_sentence(lesion: Lesion) -> str:
     """For a report: its two axes, in millimetres where they are known."""
     if not is_measured(lesion):
         return words.TEXT_NO_MEASUREMENT.format(number=lesion.number)
-    if lesion.longest_axis_mm is None:
-        unit, axes = words.PX, (lesion.longest_axis_px, lesion.perpendicular_axis_px)
-    else:
+    unit, axes = words.PX, (lesion.longest_axis_px, lesion.perpendicular_axis_px)
+    if lesion.longest_axis_mm is not None and lesion.perpendicular_axis_mm is not None:
         unit, axes = words.MM, (lesion.longest_axis_mm, lesion.perpendicular_axis_mm)
     longest, perpendicular = _number(axes[0]), unit.format(value=_number(axes[1]))
     return words.TEXT_LESION.format(number=lesion.number, longest=longest, perpendicular=perpendicular)
 
 
-def _cells(lesion):
+def _cells(lesion: Lesion) -> dict[str, str]:
     margin = words.NOT_MEASURED
     if lesion.margin_px is not None:
         said = words.PLUS_MINUS if is_measured(lesion) else words.NO_MEASUREMENT
@@ -73,13 +77,13 @@ def _cells(lesion):
     }
 
 
-def _quantity(pixels, millimetres, px=None, mm=None):
-    text = (px or words.PX).format(value=_number(pixels))
+def _quantity(pixels: float, millimetres: float | None, px: str = words.PX, mm: str = words.MM) -> str:
+    text = px.format(value=_number(pixels))
     if millimetres is None:
         return text
-    return words.WITH_MM.format(mm=(mm or words.MM).format(value=_number(millimetres)), px=text)
+    return words.WITH_MM.format(mm=mm.format(value=_number(millimetres)), px=text)
 
 
-def _number(value):
+def _number(value: float) -> str:
     """Three significant digits, without an exponent."""
     return f"{value:.{2 if value < 1 else 1}f}" if value < 100 else f"{value:.0f}"

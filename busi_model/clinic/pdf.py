@@ -6,6 +6,8 @@ overlay. Leaves: bytes. No file name and no metadata of the image: only what was
 
 import io
 import textwrap
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -21,12 +23,19 @@ CHARACTERS = 102  # in a line of 9 pt between the margins
 PICTURE_SHARES = (0.15, 0.42)  # of the page's height, at least and at most
 WARNING, QUIET = "#7c2d12", "#475569"
 CELL_PT = 8
+Part = tuple[str, dict[str, Any]]  # a sentence and how it looks
 
 
-def as_pdf(report: Report, table, notes, footer, picture: np.ndarray) -> bytes:
+def as_pdf(
+    report: Report,
+    table: Sequence[Sequence[str]],
+    notes: Sequence[str],
+    footer: Sequence[str],
+    picture: np.ndarray,
+) -> bytes:
     """table: rows of cells, header first; empty without a lesion. notes: sentences on it. footer: sentences. picture:
     uint8 (H, W, 3). Where there is much to say the picture gives way first, then the letters."""
-    above = [
+    above: list[Part] = [
         (words.REPORT_TITLE, {"size": 11, "color": QUIET}),
         (f"{report.headline}. {report.reason}", {"size": 14, "weight": "bold"}),
         (words.REPORT_USE, {"color": WARNING, "weight": "bold"}),
@@ -34,11 +43,11 @@ def as_pdf(report: Report, table, notes, footer, picture: np.ndarray) -> bytes:
         *((f"! {warning.sentence}", {"color": WARNING}) for warning in report.warnings),
         ("   ".join(f"{row.name} {row.percent}" for row in report.rows), {"size": 10}),
     ]
-    below = [(sentence, {}) for sentence in (*(notes if table else ()), *report.meaning)]
+    below: list[Part] = [(sentence, {}) for sentence in (*(notes if table else ()), *report.meaning)]
     below += [(sentence, {"size": 8, "color": QUIET}) for sentence in footer]
     above, below = ([part for part in parts if part[0]] for parts in (above, below))
-    table = table and _Table(table)
-    lines = sum(_height(*part) for part in (*above, *below)) + (table.height if table else 0) + 3
+    cells = _Table(table) if table else None
+    lines = sum(_height(*part) for part in (*above, *below)) + (cells.height if cells else 0) + 3
     fit = min(1.0, (TOP - PICTURE_SHARES[0] - BOTTOM) / (LINE * lines))  # of letters and lines
     figure = Figure(figsize=PAGE_INCHES)
     FigureCanvasPdf(figure)
@@ -46,8 +55,8 @@ def as_pdf(report: Report, table, notes, footer, picture: np.ndarray) -> bytes:
     for text, look in above:
         y = _write(figure, y, fit, text, **look)
     y = _show(figure, y - LINE / 2, picture, y - LINE * fit * (lines - sum(_height(*part) for part in above)) - BOTTOM)
-    if table:
-        y = table.draw(figure, y - fit * LINE / 2, fit) - fit * LINE / 2
+    if cells:
+        y = cells.draw(figure, y - fit * LINE / 2, fit) - fit * LINE / 2
     for text, look in below:
         y = _write(figure, y, fit, text, **look)
     buffer = io.BytesIO()
@@ -55,7 +64,7 @@ def as_pdf(report: Report, table, notes, footer, picture: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _show(figure, y, picture, room):
+def _show(figure: Figure, y: float, picture: np.ndarray, room: float) -> float:
     """room: the share of the page's height that the text leaves."""
     height, width = picture.shape[:2]
     share = min(max(room, PICTURE_SHARES[0]), PICTURE_SHARES[1])
@@ -66,17 +75,17 @@ def _show(figure, y, picture, room):
     return y - share - LINE
 
 
-def _wrapped(text, size):
+def _wrapped(text: str, size: float) -> list[str]:
     return textwrap.wrap(text, int(CHARACTERS * 9 / size)) or [""]
 
 
-def _height(text, look):
+def _height(text: str, look: dict[str, Any]) -> float:
     """In lines of 9 pt."""
     size = look.get("size", 9)
     return len(_wrapped(text, size)) * max(1, size / 9)
 
 
-def _write(figure, y, fit, text, size=9, **look):
+def _write(figure: Figure, y: float, fit: float, text: str, size: float = 9, **look: Any) -> float:
     for line in _wrapped(text, size):
         figure.text(LEFT, y, line, fontsize=fit * size, va="top", **look)
         y -= fit * LINE * max(1, size / 9)
@@ -86,7 +95,7 @@ def _write(figure, y, fit, text, size=9, **look):
 class _Table:
     """Columns as wide as their words need, rows as high as their cells: nothing lies on anything else."""
 
-    def __init__(self, cells):
+    def __init__(self, cells: Sequence[Sequence[str]]):
         longest = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
         room = int(CHARACTERS * 9 / CELL_PT) - 2 * len(longest)
         while sum(longest) > room:  # the widest gives way; a cell that wraps is higher
@@ -99,7 +108,7 @@ class _Table:
         self.heights = [max(1, *map(len, row)) for row in self.rows]
         self.height = sum(self.heights) + 1
 
-    def draw(self, figure, y, fit):
+    def draw(self, figure: Figure, y: float, fit: float) -> float:
         for number, (row, height) in enumerate(zip(self.rows, self.heights, strict=True)):
             for start, lines in zip(self.starts, row, strict=False):
                 weight = "normal" if number else "bold"

@@ -31,7 +31,7 @@ TEMPLATES = Environment(
 )
 
 
-def as_html(template: str, **values) -> str:
+def as_html(template: str, **values: object) -> str:
     """template: name of a file in templates/, without ".html". No line ends between a figure and its per-cent sign."""
     shown = TEMPLATES.get_template(f"{template}.html").render(words=words, **values)
     return re.sub(r"(?<=\d) %", "\u00a0%", shown)
@@ -97,7 +97,7 @@ def pixels_sha256(gray: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(gray).tobytes()).hexdigest()
 
 
-def _lesion(lesion):
+def _lesion(lesion: Lesion) -> dict[str, object]:
     content = {name: value for name, value in vars(lesion).items() if name not in GEOMETRY}
     content["taller_than_wide"] = lesion.taller_than_wide
     return content | {name: np.round(getattr(lesion, name), 2).tolist() for name in GEOMETRY}

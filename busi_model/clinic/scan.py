@@ -4,15 +4,19 @@ Enters: gray uint8 (H, W), and the scan regions where a DICOM file gives them. L
 opposite question with more care, since a wrong answer there takes pixels away; here it only hides a colour.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 from skimage.morphology import convex_hull_image
+
+from busi_model.frame import Box
 
 TOLERANCE = 6  # gray levels round the margin's own: JPEG leaves ripples of a few
 WORD_SHARE = 1 / 60  # of the shorter side: thinner things, such as letters and lines, are no scan
 
 
-def scan_area(gray: np.ndarray, scan_regions=()) -> np.ndarray:
+def scan_area(gray: np.ndarray, scan_regions: Sequence[Box] = ()) -> np.ndarray:
     """Gray uint8 (H, W) -> bool (H, W): the scan regions (`Frame.scan_regions`), or the hull of the largest thing that
     stands out from the margin; everything when nothing does."""
     area = np.zeros(gray.shape, bool)

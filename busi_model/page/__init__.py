@@ -1,8 +1,10 @@
 """The page: the only place, besides app.py, that knows Gradio.
 
-One module a panel; every word is in `strings`, the looks are in `theme`.
+One folder a panel, and none imports another: what two of them need lies beside this file, in `viewer` or in `server`.
+Every word is in `strings`, the looks are in `theme`.
 """
 
+from functools import partial
 from pathlib import Path
 
 import fastapi
@@ -11,6 +13,7 @@ from starlette.middleware import Middleware
 
 from busi_model.page import api, strings
 from busi_model.page.about import panel as about
+from busi_model.page.feedback import panel as feedback
 from busi_model.page.host import panel as host
 from busi_model.page.images import panel as single
 from busi_model.page.server import guard as server
@@ -44,7 +47,7 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
         gr.HTML(_top_line(page.expects_oauth), apply_default_css=False, elem_id="top")
         with gr.Tabs(elem_id="page-tabs"):
             with gr.Tab(strings.TAB_READ):
-                single.build(predictor, private_folder, store, outbox)
+                single.build(predictor, private_folder, partial(feedback.Panel, store, outbox) if store else None)
             if store:
                 sessions, gate = Sessions(store), HostGate()
                 with gr.Tab(strings.TAB_SESSION):

@@ -80,7 +80,7 @@ class Attempts:
         if left_s > 0:
             raise TooManyAttempts(left_s)
 
-    def _wait_s(self, times) -> float:
+    def _wait_s(self, times: deque[float]) -> float:
         over = len(times) - self.limit
         if over < 0 or not times:
             return 0.0

@@ -26,13 +26,14 @@ from busi_model.image import Frame, Notice
 from busi_model.names import CLASS_NAMES
 from busi_model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.page import strings
+from busi_model.page.answers import Mended, model_record
 from busi_model.page.host import panel as host
 from busi_model.page.host.cases import find_images, read_cases
+from busi_model.page.host.deletions import deletion_words, deletions_html
 from busi_model.page.host.results import results_html
-from busi_model.page.host_deletions import deletion_words, deletions_html
 from busi_model.page.session import form as session_form
 from busi_model.page.session import panel as session
-from busi_model.page.session.form import Fields, Mended
+from busi_model.page.session.form import Fields
 from busi_model.page.session.layout import Layout
 from busi_model.page.viewer import field as editor
 from busi_model.phantom import draw_phantom
@@ -364,7 +365,7 @@ def read_everything(sessions, code, comment=""):
             desk.save_own(step.key, session_form.own_read(step, fields))
         elif step.stage == "reveal":
             gray = np.asarray(Image.open(step.image_path))
-            desk.reveal(step.key, session_form.model_record(said_by_the_model(gray), "ab" * 32))
+            desk.reveal(step.key, model_record(said_by_the_model(gray), "ab" * 32))
         else:
             moved = [[(x + 2, y) for x, y in points] for points in step.model.outline.polygons]
             fields = Fields("malignant", 80, "4B", "corrected", False, comment, editor.value(step.key, moved))
@@ -487,7 +488,7 @@ def seat(store):
     desk.familiarised()
     own_step = desk.step()
     desk.save_own(own_step.key, session_form.own_read(own_step, Fields("benign", 60, carried=carry(own_step, []))))
-    desk.reveal(desk.step().key, session_form.model_record(said_by_the_model(picture(3)), "ab" * 32))
+    desk.reveal(desk.step().key, model_record(said_by_the_model(picture(3)), "ab" * 32))
     return desk, own_step, desk.step()
 
 

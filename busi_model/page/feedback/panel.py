@@ -12,9 +12,8 @@ from functools import partial
 import gradio as gr
 
 from busi_model.page import strings
-from busi_model.page.session import view as session_view
-from busi_model.page.session.form import Fields, Mended, model_record, outline_answer
-from busi_model.page.session.layout import html
+from busi_model.page.answers import Mended, model_record, outline_answer
+from busi_model.page.remarks import plain_html, problem_html, receipt_html
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.reading.errors import ReadingError, RecordError
@@ -51,17 +50,17 @@ class Panel:
         verdicts = [(words, name) for name, words in strings.OUTLINE_VERDICTS.items()]
         self.drafts = gr.State(Drafts())
         with gr.Column(elem_id="feedback-receipt-row"):
-            self.receipt = html("", elem_id="feedback-receipt")
+            self.receipt = plain_html("", elem_id="feedback-receipt")
             self.put_away = gr.Button(strings.FEEDBACK_PUT_AWAY, size="sm", visible=False, elem_id="feedback-put-away")
         with gr.Column(visible=False, elem_id="feedback") as self.panel:
-            html(f"<h2>{strings.FEEDBACK_HEADING}</h2>", elem_classes="door-words")
+            plain_html(f"<h2>{strings.FEEDBACK_HEADING}</h2>", elem_classes="door-words")
             with gr.Row() as self.buttons:
                 self.verdict_buttons = {
                     name: gr.Button(words, size="md", min_width=90, elem_id=f"feedback-{name}")
                     for name, words in strings.FEEDBACK_BUTTONS.items()
                 }
             self.again_button = gr.Button(strings.FEEDBACK_AGAIN, size="md", visible=False, elem_id="feedback-again")
-            self.problem = html("", elem_id="feedback-problem")
+            self.problem = plain_html("", elem_id="feedback-problem")
             # Built open and closed by `turn`: Gradio sets the fields of an accordion that was built closed anew some
             # frames after its first opening, and what was typed in between is lost.
             with gr.Accordion(strings.FEEDBACK_MORE, open=True, elem_id="feedback-more") as self.more:
@@ -128,7 +127,7 @@ class Panel:
         number = values[self.visit].case_ids.index(case.case_id) + 1
         name = strings.WORKLIST_ITEM.format(number=number)
         return {
-            self.receipt: session_view.receipt_html(receipt, sync, name),
+            self.receipt: receipt_html(receipt, sync, name),
             self.put_away: gr.Button(visible=True),
             self.problem: "",
             self.more: gr.Accordion(open=False),
@@ -157,13 +156,12 @@ class Panel:
         return drafts.keys.setdefault(case_id, new_key()), case
 
     def _refusal(self, error) -> dict:
-        return {self.problem: session_view.problem_html(str(error))}
+        return {self.problem: problem_html(str(error))}
 
     def _record(self, verdict, key, case, typed):
         model = model_record(case.prediction, self.weights_sha256)
         drawn = None if case.drawn is None else case.drawn.polygons  # as it was edited in the viewer
         carried = editor.value(key, model.outline.polygons if drawn is None else drawn)
-        fields = Fields(outline_verdict=typed["verdict"], no_lesion=typed["no_lesion"], carried=carried)
         return Feedback.checked(
             verdict=verdict,
             model=model,
@@ -171,5 +169,5 @@ class Panel:
             own_class=typed["own_class"],
             comment=typed["comment"] or "",
             keep_image=typed["keep_image"],
-            **outline_answer(key, model.outline, fields),
+            **outline_answer(key, model.outline, typed["verdict"], typed["no_lesion"], carried),
         )

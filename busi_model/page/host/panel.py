@@ -15,11 +15,10 @@ import pandas as pd
 
 from busi_model.page import strings
 from busi_model.page.host.cases import find_images, read_cases
+from busi_model.page.host.deletions import deletion_words, deletions_html
 from busi_model.page.host.results import results_html, table_html
-from busi_model.page.host_deletions import deletion_words, deletions_html
+from busi_model.page.remarks import plain_html, problem_html, remark_html
 from busi_model.page.server.visits import browser_of
-from busi_model.page.session.layout import html
-from busi_model.page.session.view import problem_html, remark_html
 from busi_model.reading import results
 from busi_model.reading.access import HostGate
 from busi_model.reading.errors import ReadingError, RecordError
@@ -55,11 +54,11 @@ class Panel:
         self.sure = gr.Textbox("", visible=False, elem_id="host-sure")
         self.allowed = gr.State(False)
         with gr.Column(elem_id="host-door") as self.door:
-            html(f"<h2>{strings.HOST_HEADING}</h2>", elem_classes="door-words")
+            plain_html(f"<h2>{strings.HOST_HEADING}</h2>", elem_classes="door-words")
             self.password = gr.Textbox(label=strings.HOST_PASSWORD, type="password", elem_id="host-password")
             self.open_button = gr.Button(strings.HOST_OPEN, variant="primary", elem_id="host-open")
-        self.said = html("", elem_id="host-said")
-        self.deletions = html("", elem_id="host-deletions")
+        self.said = plain_html("", elem_id="host-said")
+        self.deletions = plain_html("", elem_id="host-deletions")
         # Built open and closed by `enter`: see feedback.py.
         with gr.Column(visible=False) as self.view:
             with gr.Accordion(strings.HOST_NEW, open=True, elem_id="host-new") as self.new:
@@ -70,14 +69,14 @@ class Panel:
             with gr.Row():
                 self.session = gr.Dropdown([], value=None, label=strings.HOST_SESSION, elem_id="host-session")
                 self.refresh_button = gr.Button(strings.HOST_REFRESH, scale=0, min_width=110, elem_id="host-refresh")
-            self.progress = html("", elem_id="host-progress")
+            self.progress = plain_html("", elem_id="host-progress")
             with gr.Row():
                 self.results_button = gr.Button(strings.HOST_RESULTS, size="md", elem_id="host-results")
                 self.download_button = gr.Button(strings.HOST_DOWNLOADS, size="md", elem_id="host-downloads")
                 self.add_button = gr.Button(strings.HOST_ADD_READER, size="md", elem_id="host-add")
                 self.close_button = gr.Button(strings.HOST_CLOSE, size="md", elem_id="host-close")
             self.files = gr.File(label=strings.HOST_FILES, visible=False, interactive=False, elem_id="host-files")
-            self.results = html("", elem_id="host-figures")
+            self.results = plain_html("", elem_id="host-figures")
             with gr.Accordion(strings.HOST_MORE, open=True, elem_id="host-more") as self.more:
                 self._lay_out_more()
 

@@ -19,9 +19,9 @@ from busi_model.image import ImageError
 from busi_model.page import strings
 from busi_model.page.images import result
 from busi_model.page.images.opened import Case, Lightbox
+from busi_model.page.images.scene import empty_data, viewer_data
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import item, state_of, worklist_data
-from busi_model.page.viewer.scene import empty_data, viewer_data
 from busi_model.reading.errors import OutlineError
 
 LOG = logging.getLogger(__name__)

@@ -13,15 +13,15 @@ import gradio as gr
 from busi_model.clinic.view import encode_png, thumbnail
 from busi_model.image import ImageError
 from busi_model.page import strings
-from busi_model.page.feedback import panel as feedback
 from busi_model.page.images.actions import Reader, Step, Visit
 from busi_model.page.images.inbox import inbox_component, uploaded
 from busi_model.page.images.opened import THUMBNAIL_PX, Lightbox
 from busi_model.page.images.result import message_html, waiting_html
+from busi_model.page.images.scene import empty_data
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import worklist_component
+from busi_model.page.remarks import plain_html
 from busi_model.page.viewer.component import viewer_component
-from busi_model.page.viewer.scene import empty_data
 from busi_model.phantom import draw_phantom
 
 EXAMPLE_SEED = 7
@@ -31,19 +31,19 @@ READ = {**QUIET, "concurrency_limit": 8, "concurrency_id": "read"}
 AHEAD = {**QUIET, "concurrency_limit": 2, "concurrency_id": "ahead"}
 
 
-def build(predictor, folder, store=None, outbox=None) -> None:
+def build(predictor, folder, feedback=None) -> None:
     """Lay out the panel inside the current gr.Blocks.
 
-    folder: private, served by Gradio, emptied by it. store: where feedback is kept, or None: then none is asked for.
-    outbox: copies of the store's records to the Hub, or None.
+    folder: private, served by Gradio, emptied by it. feedback: makes the panel under the result of the lightbox and the
+    hash of the weights, as `feedback.panel.Panel` does; None: no feedback is asked for.
     """
-    Panel(predictor, Path(folder), store, outbox).connect()
+    Panel(predictor, Path(folder), feedback).connect()
 
 
 class Panel:
     """Components and what their events do. Each handler gets and gives a dict by component."""
 
-    def __init__(self, predictor, folder, store, outbox):
+    def __init__(self, predictor, folder, feedback):
         self.folder = folder
         self.lightbox = Lightbox(predictor, folder)
         point, sha256 = predictor.operating_point, predictor.checkpoint.weights_sha256
@@ -54,9 +54,9 @@ class Panel:
             with gr.Column(scale=2, min_width=210, elem_id="open-images"):
                 self.inbox = inbox_component("upload")
                 lines = "".join(f"<li>{line}</li>" for line in strings.WAITING_LINES)
-                _html(f"<ul>{lines}</ul>", elem_id="first-lines")
+                plain_html(f"<ul>{lines}</ul>", elem_id="first-lines")
                 self.worklist = worklist_component("worklist")
-                _html(f"<p>{strings.EXAMPLES_HEADING}</p>", elem_classes="quiet", elem_id="examples-note")
+                plain_html(f"<p>{strings.EXAMPLES_HEADING}</p>", elem_classes="quiet", elem_id="examples-note")
                 with gr.Row(elem_id="examples"):
                     self.examples = [_example_button(name) for name in strings.EXAMPLE_BUTTONS]
                 self.clear = gr.Button(strings.CLEAR, visible=False, size="sm", elem_id="clear")
@@ -71,12 +71,12 @@ class Panel:
                     visible=len(point.thresholds) > 1,
                     elem_id="threshold",
                 )
-                self.words = _html(waiting_html(), elem_id="result")
+                self.words = plain_html(waiting_html(), elem_id="result")
                 self.insist = gr.Button(strings.ANYWAY, visible=False, size="md", elem_id="anyway")
-                self.measures = _html("", elem_id="measures")
+                self.measures = plain_html("", elem_id="measures")
                 self._lay_out_take()
-                self.feedback = feedback.Panel(store, outbox, self.lightbox, sha256) if store else None
-                _html(f"<p>{strings.PRIVACY}</p>", elem_classes="quiet", elem_id="privacy")
+                self.feedback = feedback(self.lightbox, sha256) if feedback else None
+                plain_html(f"<p>{strings.PRIVACY}</p>", elem_classes="quiet", elem_id="privacy")
         script = (Path(__file__).parent / "download.js").read_text(encoding="utf-8")
         self.handover = gr.HTML(None, html_template="", js_on_load=script, apply_default_css=False, elem_id="handover")
         self.shown = [self.worklist, self.viewer, self.words, self.seen, self.measures, self.insist, self.take]
@@ -84,7 +84,7 @@ class Panel:
 
     def _lay_out_take(self):
         with gr.Column(visible=False, elem_id="take") as self.take:
-            _html(f"<h2>{strings.TAKE_HEADING}</h2>")
+            plain_html(f"<h2>{strings.TAKE_HEADING}</h2>")
             self.text = gr.Textbox(
                 label=strings.TAKE_TEXT, lines=5, max_lines=8, buttons=["copy"], interactive=False, elem_id="text"
             )
@@ -235,10 +235,6 @@ def model_version(predictor) -> str:
 def _sent(event) -> dict:
     """What the browser sent along; a stranger's program may send anything."""
     return event._data if isinstance(event._data, dict) else {}
-
-
-def _html(value, **arguments):
-    return gr.HTML(value, apply_default_css=False, js_on_load=None, **arguments)
 
 
 def _example_button(class_name):

@@ -7,21 +7,11 @@ the store. An outline that crosses itself is not saved but mended and shown agai
 from dataclasses import dataclass
 
 from busi_model.page import strings
+from busi_model.page.answers import Mended, outline_answer, sound_outline
 from busi_model.page.viewer import field as editor
-from busi_model.page.viewer.field import model_polygons
-from busi_model.predict import Prediction
-from busi_model.reading.errors import OutlineError, ReadingError, RecordError
-from busi_model.reading.outline import Repaired, encode_mask, repair
+from busi_model.reading.errors import ReadingError, RecordError
 from busi_model.reading.progress import Saved, Step
-from busi_model.reading.records import FinalRead, Model, Outline, OwnRead, Questionnaire
-
-
-class Mended(ValueError):  # noqa: N818 - it reads as what it says
-    """The outline was mended: nothing is saved until the reader has seen it. str() says what was done."""
-
-    def __init__(self, repaired: Repaired):
-        super().__init__(strings.OUTLINE_MENDED.format(text=repaired.text))
-        self.polygons = repaired.polygons
+from busi_model.reading.records import FinalRead, OwnRead, Questionnaire
 
 
 @dataclass(frozen=True)
@@ -110,33 +100,8 @@ def final_read(step: Step, fields: Fields) -> FinalRead:
         confidence=fields.confidence,
         birads=fields.birads or None,
         comment=fields.comment,
-        **outline_answer(step.key, step.model.outline, fields),
+        **outline_answer(step.key, step.model.outline, fields.outline_verdict, fields.no_lesion, fields.carried),
     )
-
-
-def outline_answer(key: str, shown: Outline, fields: Fields) -> dict:
-    """outline_verdict, outline and no_lesion_confirmed of a record, when they fit each other.
-
-    key: what the editor's value must belong to. shown: the model's outline, as it stood in the editor at first.
-    Raises RecordError, EditorError, OutlineError or Mended.
-    """
-    polygons, verdict = editor.drawn(fields.carried, key), fields.outline_verdict
-    changed = polygons != editor.drawn(editor.value(key, shown.polygons), key)
-    if verdict == "good" and changed:
-        raise RecordError(strings.GOOD_BUT_CHANGED)
-    if verdict == "corrected" and not changed:
-        raise RecordError(strings.CORRECTED_BUT_UNCHANGED)
-    if verdict == "nothing_there" and changed and polygons:
-        raise RecordError(strings.NOTHING_BUT_DRAWN)
-    if polygons and fields.no_lesion:
-        raise RecordError(strings.LESION_AND_NO_LESION)
-    if changed and not polygons and not fields.no_lesion:
-        raise RecordError(strings.CONFIRM_NO_LESION)
-    return {
-        "outline_verdict": verdict,
-        "outline": sound_outline(polygons, shown.width, shown.height) if changed else None,
-        "no_lesion_confirmed": fields.no_lesion,
-    }
 
 
 def _need_class_and_confidence(fields):
@@ -144,32 +109,3 @@ def _need_class_and_confidence(fields):
         raise RecordError(strings.MISSING_CLASS)
     if fields.confidence is None or not 0 <= fields.confidence <= 100:
         raise RecordError(strings.MISSING_CONFIDENCE)
-
-
-def sound_outline(polygons, width: int, height: int) -> Outline:
-    """Polygons that cross nothing, as a record. Raises Mended with what to show instead, or OutlineError."""
-    repaired = repair(polygons, width, height)
-    if repaired.changed:
-        raise Mended(repaired)
-    return Outline.checked(polygons=polygons, width=width, height=height)
-
-
-def model_record(prediction: Prediction, weights_sha256: str) -> Model:
-    """What the model said, as it is kept: the outline is the one that the editor shows, the mask is the model's own."""
-    height, width = prediction.mask.shape
-    polygons = []
-    for points in model_polygons(prediction.mask):
-        try:
-            polygons += repair([points], width, height).polygons
-        except OutlineError:  # thinned to nothing: a speck that the mask still holds
-            continue
-    return Model.checked(
-        class_name=None if prediction.refused else prediction.label,
-        confidence=None if prediction.refused else prediction.confidence,
-        class_probabilities={} if prediction.refused else prediction.class_probabilities,
-        outline=Outline.checked(polygons=polygons, width=width, height=height),
-        mask_png=encode_mask(prediction.mask),
-        weights_sha256=weights_sha256,
-        refused=prediction.refused,
-        warnings=tuple(warning.code for warning in prediction.warnings),
-    )

@@ -5,7 +5,7 @@ from pathlib import Path
 import gradio as gr
 
 from busi_model.page import strings
-from busi_model.page.session.view import warning_html
+from busi_model.page.remarks import plain_html, warning_html
 from busi_model.page.viewer import field as editor
 from busi_model.reading.questionnaire import SUS_ITEMS
 from busi_model.reading.records import ROLES
@@ -20,20 +20,20 @@ class Layout:
     def __init__(self, warning: str | None):
         self.seat = gr.HTML("", html_template="", js_on_load=SEAT_SCRIPT, visible="hidden", elem_id="seat")
         if warning:
-            html(warning_html(warning))
+            plain_html(warning_html(warning))
         with gr.Column(elem_id="session-door") as self.door:
-            html(f"<h2>{strings.DOOR_HEADING}</h2><p>{strings.DOOR_TEXT}</p>", elem_classes="door-words")
+            plain_html(f"<h2>{strings.DOOR_HEADING}</h2><p>{strings.DOOR_TEXT}</p>", elem_classes="door-words")
             self.code = gr.Textbox(label=strings.DOOR_CODE, max_length=100, elem_id="session-code")
             self.enter_button = gr.Button(strings.DOOR_ENTER, variant="primary", elem_id="session-enter")
         with gr.Row(visible=False) as self.head_row:
-            self.head = html("", elem_id="session-head")
+            self.head = plain_html("", elem_id="session-head")
             self.leave_button = gr.Button(strings.LEAVE, size="md", min_width=110, scale=0, elem_id="session-leave")
-        self.receipt = html("", elem_id="session-receipt")
+        self.receipt = plain_html("", elem_id="session-receipt")
         with gr.Row():
             with gr.Column(scale=5, min_width=330, visible=False, elem_id="session-picture") as self.picture:
                 self.editor = editor.build("session-editor")
             with gr.Column(scale=3, min_width=330):
-                self.task = html("", elem_id="session-task")
+                self.task = plain_html("", elem_id="session-task")
                 with gr.Column(visible=False, elem_id="session-profile") as self.profile:
                     self._lay_out_profile()
                 with gr.Column(visible=False) as self.practice:
@@ -47,8 +47,8 @@ class Layout:
                 with gr.Column(visible=False, elem_id="session-stuck") as self.stuck:
                     self.again_button = gr.Button(strings.TRY_AGAIN, variant="primary", elem_id="session-again")
                     self.leave_out_button = gr.Button(strings.LEAVE_OUT, visible=False, elem_id="session-leave-out")
-                self.waiting = html("", elem_id="session-waiting")
-                self.problem = html("", elem_id="session-problem")
+                self.waiting = plain_html("", elem_id="session-waiting")
+                self.problem = plain_html("", elem_id="session-problem")
                 self.unsaved = gr.Textbox(
                     label=strings.UNSAVED,
                     lines=4,
@@ -107,7 +107,3 @@ class Layout:
 def _sus_radio(number, item):
     answers = [(words, answer) for answer, words in enumerate(strings.SUS_ANSWERS, start=1)]
     return gr.Radio(answers, label=f"{number}. {item}", elem_classes="sus", elem_id=f"sus-{number}")
-
-
-def html(value, **arguments) -> gr.HTML:
-    return gr.HTML(value, apply_default_css=False, js_on_load=None, **arguments)

@@ -18,8 +18,10 @@ import numpy as np
 
 from busi_model.image import Frame
 from busi_model.page import strings
+from busi_model.page.answers import Mended, model_record
+from busi_model.page.remarks import problem_html, receipt_html, remark_html
 from busi_model.page.session import view as session_view
-from busi_model.page.session.form import Mended, answer_of, is_same, model_record, typed_text
+from busi_model.page.session.form import answer_of, is_same, typed_text
 from busi_model.page.session.layout import Layout
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
@@ -147,9 +149,9 @@ class Panel:
             mask = draw_phantom("malignant", PRACTICE_SEED)[1]
             height, width = mask.shape
             overlap = dice(rasterise(editor.drawn(carried, PRACTICE), width, height), mask)
-            return session_view.remark_html(strings.PRACTICE_OVERLAP.format(percent=round(100 * overlap)))
+            return remark_html(strings.PRACTICE_OVERLAP.format(percent=round(100 * overlap)))
         except (EditorError, OutlineError) as error:
-            return session_view.problem_html(str(error))
+            return problem_html(str(error))
 
     def lock(self, seat, *values) -> dict:
         return self._act(seat, values, lambda step: answer_of(step, values), Desk.save_own)
@@ -175,7 +177,7 @@ class Panel:
         for _ in range(LOCK_LOOKS):
             await asyncio.sleep(LOCKED_S)
             if store.locked_s() > LOCKED_S:
-                yield session_view.remark_html(strings.LOCKED)
+                yield remark_html(strings.LOCKED)
                 while store.locked_s() > 0:
                     await asyncio.sleep(LOCKED_S)
                 break
@@ -237,7 +239,7 @@ class Panel:
             if not isinstance(error, ReadingError):
                 LOG.exception("The next step of a reading session could not be shown.")
             return {
-                on.receipt: session_view.receipt_html(receipt, self._sync()) if receipt else "",
+                on.receipt: receipt_html(receipt, self._sync()) if receipt else "",
                 on.picture: gr.Column(visible=False),
                 **{part: gr.Column(visible=False) for part in on.forms.values()},
                 on.stuck: gr.Column(visible=True),
@@ -257,7 +259,7 @@ class Panel:
             said = strings.STEP_CLOSED if closed else strings.STEP_OVER
         else:
             said = strings.STEP_DONE if saved or not closed else ""
-        shown = session_view.problem_html if text else session_view.remark_html
+        shown = problem_html if text else remark_html
         # A picture that is damaged, say, is told by the screen itself.
         return {**answer, self.layout.problem: (shown(said) if said else "") + answer[self.layout.problem]}
 
@@ -290,7 +292,7 @@ class Panel:
             return self._refusal(strings.STEP_FAILED)
 
     def _refusal(self, error) -> dict:
-        return {self.layout.problem: session_view.problem_html(str(error))}
+        return {self.layout.problem: problem_html(str(error))}
 
     def _sync(self):
         return self.outbox.state() if self.outbox else None
@@ -317,9 +319,9 @@ class Panel:
             on.door: gr.Column(visible=False),
             on.head_row: gr.Row(visible=True),
             on.head: session_view.progress_html(step),
-            on.receipt: session_view.receipt_html(receipt, self._sync()) if receipt else "",
+            on.receipt: receipt_html(receipt, self._sync()) if receipt else "",
             on.task: session_view.task_html(step, self.predictor.operating_point),
-            on.problem: session_view.problem_html(problem) if problem else "",
+            on.problem: problem_html(problem) if problem else "",
             on.unsaved: gr.Textbox(unsaved, visible=bool(unsaved)),
             on.picture: gr.Column(visible=not problem and step.stage in ("familiarise", "own", "final")),
             **{part: gr.Column(visible=part is form) for part in (on.stuck, *on.forms.values())},

@@ -1,4 +1,4 @@
-"""A reading session's words as HTML: progress, what to do, what the model says, what was saved.
+"""A reading session's words as HTML: progress, what to do, what the model says, what was locked.
 
 Everything that a reader, a host or the store supplied is escaped.
 """
@@ -10,18 +10,8 @@ from busi_model.clinic.report import Finding, report
 from busi_model.frame import Notice
 from busi_model.operating_point import OperatingPoint
 from busi_model.page import strings
-from busi_model.reading.hub_sync import SyncState
 from busi_model.reading.progress import Step
-from busi_model.reading.records import Model, OwnRead, Receipt
-
-
-def warning_html(sentence: str) -> str:
-    """The red line that stands before the first case when nothing would outlive a restart."""
-    return f'<p class="storage-warning" role="alert">{html.escape(sentence)}</p>'
-
-
-def problem_html(sentence: str) -> str:
-    return f'<p class="reading-problem" role="alert">{html.escape(sentence)}</p>'
+from busi_model.reading.records import Model, OwnRead
 
 
 def progress_html(step: Step) -> str:
@@ -64,26 +54,3 @@ def own_html(own: OwnRead) -> str:
     if own.birads:
         text += " " + strings.OWN_BIRADS.format(birads=own.birads)
     return f'<p class="locked">{html.escape(text)}</p>'
-
-
-def receipt_html(receipt: Receipt, sync: SyncState | None, of: str = "") -> str:
-    """What was just saved, and whether copies have left this machine: two facts, said apart. of: which image."""
-    saved = strings.RECEIPT_AGAIN if receipt.again else strings.RECEIPT
-    saved = html.escape(f"{of}: " * bool(of) + saved.format(receipt=receipt.receipt))
-    return f'<p class="reading-receipt" role="status"><strong>{saved}</strong> {sync_html(receipt, sync)}</p>'
-
-
-def sync_html(receipt: Receipt | None, sync: SyncState | None) -> str:
-    if sync is None:
-        text = strings.SYNC_NONE
-    elif sync.problem:
-        text = strings.SYNC_PROBLEM.format(waiting=sync.waiting, problem=sync.problem)
-    elif receipt is not None and receipt.synced:
-        text = strings.SYNC_DONE
-    else:
-        text = strings.SYNC_WAITING.format(waiting=sync.waiting)
-    return f'<span class="sync">{html.escape(text)}</span>'
-
-
-def remark_html(sentence: str) -> str:
-    return f'<p class="reading-remark" role="status">{html.escape(sentence)}</p>'
