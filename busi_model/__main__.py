@@ -20,8 +20,8 @@ import sys
 from pathlib import Path
 
 from busi_model.checkpoint import CheckpointError, packaged
-from busi_model.files import write_json
-from busi_model.predict import Predictor
+from busi_model.files import remedy, write_json
+from busi_model.predict import DeviceError, Predictor
 
 TRAINING_PACKAGES = ("monai", "seaborn", "sklearn")  # what the extra `train` brings
 
@@ -326,7 +326,7 @@ def main(arguments=None) -> int:
     arguments = parse_arguments(arguments)
     try:
         return arguments.run(arguments)
-    except CheckpointError as error:
+    except (CheckpointError, DeviceError) as error:
         print(f"busi: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
@@ -336,8 +336,7 @@ def main(arguments=None) -> int:
         return 1
     except OSError as error:
         place = error.filename or "A file"
-        text = f"{place} cannot be read or written ({error.strerror}). Free some space, or name another folder."
-        print(f"busi: {text}", file=sys.stderr)
+        print(f"busi: {place} cannot be read or written ({error.strerror}). {remedy(error)}", file=sys.stderr)
         return 1
 
 

@@ -24,6 +24,8 @@ import signal
 import sys
 from pathlib import Path
 
+from busi_model.files import remedy
+from busi_model.predict import DeviceError, choose_device
 from busi_model.training import distributed, study
 from busi_model.training.cases import N_FOLDS, CaseError, write_manifest
 from busi_model.training.fit import RunError, TrainConfig
@@ -67,6 +69,11 @@ def main(arguments=None) -> int:
     # A plain `kill` stops as Ctrl-C does; a shell that runs us in the background has both switched off.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        arguments.device = choose_device(arguments.device)
+    except DeviceError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 1
     with distributed.joined(arguments.device):
         if distributed.is_first():
             return run(arguments)
@@ -99,7 +106,8 @@ def run(arguments) -> int:
         print(f"train: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        text = f"{error.filename or folder} cannot be read or written ({error.strerror}). The same command resumes."
+        text = f"{error.filename or folder} cannot be read or written ({error.strerror}). {remedy(error)}"
+        text += " The same command resumes."
         print(f"train: {text}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

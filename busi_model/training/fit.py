@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from busi_model.files import written_whole
 from busi_model.network import MultiTaskUNet
+from busi_model.predict import choose_device
 from busi_model.preprocess import Preprocess
 from busi_model.training import distributed
 from busi_model.training.augment import Augmenter, Draws
@@ -101,7 +102,7 @@ class Trainer:
         if not len(train):
             raise RunError("The training split holds no images.")
         self.config, self.train, self.folder = config, train, Path(folder)
-        self.device = torch.device(_choose_device(device))
+        self.device = torch.device(choose_device(device))
         self.preprocess = self.preprocess_for(config)
         torch.manual_seed(config.seed)
         network = MultiTaskUNet(config.encoder, dropout=config.dropout)
@@ -324,10 +325,6 @@ def _ema(decay):
         torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))  # young averages forget faster
 
     return update
-
-
-def _choose_device(device):
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 def _native_bfloat16(device):
