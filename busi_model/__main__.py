@@ -57,13 +57,14 @@ def watch(arguments) -> int:
 
 
 def evaluate(arguments) -> int:
-    from busi_model.training.cases import CaseError
+    from busi_model.training.cases import CaseError, check_cases
     from busi_model.training.evaluate import choose_split, evaluate_cases, write_report
     from busi_model.training.layouts import find_hospital
 
     try:
         hospital = find_hospital(arguments.data, arguments.manifest)
         cases, left_out = choose_split(hospital, arguments.split)
+        check_cases(cases)
         predictor = Predictor.load(arguments.weights, arguments.device, operating_point=arguments.operating_point)
         table = evaluate_cases(predictor, cases)
     except CaseError as error:
@@ -82,13 +83,14 @@ def evaluate(arguments) -> int:
 
 def calibrate(arguments) -> int:
     from busi_model.training import recalibrate
-    from busi_model.training.cases import CaseError
+    from busi_model.training.cases import CaseError, check_cases
     from busi_model.training.evaluate import choose_split
     from busi_model.training.layouts import find_hospitals
 
     try:
         hospitals = find_hospitals(arguments.data, arguments.manifest)
         cases = [case for hospital in hospitals for case in choose_split(hospital, arguments.split)[0]]
+        check_cases(cases)
         predictor = Predictor.load(arguments.weights, arguments.device)
         result = recalibrate.recalibrate(predictor, cases)
     except CaseError as error:
