@@ -145,8 +145,11 @@ def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoi
 
 
 def thresholds(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[Threshold, ...]:
-    """Calibrated probabilities (N, 3), class numbers (N,), weights (N,) -> "balanced" and "sensitive", not measured."""
+    """Calibrated probabilities (N, 3), class numbers (N,), weights (N,) -> "balanced" and "sensitive", not measured.
+    None without both malignant images and others: there is nothing to choose by."""
     score, malignant = probabilities[:, MALIGNANT], labels == MALIGNANT
+    if malignant.all() or not malignant.any():
+        return ()
     return tuple(
         Threshold(name, choose(score, malignant, weights), None, None)
         for name, choose in (("balanced", _balanced_threshold), ("sensitive", _sensitive_threshold))
@@ -165,7 +168,8 @@ def with_rates(point: OperatingPoint, table: pd.DataFrame) -> OperatingPoint:
     malignant = table["class_name"] == CLASS_NAMES[MALIGNANT]
     in_set = [truth in names.split() for truth, names in zip(table["class_name"], table["class_set"], strict=True)]
     in_margin = table["contour_in_margin"].where(table["dice"] >= metrics.MISSED_BELOW)
-    suspicious = {t.name: table[f"suspicious_{t.name}"].astype(float) for t in point.thresholds}
+    unknown = pd.Series(np.nan, table.index)  # where no part had a threshold to judge by
+    suspicious = {t.name: table.get(f"suspicious_{t.name}", unknown).astype(float) for t in point.thresholds}
     return dataclasses.replace(
         point,
         thresholds=tuple(
