@@ -95,6 +95,22 @@ def test_orientation_in_millimetres():
     assert contour_features(lesion)["axis_ratio"] == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.mark.parametrize("scale", [{}, {"spacing_mm": (0.2, 0.1)}])
+def test_pixels_that_are_not_square_change_no_descriptor(scale):
+    gray, lesion = scene(behind=60, rows=80, columns=100)
+    mask = np.zeros(gray.shape, bool)
+    mask[ellipse(150, 200, 40, 50, gray.shape)] = True
+    (halved,) = measure_lesions(mask[::2], pixel_aspect=2, **scale)  # every other row: a pixel is twice as high as wide
+    whole, flat = as_values(describe(gray, lesion)), as_values(describe(gray[::2], halved))
+    assert {name: flat[name] for name in ("posterior_word", "orientation_word", "shape_word")} == {
+        name: whole[name] for name in ("posterior_word", "orientation_word", "shape_word")
+    }
+    for name in ("posterior", "orientation", "roundness", "shape"):
+        assert flat[name] == pytest.approx(whole[name], abs=0.06), name
+    assert flat["echo"] == pytest.approx(40 - GRAY)
+    np.testing.assert_array_equal(filled(halved), regions(mask[::2])[0].filled)
+
+
 def test_contour_of_a_disc_and_of_a_star():
     y, x = np.mgrid[:400, :400] - 200
     angle, radius = np.arctan2(y, x), np.hypot(y, x)
