@@ -55,7 +55,7 @@ WARNINGS = {
         "Glare and tilt change what is seen.",
         "Crop it to the scan.",
     ),
-    "window": ("More than the scan in the picture", "The scan is seen too small.", "Crop the picture to the scan."),
+    "window": ("The scan is only a part", "It is seen too small.", "Crop the picture to the scan."),
     "heads_disagree": (
         "Outline and class contradict each other",
         "One says that there is a lesion, the other that there is none.",
@@ -70,8 +70,8 @@ WARNINGS = {
     "uncertain": ("More than one class is possible", "", "Treat the class as open."),
     "colour": (
         "Colour in the picture",
-        "{found}",
-        "Use the frame without Doppler or elastography; the network learnt from gray.",
+        "As of Doppler or elastography; only its brightness is used.",
+        "Use the frame without it; the network learnt from gray.",
     ),
     "marks": (
         "Calipers or text in the picture",
@@ -88,10 +88,14 @@ WARNINGS = {
     "first_frame": ("Several frames in the file", "{found}", "Choose another frame to read it."),
     "regions_disagree": ("Scan regions fit another picture", "{found}", "Mark a known length to get millimetres."),
     "spacings_differ": ("Several scales in one picture", "{found}", "Mark a known length to get millimetres."),
+    "scanned_spacing": ("The scale of a print", "{found}", "Mark a known length to get millimetres."),
     "scale_implausible": ("An impossible scale in the file", "{found}", "Mark a known length to get millimetres."),
+    "pixels_not_square": ("Pixels are not square", "{found}", "Judge shapes by the figures, not by eye."),
     "windowed": ("Brightness set by the file", "{found}", "Compare it with the original before you trust it."),
+    "inverted": ("Black and white exchanged", "{found}", "Compare it with the original before you trust it."),
     "rescaled": ("Gray levels stretched", "{found}", "Compare brightness with the original before you trust it."),
     "exif_turned": ("Turned picture", "{found}", "Check that the probe is at the top."),
+    "tag_ignored": ("A useless entry in the file", "{found}", "Export it again if a scale or a region is missing."),
     "on_cpu": ("The graphics card was full", "{found}", "The result is as good; free the card for more speed."),
 }
 WARNING_UNKNOWN = ("A note on the picture", "{found}", "")

@@ -4,6 +4,7 @@ import html
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pypdf
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import busi_model
 from busi_model.clinic import lengths, words
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.pdf import as_pdf
@@ -111,6 +113,10 @@ def test_warnings_come_in_order_of_weight_and_unknown_ones_keep_their_text():
 
 
 def test_every_warning_of_the_program_says_what_it_is_and_what_to_do():
+    package = Path(busi_model.__file__).parent
+    sources = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+    codes = set(re.findall(r'\bNotice\(\s*"(\w+)"', sources))
+    assert len(codes) > 15 and codes <= set(words.WARNINGS)
     for title, _, advice in words.WARNINGS.values():
         assert 0 < len(title.split()) <= 6 and advice.endswith(".")
 
@@ -216,7 +222,7 @@ def test_the_text_for_a_report_has_at_most_60_words(found, limit, spacing):
 def prediction():
     gray = np.random.default_rng(0).integers(0, 255, (120, 160), dtype=np.uint8)
     probabilities = {"benign": 0.1, "malignant": 0.87, "normal": 0.03}
-    warnings = (Notice("marks", "Calipers."), Notice("colour", "2 % of the pixels are coloured."))
+    warnings = (Notice("marks", "Calipers."), Notice("exif_turned", "The picture was turned."))
     logits = np.zeros(3, np.float32)
     mask = rectangle(120, 160, (20, 60, 30, 90), (80, 100, 100, 140))
     none = np.zeros_like(mask)
@@ -270,8 +276,8 @@ def test_json_holds_the_result_and_ties_it_to_the_pixels(worded, prediction):
     content = json.loads(as_json(worded, prediction, lesions, MODEL, {"operating_point": None}))
     assert content["model"] == MODEL and content["verdict"] == "suspicious"
     assert content["class"] == "malignant" and content["class_probabilities"]["malignant"] == 0.87
-    assert [warning["code"] for warning in content["warnings"]] == ["colour", "marks"]
-    assert content["warnings"][0]["found"] == "2 % of the pixels are coloured."
+    assert [warning["code"] for warning in content["warnings"]] == ["marks", "exif_turned"]
+    assert content["warnings"][1]["found"] == "The picture was turned."
     assert (content["image"]["width_px"], content["image"]["height_px"]) == (160, 120)
     assert content["image"]["pixels_sha256"] == pixels_sha256(prediction.frame.gray)
     first, second = content["lesions"]
@@ -287,7 +293,7 @@ def test_the_pdf_is_one_page_with_the_verdict_on_top_and_no_metadata(worded, pre
     assert len(pdf.pages) == 1 and not pdf.metadata and pdf.xmp_metadata is None
     assert b"matplotlib" not in data.lower() and b"/ID" not in data
     said = " ".join(pdf.pages[0].extract_text().split())
-    order = [said.index(part) for part in (worded.headline, words.REPORT_USE, "Colour in the picture", "2400 px²")]
+    order = [said.index(part) for part in (worded.headline, words.REPORT_USE, "Turned picture", "2400 px²")]
     assert order == sorted(order) and "Made 2026-11-27." in said
     assert "Dashed band" not in said  # nothing is described that is not drawn
     assert data == pdf_of(worded, prediction, lesions)  # no time hidden in it
