@@ -1,5 +1,6 @@
 """How the tests start the app and use it as a browser's user does."""
 
+import base64
 import http.client
 import io
 import os
@@ -149,10 +150,17 @@ def expect_result(tab, width, height):
 
 
 def shown_picture(tab):
-    """The displayed picture's pixels (H, W), as the server delivers them."""
-    answer = tab.request.get(tab.locator("#viewer .overlay image.frame").get_attribute("href"))
-    assert answer.headers["content-type"] == "image/png"
-    return np.asarray(Image.open(io.BytesIO(answer.body())))
+    """The displayed picture's pixels (H, W), as the server delivered them; the browser may have fetched them ahead."""
+    kind, content = tab.locator("#viewer .overlay image.frame").evaluate(
+        """async (picture) => {
+            const blob = await (await fetch(picture.getAttribute("href"))).blob();
+            const reader = new FileReader();
+            await new Promise((done) => { reader.onload = done; reader.readAsDataURL(blob); });
+            return [blob.type, reader.result.split(",")[1]];
+        }"""
+    )
+    assert kind == "image/png"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
 
 
 def shown_outlines(tab):

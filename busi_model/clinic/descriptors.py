@@ -17,8 +17,6 @@ from scipy.spatial import ConvexHull
 
 from busi_model.clinic.measure import Lesion
 
-NOTICE = "Descriptors are measured on the outline and the gray levels. They are not a BI-RADS category."
-
 # Where gray is read, as shares of the lesion's width or height.
 CORE_SHARE = 0.5  # of the width, in the middle: the columns behind the lesion
 GAP_SHARE = 0.15  # of the width, between the lesion and what counts as beside it
@@ -102,14 +100,6 @@ def as_values(descriptors: tuple[Descriptor, ...]) -> dict:
         if one.name in AGREEMENT:
             values[f"{one.name}_word"] = one.word
     return values
-
-
-def sentences(gray: np.ndarray, lesions: list[Lesion]) -> list[str]:
-    """For people: the notice, then a line a descriptor of the largest lesion; nothing without a lesion."""
-    if not lesions:
-        return []
-    described = describe(gray, lesions[0])
-    return [f"Largest lesion. {NOTICE}", *(f"{one.name.capitalize()}: {one}." for one in described)]
 
 
 _NOT_DRAWN = "no word for an outline that was drawn: the cut was fitted to the network's outlines"
