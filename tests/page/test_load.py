@@ -67,9 +67,12 @@ def test_readers_who_all_wait_leave_room_for_others():
         go_on.wait(PATIENCE_S)
         return "saved"
 
+    def read() -> str:
+        return "read"
+
     with gr.Blocks(analytics_enabled=False) as page:
         gr.api(save, api_name="save", concurrency_limit=None)
-        gr.api(lambda: "read", api_name="read", concurrency_id="read")
+        gr.api(read, api_name="read", concurrency_id="read")
     waiting.limit(page)
     server = serve(page, Walls(), "127.0.0.1", [free_port()])
     try:
