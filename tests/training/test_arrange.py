@@ -9,11 +9,11 @@ import zipfile
 import pytest
 from PIL import Image
 
-import train
 from busi_model.__main__ import main
 from busi_model.training import arrange as module
 from busi_model.training.arrange import MANIFEST, arrange
 from busi_model.training.cases import CaseError
+from busi_model.training.command import parse_arguments
 from busi_model.training.layouts import find_cases
 from tests.examples import example
 
@@ -101,8 +101,9 @@ def test_the_example(manifest, release, tmp_path, monkeypatch):
     command, training = example("bash", "busi_model arrange").splitlines()
     assert main(shlex.split(command)[3:]) == 0
     assert _arranged(tmp_path / "BUSI") == release
-    arguments = train.parse_arguments(shlex.split(training)[2:])
-    assert find_cases(arguments.data, arguments.manifest)
+    arguments = parse_arguments(shlex.split(training)[2:])
+    (folder,) = arguments.data  # the folder that was arranged; BUSI's real pictures are known without the manifest
+    assert find_cases(folder, f"{folder}/busi_manifest.csv")
 
 
 def test_running_it_again_changes_nothing(manifest, release, tmp_path, capsys):
