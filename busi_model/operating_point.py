@@ -6,6 +6,7 @@ known of those decisions (how often they were right, on which images) is kept be
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -69,7 +70,7 @@ class OperatingPoint:
     reliability: tuple[ReliabilityBin, ...] = ()
     fitted_on: str = "nothing: probabilities are as the network gives them"  # split, n and figures, in words
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not (self.temperature >= 1e-3 and self.mask_temperature >= 1e-3):
             found = f"Temperatures are {self.temperature} and {self.mask_temperature}"
             raise ValueError(f"{found}; both must be above 0, at least 0.001.")
@@ -85,10 +86,11 @@ class OperatingPoint:
     def from_dict(cls, content: dict) -> "OperatingPoint":
         """The inverse of `dataclasses.asdict`, as read from JSON. Raises TypeError or ValueError on other content."""
 
-        def rate(value):
+        def rate(value: dict[str, Any] | None) -> Rate | None:
             if value is None:
                 return None
-            return Rate(**{key: math.nan if item is None else item for key, item in value.items()})  # JSON has no NaN
+            known: dict[str, Any] = {key: math.nan if item is None else item for key, item in value.items()}
+            return Rate(**known)  # JSON has no NaN
 
         content = dict(content)
         content.pop("silent_from_normal", None)  # of older weights: the class alone decided
@@ -133,7 +135,7 @@ class OperatingPoint:
         if evidence < self.least_evidence:
             return np.zeros(mask_probability.shape, bool)
         mask = mask_probability >= self.mask_threshold
-        rows, columns = mask.any(axis=1).nonzero()[0], mask.any(axis=0).nonzero()[0]
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if rows.size:
             outlined = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             _fill_holes(outlined)
@@ -158,7 +160,7 @@ class OperatingPoint:
         """The classes that cannot be ruled out, likeliest first: the likeliest and all that reach
         `conformal_probability` (split conformal prediction with the score 1 - p: Sadinle et al., JASA 2019), and
         malignant from the malignant threshold in use on: what is called suspicious is not ruled out."""
-        ranked = sorted(class_probabilities, key=class_probabilities.get, reverse=True)
+        ranked = sorted(class_probabilities, key=class_probabilities.__getitem__, reverse=True)
         in_use = self.threshold(threshold)
         least = dict.fromkeys(ranked, self.conformal_probability)
         if in_use:
@@ -173,17 +175,19 @@ class OperatingPoint:
         return None
 
 
-def _fill_holes(mask):
+def _fill_holes(mask: np.ndarray) -> None:
     """All but the background that reaches the border, in place; ndimage.binary_fill_holes says the same ten times
     slower."""
     background, _ = ndimage.label(np.pad(~mask, 1, constant_values=True))
     np.not_equal(background[1:-1, 1:-1], background[0, 0], out=mask)
 
 
-def _drop_specks(mask, least_px2):
+def _drop_specks(mask: np.ndarray, least_px2: float) -> None:
     """Regions smaller than that, in place."""
     labels, count = ndimage.label(mask)
-    area_px2 = sum(np.bincount(labels[rows].ravel(), minlength=count + 1) for rows in strips(*mask.shape))
+    area_px2 = np.zeros(count + 1, np.int64)
+    for rows in strips(*mask.shape):
+        area_px2 += np.bincount(labels[rows].ravel(), minlength=count + 1)
     keep = area_px2 >= least_px2
     keep[0] = False
     for rows in strips(*mask.shape):

@@ -17,7 +17,7 @@ WHITE_DB = 50.0  # echo level drawn white; 0 dB is black
 N_LOOKS = 3  # speckle patterns averaged, as spatial compounding does in a scanner
 
 
-def draw_phantom(class_name, seed: int, height: int = 440, width: int = 560) -> tuple[np.ndarray, np.ndarray]:
+def draw_phantom(class_name: str, seed: int, height: int = 440, width: int = 560) -> tuple[np.ndarray, np.ndarray]:
     """Draw one picture: gray uint8 (H, W) and mask bool (H, W), True inside the lesion, all False for "normal".
 
     class_name: one of CLASS_NAMES. seed: 0 or more; the same seed gives the same picture. height, width: pixels,
@@ -25,10 +25,10 @@ def draw_phantom(class_name, seed: int, height: int = 440, width: int = 560) -> 
     shadow behind. Raises ValueError for another class name or a smaller size.
     """
     gray, masks = _draw(class_name, [seed], height, width, n_lesions=1)
-    return gray, masks.any(axis=0)
+    return gray, np.any(masks, axis=0)
 
 
-def write_phantom_dataset(folder, n_per_class: int, seed: int, height: int = 440, width: int = 560) -> None:
+def write_phantom_dataset(folder: str | Path, n_per_class: int, seed: int, height: int = 440, width: int = 560) -> None:
     """Write n_per_class pictures of each class in BUSI's published layout; masks are 0 or 255, one channel.
 
     `benign/benign (1).png`, `benign/benign (1)_mask.png` and so on. From two pictures a class on, `benign (2)` has
@@ -46,7 +46,7 @@ def write_phantom_dataset(folder, n_per_class: int, seed: int, height: int = 440
                 Image.fromarray(mask.astype(np.uint8) * 255).save(class_folder / f"{name}{suffix}.png")
 
 
-def _draw(class_name, seeds, height, width, n_lesions):
+def _draw(class_name: str, seeds: list[int], height: int, width: int, n_lesions: int) -> tuple[np.ndarray, np.ndarray]:
     """Gray uint8 (H, W) and masks bool (n_lesions, H, W), which do not touch."""
     if class_name not in CLASS_NAMES:
         raise ValueError(f"The class is {class_name!r}; one of {', '.join(CLASS_NAMES)} is expected.")
@@ -63,7 +63,7 @@ def _draw(class_name, seeds, height, width, n_lesions):
     return np.rint(np.clip(echo_db / WHITE_DB, 0, 1) * 255).astype(np.uint8), masks
 
 
-def _tissue_db(rng, height, width):
+def _tissue_db(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Mean echo level (H, W) in dB: skin, fat, gland, muscle and chest wall from top to bottom."""
     depth = (np.arange(height)[:, None] + 0.5) / height  # (H, 1), 0 at the probe, 1 at the bottom
     bend = _wave(rng, width, 0.03)
@@ -92,7 +92,9 @@ def _tissue_db(rng, height, width):
     return echo_db - rng.uniform(6, 12) * depth  # attenuation that the gain curve left over
 
 
-def _lesion_mask(rng, class_name, height, width, number, n_lesions):
+def _lesion_mask(
+    rng: np.random.Generator, class_name: str, height: int, width: int, number: int, n_lesions: int
+) -> np.ndarray:
     unit = min(height, width)
     centre_x = width * ((number + 0.5) / n_lesions + rng.uniform(-0.15, 0.15) / n_lesions**2)
     centre_y = height * rng.uniform(0.36, 0.46)
@@ -118,12 +120,12 @@ def _lesion_mask(rng, class_name, height, width, number, n_lesions):
     return pieces == pieces[round(centre_y), round(centre_x)]
 
 
-def _angle_and_radius(height, width, centre_x, centre_y):
+def _angle_and_radius(height: int, width: int, centre_x: float, centre_y: float) -> tuple[np.ndarray, np.ndarray]:
     y, x = np.mgrid[:height, :width]
     return np.arctan2(y - centre_y, x - centre_x), np.hypot(x - centre_x, y - centre_y)
 
 
-def _with_lesion(rng, echo_db, mask, class_name):
+def _with_lesion(rng: np.random.Generator, echo_db: np.ndarray, mask: np.ndarray, class_name: str) -> np.ndarray:
     """The echo levels with the lesion and what lies behind it."""
     height, width = mask.shape
     unit = min(height, width)
@@ -145,12 +147,12 @@ def _with_lesion(rng, echo_db, mask, class_name):
     return echo_db + inside * (lesion_db + texture_db - echo_db)
 
 
-def _depth_behind(mask):
+def _depth_behind(mask: np.ndarray) -> np.ndarray:
     """Rows since the beam left the lesion, (H, W)."""
     return np.cumsum((np.cumsum(mask, axis=0) > 0) & ~mask, axis=0)
 
 
-def _speckle_db(rng, height, width):
+def _speckle_db(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Fully developed speckle in dB, (H, W): Rayleigh amplitude, correlated along and across the beam, compounded."""
     unit = min(height, width) / 440
     correlation = (max(0.5, 0.8 * unit), max(0.6, 1.6 * unit))  # pixels: a point spreads more across the beam
@@ -161,21 +163,22 @@ def _speckle_db(rng, height, width):
     return 10 * np.log10(intensity / intensity.mean() + 1e-3)
 
 
-def _noise(rng, height, width, rows, columns):
+def _noise(rng: np.random.Generator, height: int, width: int, rows: float, columns: float) -> np.ndarray:
     """Smooth noise (H, W), mean 0 and standard deviation 1; rows, columns: its grain as a share of the picture."""
     noise = gaussian_filter(rng.standard_normal((height, width)), (rows * height, columns * width))
     return (noise - noise.mean()) / noise.std()
 
 
-def _wave(rng, width, amplitude):
+def _wave(rng: np.random.Generator, width: int, amplitude: float) -> np.ndarray:
     """A smooth random line (W,) of about the given amplitude."""
     x = np.arange(width) / width
-    return sum(
-        amplitude / k * rng.uniform(0.3, 1) * np.sin(2 * np.pi * (0.6 * k * x + rng.uniform())) for k in (1, 2, 3)
-    )
+    line = np.zeros(width)
+    for k in (1, 2, 3):
+        line += amplitude / k * rng.uniform(0.3, 1) * np.sin(2 * np.pi * (0.6 * k * x + rng.uniform()))
+    return line
 
 
-def _bent(picture, shift_rows):
+def _bent(picture: np.ndarray, shift_rows: np.ndarray) -> np.ndarray:
     """The picture (H, W) with each column moved down by its shift (W,)."""
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(float)
     return map_coordinates(picture, [y - shift_rows, x], order=1, mode="reflect")

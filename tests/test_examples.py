@@ -10,9 +10,9 @@ from importlib import import_module
 import pytest
 import yaml
 
-import train
 from busi_model import __version__
 from busi_model.__main__ import parse_arguments
+from busi_model.training import command as training
 from tests.conftest import ROOT
 from tests.examples import blocks
 
@@ -36,7 +36,7 @@ def test_a_command_is_understood(command):
         module = match[1] if "." in match[1] else f"{match[1]}.__main__"
         assert import_module(module).parse_arguments(shlex.split(match[2])).out
     elif match := TRAINING.search(command):
-        assert train.parse_arguments(shlex.split(match[1])).out
+        assert training.parse_arguments(shlex.split(match[1])).out
     else:
         assert command.endswith("python app.py")
 

@@ -7,6 +7,7 @@ a `_px` is the shorter side of one, so that lengths and areas are in true propor
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist, squareform
 
-from busi_model.clinic.view import bounding_box, regions
+from busi_model.clinic.view import Region, bounding_box, regions
 from busi_model.frame import is_plausible, square_steps
 
 LOG = logging.getLogger(__name__)
@@ -50,13 +51,16 @@ class Lesion:
     @property
     def taller_than_wide(self) -> bool:
         """BI-RADS' "not parallel": larger along the depth than across, in millimetres when they are known."""
-        if self.height_mm is not None:
+        if self.height_mm is not None and self.width_mm is not None:
             return self.height_mm > self.width_mm
         return self.height_px > self.width_px
 
 
 def measure_lesions(
-    mask: np.ndarray, margin: np.ndarray | None = None, spacing_mm=None, pixel_aspect: float = 1.0
+    mask: np.ndarray,
+    margin: np.ndarray | None = None,
+    spacing_mm: tuple[float, float] | None = None,
+    pixel_aspect: float = 1.0,
 ) -> list[Lesion]:
     """Bool mask (H, W) -> one record a lesion, the largest first.
 
@@ -119,14 +123,14 @@ def measure_lesions(
     return lesions
 
 
-def axes_xy(outline: np.ndarray, scale_xy=(1.0, 1.0)) -> tuple[np.ndarray, np.ndarray]:
+def axes_xy(outline: np.ndarray, scale_xy: Sequence[float] | np.ndarray = (1.0, 1.0)) -> tuple[np.ndarray, np.ndarray]:
     """Closed outline (K, 2) -> the ends (2, 2) of its longest axis and of the widest chord perpendicular to it.
 
     scale_xy: millimetres a pixel along x and y; the axes are the longest and the perpendicular one after scaling. The
     longest axis is the maximum Feret diameter; a chord runs from the outermost point on one side to that on the other.
     """
-    scale_xy = np.asarray(scale_xy, float)
-    points = outline * scale_xy
+    scale = np.asarray(scale_xy, float)
+    points = outline * scale
     hull = points[ConvexHull(points[:-1]).vertices]
     distances = squareform(pdist(hull))
     start, end = hull[list(np.unravel_index(distances.argmax(), distances.shape))]
@@ -143,19 +147,19 @@ def axes_xy(outline: np.ndarray, scale_xy=(1.0, 1.0)) -> tuple[np.ndarray, np.nd
     best = (high - low).argmax()
     foot = start + positions[best] * along
     chord = np.array([foot + low[best] * across, foot + high[best] * across])
-    return np.array([start, end]) / scale_xy, chord / scale_xy
+    return np.array([start, end]) / scale, chord / scale
 
 
-def _length(ends):
+def _length(ends: np.ndarray) -> float:
     return float(np.linalg.norm(ends[1] - ends[0]))
 
 
-def _perimeter(outline):
+def _perimeter(outline: np.ndarray) -> float:
     smooth = gaussian_filter1d(outline[:-1], SMOOTHING_POINTS, axis=0, mode="wrap")
     return float(np.linalg.norm(np.diff(smooth, axis=0, append=smooth[:1]), axis=1).sum())
 
 
-def _band_areas_px2(mask, margin, found) -> list[int]:
+def _band_areas_px2(mask: np.ndarray, margin: np.ndarray | None, found: list[Region]) -> list[int]:
     """Pixels of the margin band that belong to each lesion: those joined to it, and to the nearest of several."""
     if margin is None or not margin.any():
         return [0] * len(found)
@@ -174,7 +178,7 @@ def _band_areas_px2(mask, margin, found) -> list[int]:
     return areas
 
 
-def _nearest(regions, lesions, box):
+def _nearest(regions: list[Region | None], lesions: np.ndarray, box: tuple[slice, slice]) -> np.ndarray:
     """Index of the nearest region for each pixel of a box. regions: None for those that do not count, the largest
     first. lesions: bool, the pixels of those that do."""
     numbers = np.full(lesions.shape, -1, np.int32)

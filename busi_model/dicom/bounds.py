@@ -3,6 +3,10 @@
 Everything here is checked before pydicom unfolds it. Raises ImageError.
 """
 
+from typing import Literal
+
+from pydicom import Dataset
+
 from busi_model.frame import DAMAGED, ImageError
 
 MAX_TAG_READS = 200_000  # two a tag; an ultrasound machine writes some hundred tags, private ones some thousand
@@ -17,7 +21,7 @@ _COLOURS = ("Red", "Green", "Blue")
 _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2  # kinds of segments, PS3.3 C.7.9.2
 
 
-def check_sequences(tags) -> None:
+def check_sequences(tags: Dataset) -> None:
     """tags: as pydicom has read them; sequences of a known length are bytes that nobody has looked into yet."""
     for tag in list(tags.keys()):
         element = tags.get_item(tag)
@@ -32,19 +36,19 @@ def check_sequences(tags) -> None:
             raise ImageError(TOO_MANY_TAGS)
 
 
-def check_palettes(tags) -> None:
+def check_palettes(tags: Dataset) -> None:
     """Segmented tables are measured before they are unfolded: 26 kB of them can ask for 1.5 GB."""
     for colour in _COLOURS:
         data = tags.get(f"Segmented{colour}PaletteColorLookupTableData")
         if not data:
             continue
         depth = tags["RedPaletteColorLookupTableDescriptor"].value[2]  # bits an entry, of all three tables
-        order = "little" if tags.original_encoding[1] else "big"
+        order: Literal["little", "big"] = "little" if tags.original_encoding[1] else "big"
         if len(data) > 4 * MAX_PALETTE or _unfolded(bytes(data), depth // 8, order) > MAX_PALETTE:
             raise ImageError(DAMAGED)
 
 
-def _unfolded(data, size, order) -> int:
+def _unfolded(data: bytes, size: int, order: Literal["little", "big"]) -> int:
     """How many entries a segmented table unfolds to; counting stops soon after MAX_PALETTE. size: bytes a word."""
     words = [int.from_bytes(data[at : at + size], order) for at in range(0, len(data) - size + 1, size)]
     count, at, steps_left = 0, 0, MAX_PALETTE
@@ -70,7 +74,7 @@ def _unfolded(data, size, order) -> int:
     return count
 
 
-def _segments(words, at, n_segments, steps_left):
+def _segments(words: list[int], at: int, n_segments: int, steps_left: int) -> tuple[int, int]:
     """Entries of n_segments that begin at a word, which may not refer to others in turn; and the steps this took."""
     count, steps = 0, 0
     while steps < n_segments and at + 1 < len(words):

@@ -5,7 +5,7 @@ import io
 import struct
 
 from PIL import Image
-from pydicom import uid
+from pydicom import Dataset, uid
 
 from busi_model.frame import DAMAGED, ImageError
 from busi_model.jpeg_scans import check_scans
@@ -25,7 +25,7 @@ _NO_FRAME_HEADERS = (0xC4, 0xC8, 0xCC)  # of C0 to CF: tables
 _NO_LENGTH = (0x01, *range(0xD0, 0xD9))
 
 
-def decoder_for(syntax) -> tuple[uid.UID, str]:
+def decoder_for(syntax: str) -> tuple[str, str]:
     """pydicom's decoder (by transfer syntax) and its plug-in; "" where that is not installed."""
     if syntax in HTJ2K:
         return uid.JPEG2000, "pillow"  # its OpenJPEG knows both; pydicom lists the plug-in under the older one only
@@ -34,7 +34,7 @@ def decoder_for(syntax) -> tuple[uid.UID, str]:
     return syntax, "pillow"
 
 
-def check_codestream(encoded: bytes, syntax, tags) -> None:
+def check_codestream(encoded: bytes, syntax: str, tags: Dataset) -> None:
     """Raises ImageError unless the frame has the size, the samples and no more than the bits that its file says."""
     if syntax in JPEG_2000 or syntax in HTJ2K:
         with Image.open(io.BytesIO(encoded), formats=("JPEG2000",)) as image:  # reads its header only
@@ -50,7 +50,7 @@ def check_codestream(encoded: bytes, syntax, tags) -> None:
         raise ImageError(DAMAGED)
 
 
-def _frame_header(encoded):
+def _frame_header(encoded: bytes) -> tuple[int, int, int, int]:
     """Bits, rows, columns and samples of a JPEG or JPEG-LS stream (ITU-T T.81 B.2.2, T.87 C.2.2)."""
     at = 2
     while encoded[:2] == b"\xff\xd8" and at + 4 <= len(encoded):
@@ -62,7 +62,8 @@ def _frame_header(encoded):
         elif kind in _NO_LENGTH:
             at += 2
         elif kind == 0xF7 or (0xC0 <= kind <= 0xCF and kind not in _NO_FRAME_HEADERS):
-            return struct.unpack(">BHHB", encoded[at + 4 : at + 10])
+            bits, rows, columns, samples = struct.unpack(">BHHB", encoded[at + 4 : at + 10])
+            return bits, rows, columns, samples
         else:
             at += 2 + length
     raise ImageError(DAMAGED)

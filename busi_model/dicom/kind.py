@@ -34,4 +34,4 @@ def is_surely_dicom(head: bytes) -> bool:
 def without_picture(head: bytes) -> bool:
     """Whether a DICOM file that begins with these HEAD_BYTES says that it is a report, an index or the like."""
     found = _CLASS.search(head)
-    return bool(found) and found[1].decode("ascii").startswith(_NO_PICTURE)
+    return found is not None and found[1].decode("ascii").startswith(_NO_PICTURE)

@@ -14,10 +14,12 @@ from scipy.stats import binomtest
 
 N_RESAMPLES = 1000  # as in training.evaluate
 
+Row = tuple[str, float, float, float, int, str]  # name, value, low, high, n, note
+Interval = tuple[float, float, float]  # value, low, high
 Formula = Callable[[np.ndarray], np.ndarray]  # sums (..., K) -> values (...)
 
 
-def rate(name, table, hit, pooled, rng):
+def rate(name: str, table: pd.DataFrame, hit: pd.Series, pooled: bool, rng: np.random.Generator) -> Row:
     """A share of readings -> name, value, low, high, n, note; exact for one reader (Clopper & Pearson)."""
     n, hits = len(table), int(hit.sum())
     if n == 0:
@@ -33,30 +35,32 @@ def rate(name, table, hit, pooled, rng):
     return name, value, low, high, n, ""
 
 
-def ratio(table, values, rng):
+def ratio(table: pd.DataFrame, values: np.ndarray | pd.Series, rng: np.random.Generator) -> Interval:
     """Mean of values, one a row of the table -> value, low, high."""
     sums = by_case(table, np.column_stack([np.asarray(values, float), np.ones(len(table))]))
 
-    def formula(s):
+    def formula(s: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
             return s[..., 0] / s[..., 1]
 
     return bootstrap(sums, formula, rng)
 
 
-def step(table, values, later, rng):
+def step(
+    table: pd.DataFrame, values: np.ndarray | pd.Series, later: np.ndarray | pd.Series, rng: np.random.Generator
+) -> Interval:
     """Mean of the values where `later` (bool, one a row) minus their mean elsewhere -> value, low, high."""
     values, later = np.asarray(values, float), np.asarray(later, bool)
     sums = by_case(table, np.column_stack([values * later, later, values * ~later, ~later]))
 
-    def formula(s):
+    def formula(s: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
             return s[..., 0] / s[..., 1] - s[..., 2] / s[..., 3]
 
     return bootstrap(sums, formula, rng)
 
 
-def by_case(table, parts: np.ndarray) -> np.ndarray:
+def by_case(table: pd.DataFrame, parts: np.ndarray) -> np.ndarray:
     """Parts (rows, K) -> their sums for each case (cases, K)."""
     codes, cases = pd.factorize(table["case"])
     sums = np.zeros((len(cases), parts.shape[1]))
@@ -64,7 +68,7 @@ def by_case(table, parts: np.ndarray) -> np.ndarray:
     return sums
 
 
-def bootstrap(sums: np.ndarray, formula: Formula, rng) -> tuple[float, float, float]:
+def bootstrap(sums: np.ndarray, formula: Formula, rng: np.random.Generator) -> Interval:
     """Sums for each case (cases, K) -> value and 95 % interval; NaN where undefined."""
     if not len(sums):
         return math.nan, math.nan, math.nan

@@ -6,13 +6,14 @@ for readers in general in `study`, intervals in `bootstrap`. Undefined is NaN, n
 """
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
 from busi_model.reading.agreement import birads_rows, class_rows
-from busi_model.reading.bootstrap import rate, ratio, step
+from busi_model.reading.bootstrap import Row, rate, ratio, step
 from busi_model.reading.outline import decode_mask, dice
 from busi_model.reading.reader_study import POSITIVE, area_rows, study_rows
 
@@ -35,7 +36,7 @@ def summarise(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _measures(table, pooled, rng):
+def _measures(table: pd.DataFrame, pooled: bool, rng: np.random.Generator) -> Iterator[Row]:
     yield from class_rows(table, rng)
     yield from birads_rows(table, rng)
     known = table[table["truth"].notna()]
@@ -56,7 +57,7 @@ _WHEN = {"own": "before the reveal", "final": "after the reveal"}
 # Against the truth
 
 
-def _against_truth(known, pooled, rng):
+def _against_truth(known: pd.DataFrame, pooled: bool, rng: np.random.Generator) -> Iterator[Row]:
     subsets = {
         "accuracy": (known, lambda t, k: t[k] == t["truth"]),
         f"sensitivity for {POSITIVE}": (known[known["truth"] == POSITIVE], lambda t, k: t[k] == POSITIVE),
@@ -84,7 +85,7 @@ def mcnemar_exact(became_wrong: int, became_right: int) -> tuple[float, int]:
     return (binomtest(became_right, n, 0.5).pvalue if n else 1.0), n
 
 
-def _switches(known, pooled, rng):
+def _switches(known: pd.DataFrame, pooled: bool, rng: np.random.Generator) -> Iterator[Row]:
     """How often a reader whose own class differed from the model's took the model's: gain and automation bias."""
     differed = known[known["own_class"].notna() & known["model_class"].notna()]
     differed = differed[differed["own_class"] != differed["model_class"]]
@@ -101,7 +102,7 @@ def _switches(known, pooled, rng):
 # Trust and time
 
 
-def _confidence(table, rng):
+def _confidence(table: pd.DataFrame, rng: np.random.Generator) -> Iterator[Row]:
     """Points on 0..100, final minus own, where the reader kept the class: trust moved by the model alone."""
     both = table[table["own_confidence"].notna() & table["model_class"].notna()]
     kept = both[both["own_class"] == both["final_class"]]
@@ -112,13 +113,13 @@ def _confidence(table, rng):
         yield f"confidence shift, class kept, {name}", value, low, high, len(part), "points of 100"
 
 
-def _mean(name, table, column, rng):
+def _mean(name: str, table: pd.DataFrame, column: str, rng: np.random.Generator) -> Row:
     part = table[table[column].notna()]
     value, low, high = ratio(part, part[column].astype(float), rng)
     return name, value, low, high, len(part), ""
 
 
-def _seconds(table):
+def _seconds(table: pd.DataFrame) -> Iterator[Row]:
     """Median and quartiles, of readings that were not interrupted."""
     timed = table[~table["interrupted"].astype(bool)]
     parts = timed[["own_seconds", "final_seconds"]].astype(float)
@@ -133,7 +134,7 @@ def _seconds(table):
         yield name, value, low, high, len(seconds), note
 
 
-def _order(table, rng):
+def _order(table: pd.DataFrame, rng: np.random.Generator) -> Iterator[Row]:
     """What changed from the first to the second half of each reader's own order: learning, tiredness, growing trust."""
     later = 2 * table["position"] > table.groupby("reader")["position"].transform("max")
     known, agreed = table["truth"].notna(), table["model_class"].notna()

@@ -45,7 +45,7 @@ def share(hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return hits.mean(axis=1), _covariance_of_means(hits)
 
 
-def _placements(ratings, positive):
+def _placements(ratings: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """-> (N, positive cases): share of the others below each; (N, other cases): share of the positive above each."""
     ratings, positive = np.asarray(ratings, float), np.asarray(positive, bool)
     if positive.all() or not positive.any():
@@ -59,7 +59,7 @@ def _placements(ratings, positive):
     return np.array(of_positive), np.array(of_others)
 
 
-def _covariance_of_means(values):
+def _covariance_of_means(values: np.ndarray) -> np.ndarray:
     if values.shape[1] < 2:
         return np.full((len(values), len(values)), math.nan)
     return np.atleast_2d(np.cov(values)) / values.shape[1]
@@ -144,8 +144,8 @@ def obuchowski_rockette(merits: np.ndarray, covariance: np.ndarray) -> Analysis:
     fixed = error - cov1 + (n - 1) * excess
     return Analysis(
         merits,
-        tuple(map(float, means)),
-        tuple(_of_one_read(merits[i], float(same[i][off].mean())) for i in range(2)),
+        (float(means[0]), float(means[1])),
+        (_of_one_read(merits[0], float(same[0][off].mean())), _of_one_read(merits[1], float(same[1][off].mean()))),
         difference,
         *(low, high, error_of, f, df, p),
         float(stats.chi2.sf(ms_read / fixed, 1)) if fixed > 1e-15 else math.nan,
@@ -157,7 +157,7 @@ def obuchowski_rockette(merits: np.ndarray, covariance: np.ndarray) -> Analysis:
     )
 
 
-def _of_one_read(merits, cov2):
+def _of_one_read(merits: np.ndarray, cov2: float) -> tuple[float, float]:
     """Interval of the readers' mean, from one read alone; NaN without any spread."""
     n, ms = len(merits), float(np.var(merits, ddof=1))
     total = ms + n * max(cov2, 0.0)
