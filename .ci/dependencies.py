@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 FILES = {
     "requirements.txt": ((), ("dependencies", "train")),
     "requirements-ray.txt": (("requirements.txt",), ("ray",)),
-    "requirements-dev.txt": (("requirements.txt", "requirements-ray.txt"), ("dev",)),
+    "requirements-dev.txt": (("requirements.txt", "requirements-ray.txt"), ("tensorboard", "dev")),
 }
 ENTRY = re.compile(r'^    (?:"(?P<requirement>[^"]+)",)? *(?P<comment># .+)?$', re.MULTILINE)
 

@@ -14,7 +14,7 @@ from busi_model.training import arrange as module
 from busi_model.training import command
 from busi_model.training.arrange import MANIFEST, arrange
 from busi_model.training.cases import CaseError
-from busi_model.training.layouts import find_cases, find_hospitals
+from busi_model.training.layouts import find_cases
 from tests.examples import example
 
 COLUMNS = ("image", "class", "group", "split", "fold", "scored", "width", "height", "masks")
@@ -101,8 +101,8 @@ def test_the_example(manifest, release, tmp_path, monkeypatch):
     arranging, training = example("bash", "busi_model arrange").splitlines()
     assert main(shlex.split(arranging)[3:]) == 0
     assert _arranged(tmp_path / "BUSI") == release
-    arguments = command.parse_arguments(shlex.split(training)[2:])
-    assert find_hospitals(arguments.data, arguments.manifest)
+    [data] = command.parse_arguments(shlex.split(training)[2:]).data
+    assert find_cases(data, f"{data}/busi_manifest.csv")
 
 
 def test_running_it_again_changes_nothing(manifest, release, tmp_path, capsys):

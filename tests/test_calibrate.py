@@ -124,3 +124,9 @@ def test_rates_are_measured_on_the_table_that_is_given(untrained, phantoms):
     bins = [b for b in measured.reliability if b.class_name == "benign"]
     assert sum(b.observed.n for b in bins) == len(table)
     assert OperatingPoint.from_dict(dataclasses.asdict(measured)) == measured
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 2, 2], [1, 1, 1, 1]])
+def test_without_malignant_images_or_others_there_is_no_threshold(labels):
+    probabilities = np.full((4, 3), 1 / 3)
+    assert calibrate.thresholds(probabilities, np.array(labels), np.ones(4)) == ()
