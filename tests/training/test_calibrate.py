@@ -136,3 +136,9 @@ def test_the_classes_make_up_one_mix_and_each_hospital_counts_alike_in_a_class()
     of_malignant = [weights[:100][labels[0] == 1].sum(), weights[100:120][labels[1] == 1].sum()]
     assert of_malignant[0] == pytest.approx(of_malignant[1])
     assert weights[-1] == 0  # one normal image tells nothing of that class
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 2, 2], [1, 1, 1, 1]])
+def test_without_malignant_images_or_others_there_is_no_threshold(labels):
+    probabilities = np.full((4, 3), 1 / 3)
+    assert calibrate.thresholds(probabilities, np.array(labels), np.ones(4)) == ()
