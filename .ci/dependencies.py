@@ -23,7 +23,10 @@ FILES = {
     "requirements.txt": ((), ("dependencies", "train")),
     "requirements-ray.txt": (("requirements.txt",), ("ray",)),
     "requirements-dicom.txt": (("requirements.txt",), ("dicom",)),
-    "requirements-dev.txt": (("requirements.txt", "requirements-ray.txt", "requirements-dicom.txt"), ("dev",)),
+    "requirements-dev.txt": (
+        ("requirements.txt", "requirements-ray.txt", "requirements-dicom.txt"),
+        ("tensorboard", "dev"),
+    ),
 }
 ENTRY = re.compile(r'^    (?:"(?P<requirement>[^"]+)",)? *(?P<comment># .+)?$', re.MULTILINE)
 

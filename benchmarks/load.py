@@ -6,7 +6,8 @@ words), lost (anything else) or mixed up (an answer that is not its picture's). 
 a few bytes at a time, one breaks its uploads off, and one opens the page itself twice a second, as a visitor who
 comes now would. Latency is from the upload to the mask in hand; compare the ratios, and p95 with what the cores allow:
 `floor_ms` is the clients times the Predictor's own time for a picture. Memory is the server's resident memory after 100
-and after --requests requests (Linux; not with --url).
+and after --requests requests (Linux; not with --url). The page that is started here runs without the weights'
+out-of-distribution detector: the pictures are phantoms, which it refuses, and a refusal could be anybody's.
 """
 
 import argparse
@@ -15,9 +16,11 @@ import http.client
 import json
 import math
 import re
+import shutil
 import socket
 import statistics
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -32,6 +35,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.app import served
+from busi_model import checkpoint
 from busi_model.clinic.view import encode_png
 from busi_model.names import CLASS_NAMES
 from busi_model.phantom import draw_phantom
@@ -245,12 +249,17 @@ def main() -> int:
     arguments = parser.parse_args()
     if min(arguments.clients) < 1 or arguments.requests // len(arguments.clients) < max(arguments.clients):
         parser.error("At least 1 client, and in each round a request for each client, are needed: raise --requests.")
-    predictor = Predictor.load(arguments.weights, "cpu")
-    made = pictures(predictor, max(arguments.clients))
-    own_s = _own_time(predictor, made[0])
-    started = contextlib.nullcontext((arguments.url, None, None)) if arguments.url else served(arguments.weights)
-    with started as (url, pid, _):
-        found = measure(url.rstrip("/"), pid, made, arguments.clients, arguments.requests, own_s)
+    with tempfile.TemporaryDirectory() as weights:
+        shutil.copytree(arguments.weights, weights, dirs_exist_ok=True)
+        if not arguments.url:
+            for name in (checkpoint.OOD_NAME, checkpoint.OLD_OOD_NAME):
+                Path(weights, name).unlink(missing_ok=True)
+        predictor = Predictor.load(weights, "cpu")
+        made = pictures(predictor, max(arguments.clients))
+        own_s = _own_time(predictor, made[0])
+        started = contextlib.nullcontext((arguments.url, None, None)) if arguments.url else served(weights)
+        with started as (url, pid, _):
+            found = measure(url.rstrip("/"), pid, made, arguments.clients, arguments.requests, own_s)
     folder = Path(arguments.out)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "load.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

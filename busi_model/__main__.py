@@ -20,8 +20,8 @@ import sys
 from pathlib import Path
 
 from busi_model.checkpoint import CheckpointError, packaged
-from busi_model.files import write_json
-from busi_model.predict import Predictor
+from busi_model.files import remedy, write_json
+from busi_model.predict import DeviceError, Predictor
 
 TRAINING_PACKAGES = ("monai", "seaborn", "sklearn")  # what the extra `train` brings
 
@@ -58,13 +58,14 @@ def watch(arguments) -> int:
 
 
 def evaluate(arguments) -> int:
-    from busi_model.training.cases import CaseError
+    from busi_model.training.cases import CaseError, check_cases
     from busi_model.training.evaluate import choose_split, evaluate_cases, write_report
     from busi_model.training.layouts import find_hospital
 
     try:
         hospital = find_hospital(arguments.data, arguments.manifest)
         cases, left_out = choose_split(hospital, arguments.split)
+        check_cases(cases)
         predictor = Predictor.load(arguments.weights, arguments.device, operating_point=arguments.operating_point)
         table = evaluate_cases(predictor, cases)
     except CaseError as error:
@@ -83,13 +84,14 @@ def evaluate(arguments) -> int:
 
 def calibrate(arguments) -> int:
     from busi_model.training import recalibrate
-    from busi_model.training.cases import CaseError
+    from busi_model.training.cases import CaseError, check_cases
     from busi_model.training.evaluate import choose_split
     from busi_model.training.layouts import find_hospitals
 
     try:
         hospitals = find_hospitals(arguments.data, arguments.manifest)
         cases = [case for hospital in hospitals for case in choose_split(hospital, arguments.split)[0]]
+        check_cases(cases)
         predictor = Predictor.load(arguments.weights, arguments.device)
         result = recalibrate.recalibrate(predictor, cases)
     except CaseError as error:
@@ -334,7 +336,7 @@ def main(arguments=None) -> int:
     arguments = parse_arguments(arguments)
     try:
         return arguments.run(arguments)
-    except CheckpointError as error:
+    except (CheckpointError, DeviceError) as error:
         print(f"busi: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
@@ -344,8 +346,7 @@ def main(arguments=None) -> int:
         return 1
     except OSError as error:
         place = error.filename or "A file"
-        text = f"{place} cannot be read or written ({error.strerror}). Free some space, or name another folder."
-        print(f"busi: {text}", file=sys.stderr)
+        print(f"busi: {place} cannot be read or written ({error.strerror}). {remedy(error)}", file=sys.stderr)
         return 1
 
 

@@ -4,9 +4,10 @@ Enters: the name of a job and its arguments. Leaves: what the job returns, or it
 decoder busy for minutes or ask for gigabytes in ways that nobody has listed yet; here that ends one helper and a
 sentence.
 
-A job that is not done within `slow_s` leaves the fast lane: it goes on at low priority, among a few others of its
-kind, and a fresh helper takes its place, so that the next small file is not held up. A helper knows no torch, no secret
-of the environment and no other user's data; its answer is read with a list of the classes that may stand in it.
+A job that is not done within `slow_s` of processor time leaves the fast lane: it goes on at low priority, among a few
+others of its kind, and a fresh helper takes its place, so that the next small file is not held up. A helper knows no
+torch, no secret of the environment and no other user's data; its answer is read with a list of the classes that may
+stand in it.
 """
 
 import contextlib
@@ -34,7 +35,8 @@ except ImportError:  # Windows
 JOBS = {"read_image": "busi_model.image", "count_frames": "busi_model.image"}  # name of a function: its module
 CPU_S = 10  # of a job; the heaviest picture of 40 megapixels that we know of takes 3
 WALL_S = 60  # of a job, on a machine where others take the cores
-SLOW_S = 1.0  # a usual file takes 0.05
+SLOW_S = 1.0  # of processor time; a usual file takes 0.05
+STARVED = 10  # times as long by the clock: what a helper may wait for its share of a busy machine
 MAX_SLOW = 4  # jobs beside the fast lane; the next one is refused
 MEMORY_BYTES = 2**30  # above what a helper has at rest: 50 MB
 TOO_LONG = "The file takes too long to decode; a picture takes a second. Export the frame as PNG."
@@ -87,8 +89,7 @@ class Helpers:
             helper = self._take()
             try:
                 helper.ask(job, arguments, self.cpu_s, self.wall_s)
-                answered = helper.answered_within(self.slow_s)
-                if answered:
+                if helper.answered_after(self.slow_s):
                     return self._finish(helper)
             except BaseException:
                 self._end(helper)
@@ -189,14 +190,14 @@ class _Helper:
         assert self.process.stdin and self.process.stdout  # both are pipes
         self._incoming, self._outgoing = self.process.stdin, self.process.stdout
         self._answer: list[bytearray] | None = None
-        self._came = threading.Event()
+        self._came, self._had_s = threading.Event(), 0.0
 
     def ready(self) -> bool:
         """Waits until its imports are done, half a second; False: it could not start."""
         return _receive(self._outgoing) is not None
 
     def ask(self, job: str, arguments: tuple[Any, ...], cpu_s: float, wall_s: float) -> None:
-        self._answer, self._came = None, threading.Event()
+        self._answer, self._came, self._had_s = None, threading.Event(), self._processor_s()
         with contextlib.suppress(BrokenPipeError):  # it has ended: the answer says so
             _send(self._incoming, json.dumps([job, arguments, cpu_s, wall_s]).encode())
         threading.Thread(target=self._listen, args=(self._came,), daemon=True).start()
@@ -208,6 +209,23 @@ class _Helper:
 
     def answered_within(self, seconds: float) -> bool:
         return self._came.wait(seconds)
+
+    def answered_after(self, processor_s: float) -> bool:
+        """Waits until the job has had so much processor time, or `STARVED` times as long by the clock."""
+        for _ in range(4 * STARVED):
+            if self.answered_within(processor_s / 4):
+                return True
+            if self._processor_s() - self._had_s >= processor_s:
+                return False
+        return False
+
+    def _processor_s(self) -> float:
+        """Since it started; where the system does not say (not Linux), the clock's time."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        except OSError:
+            return time.monotonic()
 
     def answer(self) -> tuple[str, Any]:
         """Kind and value. Raises _LostError."""

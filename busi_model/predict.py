@@ -38,6 +38,10 @@ ON_CPU = Notice(
 )
 
 
+class DeviceError(ValueError):
+    """A device that this machine does not have: what was asked for, what there is."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What the network says of one frame; all maps are in the frame's own pixels.
@@ -84,12 +88,10 @@ class Predictor:
     """Weights on a device. `Predictor.load()`, then call it with images, from any thread."""
 
     def __init__(self, loaded: checkpoint.Checkpoint, device: str = "auto"):
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(choose_device(device))
         self.checkpoint = loaded
         self.preprocess = loaded.preprocess
         self.operating_point = loaded.operating_point
-        self.device = torch.device(device)
         fold_for_inference(loaded.network)
         self.network = loaded.network.to(self.device, memory_format=torch.channels_last)
         self._turn = threading.Lock()  # one caller at a time: more would share the same cores
@@ -104,7 +106,8 @@ class Predictor:
     def load(cls, weights=None, device: str = "auto", revision: str | None = None, operating_point=None) -> "Predictor":
         """weights: folder or Hugging Face repository "owner/name"; None: those that came with the program, from any
         working folder. operating_point: a file that `busi calibrate` wrote
-        for these weights, instead of their own. Raises CheckpointError."""
+        for these weights, instead of their own. Raises CheckpointError, DeviceError."""
+        device = choose_device(device)  # before weights are fetched
         loaded = checkpoint.load(weights, revision)
         if operating_point:
             loaded = checkpoint.with_operating_point(loaded, operating_point)
@@ -224,6 +227,23 @@ def _silent(judged: Prediction, warnings) -> Prediction:
         warnings=warnings,
         despite_refusal=judged,
     )
+
+
+def choose_device(device: str = "auto") -> str:
+    """auto, cpu, cuda, cuda:N or mps, in any case -> what torch calls it. Raises DeviceError where there is none."""
+    name = str(device).strip().lower()
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cpu" or (name == "mps" and torch.backends.mps.is_available()):
+        return name
+    n_cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (name == "cuda" and n_cards) or name in (f"cuda:{number}" for number in range(n_cards)):
+        return name
+    cards = ", ".join(f"cuda:{number}" for number in range(n_cards))
+    has = f"{cards} and the CPU" if cards else "no CUDA device that PyTorch can use, only the CPU"
+    if name != "mps" and name.split(":")[0] != "cuda":
+        raise DeviceError(f"The device is {device!r}; auto, cpu or cuda is expected. This machine has {has}.")
+    raise DeviceError(f"The device {device!r} is not there: this machine has {has}. Use --device auto or cpu.")
 
 
 def use_one_thread() -> None:

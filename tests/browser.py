@@ -1,5 +1,6 @@
 """How the tests start the app and use it as a browser's user does."""
 
+import base64
 import http.client
 import io
 import os
@@ -24,6 +25,7 @@ from busi_model.phantom import draw_phantom
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 120  # for a machine that trains beside the tests; nothing waits longer than it must
+START_S = 400  # for the app, which takes 8 s of processor time until it answers
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -72,7 +74,7 @@ def served(command, environment, folder):
 
 def wait_until_served(url, server, log):
     """Until the process `server` answers; the test fails with its log if it ends instead."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
             pytest.fail(f"The app ended with code {server.returncode}:\n{log.read_text()}")
@@ -81,7 +83,7 @@ def wait_until_served(url, server, log):
             return
         except OSError:
             time.sleep(0.1)  # the port is not open yet
-    pytest.fail(f"The app served no page within {PATIENCE_S} s:\n{log.read_text()}")
+    pytest.fail(f"The app served no page within {START_S} s:\n{log.read_text()}")
 
 
 def ask(address, path, method="GET", body=None, **headers):
@@ -149,10 +151,17 @@ def expect_result(tab, width, height):
 
 
 def shown_picture(tab):
-    """The displayed picture's pixels (H, W), as the server delivers them."""
-    answer = tab.request.get(tab.locator("#viewer .overlay image.frame").get_attribute("href"))
-    assert answer.headers["content-type"] == "image/png"
-    return np.asarray(Image.open(io.BytesIO(answer.body())))
+    """The displayed picture's pixels (H, W), as the server delivered them; the browser may have fetched them ahead."""
+    kind, content = tab.locator("#viewer .overlay image.frame").evaluate(
+        """async (picture) => {
+            const blob = await (await fetch(picture.getAttribute("href"))).blob();
+            const reader = new FileReader();
+            await new Promise((done) => { reader.onload = done; reader.readAsDataURL(blob); });
+            return [blob.type, reader.result.split(",")[1]];
+        }"""
+    )
+    assert kind == "image/png"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
 
 
 def shown_outlines(tab):

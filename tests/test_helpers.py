@@ -92,6 +92,21 @@ def test_slow_jobs_leave_the_fast_lane(pool, within_s):
     assert helpers.TOO_LONG in reasons
 
 
+def test_a_job_that_waits_for_its_processor_time_is_no_slow_one(within_s):
+    """On a busy machine, as one that sleeps; the four places for slow ones are taken, so it would be refused."""
+    made = Helpers(n_fast=1, cpu_s=60, slow_s=0.3, jobs=JOBS)
+    with within_s(2 * PATIENCE_S), ThreadPoolExecutor(helpers.MAX_SLOW) as threads:
+        try:
+            slow = [threads.submit(made.run, "spin") for _ in range(helpers.MAX_SLOW)]
+            while len(made.process_ids()) <= helpers.MAX_SLOW:  # until they have left the fast lane
+                time.sleep(0.05)
+            assert [made.run("sleep", 1.5) for _ in range(2)] == [1.5, 1.5]
+            assert not any(one.done() for one in slow)
+        finally:
+            made.close()
+    assert all(isinstance(one.exception(), ImageError) for one in slow)
+
+
 def test_an_answer_can_run_nothing(pool):
     with pytest.raises(pickle.UnpicklingError, match="builtins.print"):
         pool.run("sneak")

@@ -15,8 +15,9 @@ from busi_model.batch.rows import Results
 from busi_model.batch.work import BatchError, Wanted
 from busi_model.checkpoint import CheckpointError
 from busi_model.dicom_out.write import IDENTIFIED, DicomResultError, require_highdicom
+from busi_model.files import remedy
 from busi_model.names import CLASS_NAMES
-from busi_model.predict import Predictor
+from busi_model.predict import DeviceError, Predictor
 
 
 def predict(places, weights, device="auto", folder=None, workers=None, ray=None, retry=False, **wanted) -> int:
@@ -25,11 +26,11 @@ def predict(places, weights, device="auto", folder=None, workers=None, ray=None,
     wanted = Wanted(folder, **wanted)
     try:
         return _predict(places, weights, device, workers, ray, retry, wanted)
-    except (BatchError, CheckpointError, DicomResultError) as error:
+    except (BatchError, CheckpointError, DeviceError, DicomResultError) as error:
         print(f"predict: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # bad pictures are rows; this is the place for the results
-        text = f"The results cannot be written ({error.strerror}). Free some space; the same command goes on from here."
+        text = f"The results cannot be written ({error.strerror}). {remedy(error)} The same command goes on from here."
         print(f"predict: {text}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

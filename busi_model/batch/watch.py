@@ -16,7 +16,8 @@ from busi_model.batch.find import find_images
 from busi_model.batch.rows import Results
 from busi_model.batch.work import BatchError, Wanted, Worker
 from busi_model.checkpoint import CheckpointError
-from busi_model.predict import Predictor
+from busi_model.files import remedy
+from busi_model.predict import DeviceError, Predictor
 
 EVERY_S = 2.0  # between two looks
 PATIENCE_S = 30.0
@@ -81,10 +82,10 @@ def watch(folder, weights, out, device="auto", every_s=EVERY_S, **wanted) -> int
         if not every_s > 0:
             raise BatchError(f"--every is {every_s:g}; seconds above 0 are expected.")
         return _watch(folder, weights, out, device, every_s, Wanted(out, **wanted))
-    except (BatchError, CheckpointError) as error:
+    except (BatchError, CheckpointError, DeviceError) as error:
         print(f"watch: {error}", file=sys.stderr)
     except OSError as error:
-        text = f"The results cannot be written ({error.strerror}). Free some space; the same command goes on from here."
+        text = f"The results cannot be written ({error.strerror}). {remedy(error)} The same command goes on from here."
         print(f"watch: {text}", file=sys.stderr)
     return 2
 

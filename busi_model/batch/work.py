@@ -90,20 +90,25 @@ class Worker:
                 yield _row(path, **place), frame
 
     def _judge(self, waiting, before):
-        """Complete the rows of frames, in place. before: file and mask of the frame before them, kept up to date."""
+        """Complete the rows of frames, in place. before: place and mask of the last frame that was judged, kept up to
+        date."""
         predictions = self.predictor.predict_many([frame for _, frame in waiting])
         for (row, _), prediction in zip(waiting, predictions, strict=True):
             row.update(_verdict(prediction))
-            if row["frame"] is not None:
-                follows = before.get("file") == row["file"]
+            if row["frame"] is not None and not prediction.refused:
+                follows = before.get("place") == (row["file"], row["frame"] - 1)
                 row["dice_to_previous"] = dice(before["mask"], prediction.mask) if follows else None
-                before.update(file=row["file"], mask=prediction.mask)
+                before.update(place=(row["file"], row["frame"]), mask=prediction.mask)
             self._export(row, prediction)
 
     def _export(self, row, prediction):
         if self.wanted.measurements:
             row["lesions"] = lesion_values(prediction)
         stem = picture_stem(row["file"], row["frame"])
+        if self.wanted.dicom:
+            self._export_dicom(row, prediction, stem)
+        if prediction.refused:  # an empty mask would say that there is no lesion
+            return
         if self.wanted.masks:
             row["mask"] = self._write(MASKS, f"{stem}_mask.png", encode_png(prediction.mask))
         if self.wanted.overlays:
@@ -111,8 +116,6 @@ class Worker:
             if BLANKED in frame.notices:
                 row["warnings"] = [*row["warnings"], asdict(BLANKED)]
             row["overlay"] = self._write(OVERLAYS, f"{stem}_overlay.png", overlay_png(frame.gray, prediction.mask))
-        if self.wanted.dicom:
-            self._export_dicom(row, prediction, stem)
 
     def _export_dicom(self, row, prediction, stem):
         frame, number = prediction.frame, row["frame"]
@@ -156,7 +159,7 @@ def _verdict(prediction) -> dict:
         "label": prediction.label,
         **{name: _rounded(prediction.class_probabilities.get(name)) for name in CLASS_NAMES},
         "class_set": list(prediction.class_set),
-        "outlined_px2": int(prediction.mask.sum()),
+        "outlined_px2": None if prediction.refused else int(prediction.mask.sum()),
         "row_mm": spacing_mm[0],
         "column_mm": spacing_mm[1],
         "warnings": [asdict(warning) for warning in prediction.warnings],

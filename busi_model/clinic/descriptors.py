@@ -17,8 +17,6 @@ from scipy.spatial import ConvexHull
 
 from busi_model.clinic.measure import Lesion
 
-NOTICE = "Descriptors are measured on the outline and the gray levels. They are not a BI-RADS category."
-
 # Where gray is read, as shares of the lesion's width or height.
 CORE_SHARE = 0.5  # of the width, in the middle: the columns behind the lesion
 GAP_SHARE = 0.15  # of the width, between the lesion and what counts as beside it
@@ -102,14 +100,6 @@ def as_values(descriptors: tuple[Descriptor, ...]) -> dict:
         if one.name in AGREEMENT:
             values[f"{one.name}_word"] = one.word
     return values
-
-
-def sentences(gray: np.ndarray, lesions: list[Lesion]) -> list[str]:
-    """For people: the notice, then a line a descriptor of the largest lesion; nothing without a lesion."""
-    if not lesions:
-        return []
-    described = describe(gray, lesions[0])
-    return [f"Largest lesion. {NOTICE}", *(f"{one.name.capitalize()}: {one}." for one in described)]
 
 
 _NOT_DRAWN = "no word for an outline that was drawn: the cut was fitted to the network's outlines"
@@ -199,9 +189,11 @@ def _beside(gray, left, width, rows) -> float | None:
 
 
 def _box(lesion):
-    """Left, top, width, height in whole pixels."""
-    left = round(float(lesion.outline_xy[:, 0].min()) + 0.5)
-    return left, round(lesion.top_px), round(lesion.width_px), round(lesion.height_px)
+    """Left, top, width, height in the frame's own pixels, whole; a `_px` of the lesion is another unit where they are
+    not square."""
+    left, top = np.rint(lesion.outline_xy.min(axis=0) + 0.5).astype(int).tolist()
+    right, bottom = np.rint(lesion.outline_xy.max(axis=0) + 0.5).astype(int).tolist()
+    return left, top, right - left, bottom - top
 
 
 def depth_to_width(lesion: Lesion) -> float:
@@ -243,10 +235,11 @@ def contour_features(lesion: Lesion) -> dict[str, float]:
 
 
 def _scale(lesion):
-    """Millimetres a pixel along x and y, as far as the lesion knows them."""
+    """A pixel's width and height: in millimetres, or where the lesion knows none, in its shorter side."""
+    _, _, width, height = _box(lesion)
     if lesion.width_mm is None:
-        return np.ones(2)
-    return np.array([lesion.width_mm / lesion.width_px, lesion.height_mm / lesion.height_px])
+        return np.array([lesion.width_px / width, lesion.height_px / height])
+    return np.array([lesion.width_mm / width, lesion.height_mm / height])
 
 
 def irregular_probability(lesion: Lesion) -> float:

@@ -1,22 +1,30 @@
 """Lesions in words: the table of measurements for page, PDF and text, and what can be said of it.
 
-Enters: `Lesion` records. Leaves: cells as text, one row a quantity and one column a lesion; millimetres before pixels
-where they are known. A lesion whose contour is too uncertain is said to be no measurement.
+Enters: `Lesion` records and their descriptors. Leaves: cells as text, one row a quantity and one column a lesion;
+millimetres before pixels where they are known. A lesion whose contour is too uncertain is said to be no measurement.
 """
 
+from collections.abc import Sequence
+
 from busi_model.clinic import words
+from busi_model.clinic.descriptors import AGREEMENT, Descriptor
 from busi_model.clinic.measure import Lesion
 from busi_model.clinic.report import is_measured, rate_words
 from busi_model.operating_point import OperatingPoint
 
+Described = Sequence[tuple[Descriptor, ...]]  # what `describe` says of each lesion; empty: nothing is said
 
-def table(lesions: list[Lesion]) -> tuple[tuple[str, ...], ...]:
-    """Cells as text, header first; empty without a lesion."""
+
+def table(lesions: list[Lesion], described: Described = ()) -> tuple[tuple[str, ...], ...]:
+    """Cells as text, header first; empty without a lesion. A descriptor that has a word of any lesion is a row."""
     if not lesions:
         return ()
     columns = [_cells(lesion) for lesion in lesions]
     head = ("", *(f"{words.MEASURES_LESION} {lesion.number}" for lesion in lesions))
-    return (head, *((name, *(column[code] for column in columns)) for code, name in words.MEASURES_ROWS.items()))
+    rows = [(name, *(column[code] for column in columns)) for code, name in words.MEASURES_ROWS.items()]
+    for code in _said(described):
+        rows.append((words.DESCRIPTOR_ROWS[code], *(_word(one, code) for one in described)))
+    return (head, *rows)
 
 
 def notes(
@@ -26,6 +34,7 @@ def notes(
     point: OperatingPoint,
     edited: bool = False,
     carried: bool = False,
+    described: Described = (),
 ) -> list[str]:
     """What must be known of the table, in sentences. marked: the spacing is the user's mark, not the file's; carried:
     that mark was made in an earlier image. edited: the outline is no longer the network's."""
@@ -39,7 +48,7 @@ def notes(
         sentences += [] if edited else [words.MARGIN_NONE]
     elif point.margin_coverage is not None:
         sentences.append(words.MARGIN_COVERAGE.format(rate=rate_words(point.margin_coverage)))
-    return sentences
+    return sentences + _descriptor_notes(described, edited)
 
 
 def spacing_words(spacing_mm: tuple[float, float] | None, marked: bool, carried: bool = False) -> str:
@@ -59,6 +68,31 @@ def lesion_sentence(lesion: Lesion) -> str:
         unit, axes = words.MM, (lesion.longest_axis_mm, lesion.perpendicular_axis_mm)
     longest, perpendicular = _number(axes[0]), unit.format(value=_number(axes[1]))
     return words.TEXT_LESION.format(number=lesion.number, longest=longest, perpendicular=perpendicular)
+
+
+def _descriptor_notes(described: Described, edited: bool) -> list[str]:
+    """What the words are, and how well each that is said agreed with people."""
+    if not described:
+        return []
+    sentences = [words.DESCRIPTORS_NOTE, *([words.DESCRIPTORS_NOTE_EDITED] if edited else [])]
+    for code in _said(described):
+        found = AGREEMENT[code]
+        kappa, low, high = (f"{value:.2f}" for value in (found.kappa, found.low, found.high))
+        name, against = words.DESCRIPTOR_ROWS[code], words.DESCRIPTOR_AGAINST[code]
+        how = {"kappa": kappa, "low": low, "high": high, "n": found.n}
+        sentences.append(words.DESCRIPTOR_AGREEMENT.format(name=name, against=against, **how))
+    return sentences
+
+
+def _said(described: Described) -> list[str]:
+    """Names of the descriptors that some lesion has a word of, in the table's order."""
+    named = {descriptor.name for one in described for descriptor in one if descriptor.word}
+    return [code for code in words.DESCRIPTOR_ROWS if code in named]
+
+
+def _word(described: Sequence[Descriptor], code: str) -> str:
+    word = next(descriptor.word for descriptor in described if descriptor.name == code)
+    return words.DESCRIPTOR_WORDS[word] if word else words.DESCRIPTOR_NONE
 
 
 def _cells(lesion: Lesion) -> dict[str, str]:

@@ -14,7 +14,8 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from busi_model.clinic import words
-from busi_model.clinic.lengths import lesion_sentence
+from busi_model.clinic.descriptors import as_values
+from busi_model.clinic.lengths import Described, lesion_sentence
 from busi_model.clinic.measure import Lesion
 from busi_model.clinic.report import Report
 from busi_model.predict import Prediction
@@ -62,11 +63,19 @@ def as_text(report: Report, lesions: list[Lesion], version: str, weights_sha256:
     return "\n".join(line for line in lines if line)
 
 
-def as_json(report: Report, prediction: Prediction, lesions: list[Lesion], model: dict, reading: dict) -> str:
+def as_json(
+    report: Report,
+    prediction: Prediction,
+    lesions: list[Lesion],
+    model: dict,
+    reading: dict,
+    described: Described = (),
+) -> str:
     """Everything a program needs, as JSON with a final newline.
 
     model: version and sha256 of the weights. reading: what the reader chose, such as the operating point. Lengths are
-    as in `Lesion`. `pixels_sha256` is of the gray frame's bytes, row by row, and ties the record to these very pixels.
+    as in `Lesion`. described: of each lesion, for its "descriptors". `pixels_sha256` is of the gray frame's bytes, row
+    by row, and ties the record to these very pixels.
     """
     frame = prediction.frame
     content = {
@@ -89,6 +98,8 @@ def as_json(report: Report, prediction: Prediction, lesions: list[Lesion], model
         **reading,
         "lesions": [_lesion(lesion) for lesion in lesions],
     }
+    for lesion, one in zip(content["lesions"], described, strict=False):
+        lesion["descriptors"] = as_values(one)
     return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 

@@ -212,6 +212,8 @@ def is_measured(lesion: Lesion) -> bool:
 
 
 def _class_line(finding, possible):
+    if len(possible) == len(finding.class_probabilities):
+        return words.CLASS_OPEN_ALL
     if len(possible) > 1:
         names = words.CLASS_OR.join(words.CLASS_NAMES[name].lower() for name in possible)
         return words.CLASS_OPEN.format(names=names)

@@ -28,6 +28,7 @@ REASONS = {  # why the verdict is what it is
 CLASS_LINE = "Likeliest class: {name}, {percent}"
 CLASS_OPEN = "Class open: {names}"
 CLASS_OR = " or "
+CLASS_OPEN_ALL = "Class open: all are possible"
 OUTLINED = {0: "No region is outlined.", 1: "One region is outlined."}
 OUTLINED_SEVERAL = "{count} regions are outlined."
 PROBABILITIES_CAPTION = "Probability of each class"
@@ -49,15 +50,15 @@ WARNINGS = {
         "It does not look like those that the program was made from.",
         "Open a gray still image of the breast; crop a screenshot or a photograph to the scan.",
     ),
-    "other_modality": ("Not an ultrasound, says the file", "{found}", "Open a B-mode still image of the breast."),
+    "other_modality": ("No ultrasound, says the file", "{found}", "Open a B-mode still image of the breast."),
     "photo": (
         "A photograph of a screen",
         "Glare and tilt change what is seen.",
         "Crop it to the scan.",
     ),
-    "window": ("More than the scan in the picture", "The scan is seen too small.", "Crop the picture to the scan."),
+    "window": ("More than the scan", "The scan is seen too small.", "Crop the picture to the scan."),
     "heads_disagree": (
-        "Outline and class contradict each other",
+        "Outline and class contradict",
         "One says that there is a lesion, the other that there is none.",
         "Rely on neither; look yourself.",
     ),
@@ -67,31 +68,35 @@ WARNINGS = {
         "Crop the file to one of them.",
     ),
     "low_confidence": ("Close classes", "They cannot be told apart well.", "Treat the class as open."),
-    "uncertain": ("More than one class is possible", "", "Treat the class as open."),
+    "uncertain": ("Several classes are possible", "", "Treat the class as open."),
     "colour": (
         "Colour in the picture",
-        "{found}",
-        "Use the frame without Doppler or elastography; the network learnt from gray.",
+        "As of Doppler or elastography; only its brightness is used.",
+        "Use the frame without it; the network learnt from gray.",
     ),
     "marks": (
-        "Calipers or text in the picture",
+        "Calipers or text burned in",
         "They can sway the result.",
         "A frame stored before measuring is best.",
     ),
     "burned_in": ("Burned-in text, says the file", "{found}", "Crop a name away before you share it."),
     "banner_blanked": (
-        "Text beside the scan was blanked",
+        "Text beside the scan blanked",
         "{found}",
         "Look for names that remain before you share it.",
     ),
-    "middle_frame": ("A film: one frame was read", "{found}", "Choose another frame to read it."),
+    "middle_frame": ("A film: one frame read", "{found}", "Choose another frame to read it."),
     "first_frame": ("Several frames in the file", "{found}", "Choose another frame to read it."),
     "regions_disagree": ("Scan regions fit another picture", "{found}", "Mark a known length to get millimetres."),
     "spacings_differ": ("Several scales in one picture", "{found}", "Mark a known length to get millimetres."),
-    "scale_implausible": ("An impossible scale in the file", "{found}", "Mark a known length to get millimetres."),
+    "scanned_spacing": ("The scale of a print", "{found}", "Mark a known length to get millimetres."),
+    "scale_implausible": ("Impossible scale in the file", "{found}", "Mark a known length to get millimetres."),
+    "pixels_not_square": ("Pixels are not square", "{found}", "Judge shapes by the figures, not by eye."),
     "windowed": ("Brightness set by the file", "{found}", "Compare it with the original before you trust it."),
+    "inverted": ("Black and white exchanged", "{found}", "Compare it with the original before you trust it."),
     "rescaled": ("Gray levels stretched", "{found}", "Compare brightness with the original before you trust it."),
     "exif_turned": ("Turned picture", "{found}", "Check that the probe is at the top."),
+    "tag_ignored": ("Useless entry in the file", "{found}", "Export it again if a scale or a region is missing."),
     "on_cpu": ("The graphics card was full", "{found}", "The result is as good; free the card for more speed."),
 }
 WARNING_UNKNOWN = ("A note on the picture", "{found}", "")
@@ -155,6 +160,26 @@ SPACING_NONE = (
 SPACING_FILE = "Millimetres by the file: {row} mm per pixel down, {column} mm across."
 SPACING_MARK = "Millimetres by your mark: {row} mm per pixel; pixels are taken to be square."
 SPACING_CARRIED = "Millimetres by your mark in an earlier image of this size: {row} mm per pixel. Check that it fits."
+DESCRIPTOR_ROWS = {"shape": "Shape", "orientation": "Orientation", "posterior": "Behind it"}
+DESCRIPTOR_WORDS = {  # by the word of `clinic.descriptors`
+    "irregular": "irregular",
+    "not irregular": "not irregular",
+    "parallel": "parallel",
+    "not parallel": "not parallel",
+    "posterior shadowing": "shadowing",
+    "no posterior shadowing": "no shadowing",
+}
+DESCRIPTOR_NONE = "not said"
+DESCRIPTORS_NOTE = "Shape, orientation and what lies behind are measured; they are no BI-RADS category."
+DESCRIPTORS_NOTE_EDITED = (
+    "Of an edited outline only the orientation is said: the other words were fitted to the network's."
+)
+DESCRIPTOR_AGREEMENT = "{name}: kappa {kappa} ({low} to {high}, n = {n}) with {against}."
+DESCRIPTOR_AGAINST = {
+    "posterior": "the radiologists of BrEaST",
+    "orientation": "the reference outlines of BrEaST",
+    "shape": "the radiologists of BrEaST",
+}
 MEASURES_NOTE = "Measured on the network's outline, not by hand."
 MEASURES_NOTE_EDITED = "Measured on the outline as it was edited by hand."
 MARGIN_COVERAGE = "The margin held {rate} of the reference contours."

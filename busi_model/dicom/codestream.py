@@ -38,7 +38,8 @@ def check_codestream(encoded: bytes, syntax: str, tags: Dataset) -> None:
     """Raises ImageError unless the frame has the size, the samples and no more than the bits that its file says."""
     if syntax in JPEG_2000 or syntax in HTJ2K:
         with Image.open(io.BytesIO(encoded), formats=("JPEG2000",)) as image:  # reads its header only
-            fits = image.size == (tags.Columns, tags.Rows)
+            fits = image.size == (tags.Columns, tags.Rows) and len(image.getbands()) == tags.SamplesPerPixel
+            fits = fits and (tags.BitsAllocated > 8 or ";16" not in image.mode)
     else:
         bits, rows, columns, samples = _frame_header(encoded)
         fits = (rows, columns, samples) == (tags.Rows, tags.Columns, tags.SamplesPerPixel)

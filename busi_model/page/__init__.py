@@ -31,7 +31,6 @@ from busi_model.reading.sessions import Sessions
 __all__ = ["LoginError", "bound_output", "build", "helpers", "log_discreetly", "looks", "serve", "walls"]
 
 MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
-MAX_THREADS = 80  # readers who wait for a locked database (`page.session.panel`) must not hold up the rest
 
 
 def build(predictor, weights_folder, private_folder, store=None, outbox=None) -> gr.Blocks:
@@ -93,7 +92,6 @@ def walls(server_name: str, on_space: bool) -> server.Walls:
 def serve(page: gr.Blocks, walls: server.Walls, server_name: str, ports) -> wire.Server:
     """Serve a finished page at the first free port. Raises OSError when none is free."""
     server.refuse_addresses()
-    page.max_threads = MAX_THREADS
     login = {"auth": walls.accounts, "auth_message": strings.LOGIN_TEXT} if walls.accounts else {}
     outer = fastapi.FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     gr.mount_gradio_app(

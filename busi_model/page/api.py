@@ -40,9 +40,8 @@ class Warned(TypedDict):
 class Reading(TypedDict):
     """What the model says of one image."""
 
-    verdict: (
-        str  # suspicious, not_suspicious, no_lesion, contradiction, cannot_say or not_judged, at the first threshold
-    )
+    # At the first threshold: suspicious, not_suspicious, no_lesion, contradiction, cannot_say or not_judged.
+    verdict: str
     headline: str  # the verdict in words
     reason: str  # what decided it
     label: Literal["benign", "malignant", "normal"] | None  # None: refused

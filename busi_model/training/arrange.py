@@ -1,7 +1,8 @@
 """A download of BUSI, zip file or folder, becomes a folder that training reads, checked against the manifest.
 
-The class folders may lie at any depth, as the published archives nest them differently. Only files that the manifest
-names are taken, each under the name that the manifest gives it, so nothing in an archive can reach outside the folder.
+The class folders may lie at any depth, in zip files within the zip file too, as archives nest them differently. Only
+files that the manifest names are taken, each under the name that the manifest gives it, so nothing in an archive can
+reach outside the folder.
 The manifest ships with the program: names, groups, splits, and for all but the withheld test images the size in pixels
 and the number of masks.
 """
@@ -11,6 +12,7 @@ import hashlib
 import io
 import re
 import shutil
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -26,6 +28,9 @@ MANIFEST = Path(__file__).parent / "busi_manifest.csv"
 MANIFEST_NAME = "busi_manifest.csv"
 MASK_NAME = re.compile(r"(.+)_mask(?:_\d+)?\.png")
 MAX_FILE_BYTES = 20_000_000  # BUSI's largest has 0.3 MB
+MAX_ARCHIVE_BYTES = 2_000_000_000  # of a zip file in a zip file; BUSI's has 0.2 GB
+MAX_DEPTH = 3  # zip files in zip files
+LITTER = ("thumbs.db", "ehthumbs.db", "desktop.ini")
 NAMES_SHOWN = 5
 
 
@@ -120,24 +125,20 @@ def _what_is_wrong(name, size, rows):
 
 
 def _files(source) -> Iterator[tuple[PurePosixPath, bytes | None]]:
-    """Every file in a class folder: its path and its bytes, None if there are too many. Raises CaseError."""
-
-    def in_class_folder(path):
-        hidden = path.name.startswith(".") or path.name == "Thumbs.db" or "__MACOSX" in path.parts
-        return len(path.parts) > 1 and path.parts[-2].lower() in CLASS_NAMES and not hidden
-
+    """Every file in a class folder, in zip files too: its path and its bytes, None if there are too many. Raises
+    CaseError."""
     try:
         if source.is_dir():
             for file in sorted(source.rglob("*")):
                 path = PurePosixPath(source.name, *file.relative_to(source).parts)
-                if file.is_file() and in_class_folder(path):
+                if not file.is_file():
+                    continue
+                if _in_class_folder(path):
                     yield path, file.read_bytes() if file.stat().st_size <= MAX_FILE_BYTES else None
+                elif _is_zip(path):
+                    yield from _zipped(file, path.with_suffix(""))
             return
-        with zipfile.ZipFile(source) as archive:
-            for entry in sorted(archive.infolist(), key=lambda e: e.filename):
-                path = PurePosixPath(entry.filename)
-                if not entry.is_dir() and in_class_folder(path):
-                    yield path, archive.read(entry) if entry.file_size <= MAX_FILE_BYTES else None
+        yield from _zipped(source, PurePosixPath())
     except FileNotFoundError as error:
         raise CaseError(
             f"{source} is neither a file nor a folder. Download BUSI first; the README says where."
@@ -147,6 +148,36 @@ def _files(source) -> Iterator[tuple[PurePosixPath, bytes | None]]:
             f"{source.name} cannot be read as a zip file or a folder ({error}). Download it again, or unpack it "
             "and give the folder."
         ) from error
+
+
+def _zipped(file, inside: PurePosixPath, depth: int = 0) -> Iterator[tuple[PurePosixPath, bytes | None]]:
+    """As `_files`, of one zip file and those in it, which count as folders of their names. Windows programs write
+    backslashes into names. inside: the path of what the zip file stands for."""
+    with zipfile.ZipFile(file) as archive:
+        entries = [(inside / e.filename.replace("\\", "/"), e) for e in archive.infolist()]
+        for path, entry in sorted(entries, key=lambda e: str(e[0])):
+            if entry.filename.endswith(("/", "\\")):
+                continue
+            if _in_class_folder(path):
+                yield path, archive.read(entry) if entry.file_size <= MAX_FILE_BYTES else None
+            elif _is_zip(path) and depth < MAX_DEPTH and entry.file_size <= MAX_ARCHIVE_BYTES:
+                with tempfile.TemporaryFile() as inner:
+                    with archive.open(entry) as packed:
+                        shutil.copyfileobj(packed, inner)
+                    yield from _zipped(inner, path.with_suffix(""), depth + 1)
+
+
+def _in_class_folder(path):
+    return len(path.parts) > 1 and path.parts[-2].lower() in CLASS_NAMES and not _is_zip(path) and not _is_litter(path)
+
+
+def _is_zip(path):
+    return path.suffix.lower() == ".zip" and not _is_litter(path)
+
+
+def _is_litter(path):
+    """What file managers leave behind."""
+    return path.name.startswith(".") or path.name.lower() in LITTER or "__MACOSX" in path.parts
 
 
 def _image_size(content):

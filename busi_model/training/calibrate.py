@@ -3,8 +3,8 @@ decisions whose price is known.
 
 Few numbers, hard to overfit: a temperature for the mask, a temperature and two biases for the class (Guo et al., ICML
 2017); the biases take back what class weights in training gave the rare classes. Each hospital counts alike, however
-many images it sent. What a fit claims of itself is checked on other images: `with_rates` measures on
-predictions whose own fold took no part in the fit.
+many images it sent, and the classes are weighed to one mix. What a fit claims of itself is checked on other images:
+`with_rates` measures on predictions whose own part took no part in the fit.
 """
 
 import dataclasses
@@ -32,7 +32,9 @@ PIXELS_PER_CASE = 500  # enough for one number, and no large lesion outweighs th
 COVERAGE = 0.9  # of the conformal class sets
 SENSITIVITY = 0.95  # of the threshold called "sensitive"
 CONTOUR_SHARE = 0.8  # of the reference contour that the margin band shall hold
-DICE_PRICE = 0.002  # mean lesion Dice of the hospitals that may be paid for silence in normal images
+CLASS_MIX = (0.5, 0.3, 0.2)  # of benign, malignant, normal, that the probabilities assume: about the hospitals' mean
+LEAST_OF_A_CLASS = 5  # images of a hospital, or it tells nothing of that class
+DICE_PRICE = 0.005  # mean lesion Dice of the hospitals that may be paid for silence in normal images
 MALIGNANT = CLASS_NAMES.index("malignant")
 
 
@@ -97,6 +99,17 @@ def hospital_weights(sizes: list[int]) -> np.ndarray:
     return np.concatenate([np.full(n, 1 / n) for n in sizes])
 
 
+def mix_weights(labels: list[np.ndarray]) -> np.ndarray:
+    """Class numbers, (N,) a hospital -> a weight an image: the classes make up CLASS_MIX, and each hospital that has a
+    class counts alike in it. Otherwise the bias of "normal" would follow which hospitals sent normal images: in one of
+    four left out three in five images are normal, in two hardly any."""
+    counts = np.stack([np.bincount(own, minlength=len(CLASS_NAMES)) for own in labels])  # (hospitals, 3)
+    counts = np.where((counts >= LEAST_OF_A_CLASS) | (counts == counts.max(axis=0)), counts, 0)
+    told = np.maximum((counts > 0).sum(axis=0), 1)
+    weights = np.where(counts > 0, np.array(CLASS_MIX) / told / np.maximum(counts, 1), 0.0)
+    return np.concatenate([row[own] for row, own in zip(weights, labels, strict=True)])
+
+
 def _by_hospital(held_out: list[HeldOut]) -> list[HeldOut]:
     """Join the parts of each hospital."""
     joined = []
@@ -112,7 +125,7 @@ def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoi
     hospitals = _by_hospital(held_out)
     labels = np.concatenate([s.labels for s in hospitals])
     logits = np.concatenate([s.class_logits for s in hospitals])
-    weights = hospital_weights([len(s.labels) for s in hospitals])
+    weights = mix_weights([s.labels for s in hospitals])
     temperature, class_bias = fit_class_scaling(logits, labels, weights)
     point = OperatingPoint(
         temperature=temperature,
@@ -132,8 +145,11 @@ def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoi
 
 
 def thresholds(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[Threshold, ...]:
-    """Calibrated probabilities (N, 3), class numbers (N,), weights (N,) -> "balanced" and "sensitive", not measured."""
+    """Calibrated probabilities (N, 3), class numbers (N,), weights (N,) -> "balanced" and "sensitive", not measured.
+    None without both malignant images and others: there is nothing to choose by."""
     score, malignant = probabilities[:, MALIGNANT], labels == MALIGNANT
+    if malignant.all() or not malignant.any():
+        return ()
     return tuple(
         Threshold(name, choose(score, malignant, weights), None, None)
         for name, choose in (("balanced", _balanced_threshold), ("sensitive", _sensitive_threshold))
@@ -152,7 +168,8 @@ def with_rates(point: OperatingPoint, table: pd.DataFrame) -> OperatingPoint:
     malignant = table["class_name"] == CLASS_NAMES[MALIGNANT]
     in_set = [truth in names.split() for truth, names in zip(table["class_name"], table["class_set"], strict=True)]
     in_margin = table["contour_in_margin"].where(table["dice"] >= metrics.MISSED_BELOW)
-    suspicious = {t.name: table[f"suspicious_{t.name}"].astype(float) for t in point.thresholds}
+    unknown = pd.Series(np.nan, table.index)  # where no part had a threshold to judge by
+    suspicious = {t.name: table.get(f"suspicious_{t.name}", unknown).astype(float) for t in point.thresholds}
     return dataclasses.replace(
         point,
         thresholds=tuple(

@@ -11,17 +11,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
+from tqdm import tqdm
 
 from busi_model import checkpoint
 from busi_model.image import Frame, ImageError, read_image
 from busi_model.names import CLASS_NAMES
 from busi_model.picture_file import open_picture
+from busi_model.training import distributed
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 MANIFEST_COLUMNS = ("image", "class", "group", "split", "fold", "scored")
 N_FOLDS = 5
 CLINICIAN = "clinician"  # the hospital of corrected cases: for training only
 NAMES_SHOWN = 5
+PROBLEMS_SHOWN = 50
 
 
 class CaseError(ValueError):
@@ -161,6 +164,47 @@ def read_csv(path: Path, columns, delimiter: str = ",") -> list[dict]:
         if short := [c for c in columns if row[c] is None]:
             raise CaseError(f"{path.name}, line {number}: nothing stands under {', '.join(short)}. Is the file whole?")
     return rows
+
+
+def together(problems: list[str]) -> CaseError:
+    """One error that tells all problems, a line each."""
+    if len(problems) == 1:
+        return CaseError(problems[0])
+    shown = [f"- {problem}" for problem in problems[:PROBLEMS_SHOWN]]
+    more = [f"and {len(problems) - PROBLEMS_SHOWN} more"] if len(problems) > PROBLEMS_SHOWN else []
+    return CaseError("\n".join([f"{len(problems)} problems:", *shown, *more]))
+
+
+def check_cases(cases: list[Case]) -> None:
+    """Read every picture and mask once. Raises CaseError that names all that cannot be used."""
+    problems = []
+    for case in tqdm(cases, desc="checking", unit="image", leave=False, disable=not distributed.is_first()):
+        try:
+            case.read()
+        except CaseError as error:
+            problems.append(str(error))
+    if problems:
+        raise together(problems)
+
+
+def found_table(hospitals: list[Hospital]) -> list[str]:
+    """Lines for the terminal: how many images of which class lie in which part of which hospital."""
+    rows = [("hospital", "part", *CLASS_NAMES, "all", "scored")]
+    for hospital in hospitals:
+        parts = {f"fold {k}": [c for c in hospital.cases if c.fold == k] for k in range(N_FOLDS)}
+        parts["reserved"] = [c for c in hospital.cases if c.split == "test"]
+        parts["corrected"] = [c for c in hospital.cases if c.split == "training"]
+        for name, cases in parts.items():
+            if cases:
+                counts = [sum(c.class_name == class_name for c in cases) for class_name in CLASS_NAMES]
+                rows.append((hospital.name, name, *counts, len(cases), sum(c.scored for c in cases)))
+    widths = [max(len(str(row[k])) for row in rows) for k in range(len(rows[0]))]
+    return [
+        "  ".join(
+            str(v).ljust(w) if k < 2 else str(v).rjust(w) for k, (v, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
 
 
 def spread_over_folds(labels: list[str], groups: list[str], seed: int = 0) -> np.ndarray:

@@ -24,10 +24,13 @@ import signal
 import sys
 from pathlib import Path
 
+from busi_model.files import remedy
+from busi_model.predict import DeviceError, choose_device
 from busi_model.training import distributed, study
-from busi_model.training.cases import N_FOLDS, CaseError, write_manifest
+from busi_model.training.cases import N_FOLDS, CaseError, check_cases, found_table, write_manifest
 from busi_model.training.fit import RunError, TrainConfig
 from busi_model.training.layouts import find_hospitals
+from busi_model.training.logs import LOGS, check_log
 
 SETTING = re.compile(r"^    (\w+): \w+ = .*?  # (.+)$", re.MULTILINE)  # of TrainConfig: its comment explains the flag
 
@@ -54,6 +57,7 @@ def parse_arguments(arguments=None):
     parser.add_argument("--operating-point", help="folder of the study whose operating point to take (--folds all)")
     parser.add_argument("--out", required=True, help="run folder, made if absent, resumed if present")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--log", choices=LOGS, help="log each epoch for TensorBoard too, in RUN/tensorboard")
     words = dict(SETTING.findall(inspect.getsource(TrainConfig)))
     for field in dataclasses.fields(TrainConfig):
         flag = f"--{field.name.replace('_', '-')}"
@@ -67,6 +71,11 @@ def main(arguments=None) -> int:
     # A plain `kill` stops as Ctrl-C does; a shell that runs us in the background has both switched off.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        arguments.device = choose_device(arguments.device)
+    except DeviceError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 1
     with distributed.joined(arguments.device):
         if distributed.is_first():
             return run(arguments)
@@ -78,9 +87,12 @@ def run(arguments) -> int:
     folder = Path(arguments.out)
     try:
         config = TrainConfig(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(TrainConfig)})
-        settings = study.Settings(config, arguments.device, arguments.start, arguments.scratch_epochs)
+        check_log(arguments.log)
+        settings = study.Settings(config, arguments.device, arguments.start, arguments.scratch_epochs, arguments.log)
         hospitals = find_hospitals(arguments.data, arguments.manifest)
-        print("\n".join(line for hospital in hospitals for line in hospital.report()), flush=True)
+        print("\n".join(line for hospital in hospitals for line in hospital.report()))
+        print("\n".join(found_table(hospitals)), flush=True)
+        check_cases([case for hospital in hospitals for case in hospital.cases if case.split != "test"])
         folder.mkdir(parents=True, exist_ok=True)
         if distributed.is_first():
             for hospital in hospitals:
@@ -99,7 +111,8 @@ def run(arguments) -> int:
         print(f"train: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        text = f"{error.filename or folder} cannot be read or written ({error.strerror}). The same command resumes."
+        text = f"{error.filename or folder} cannot be read or written ({error.strerror}). {remedy(error)}"
+        text += " The same command resumes."
         print(f"train: {text}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

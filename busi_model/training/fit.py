@@ -8,6 +8,7 @@ validated, saved and used. The last epoch counts: picking the best epoch would l
 import csv
 import ctypes
 import dataclasses
+import errno
 import pickle
 import time
 from collections.abc import Callable
@@ -19,8 +20,9 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from busi_model.files import written_whole
-from busi_model.network import MultiTaskUNet
+from busi_model.files import remedy, written_whole
+from busi_model.network import CLASS_NAMES, MultiTaskUNet
+from busi_model.predict import choose_device
 from busi_model.preprocess import Preprocess
 from busi_model.training import distributed
 from busi_model.training.augment import Augmenter, Draws
@@ -101,7 +103,7 @@ class Trainer:
         if not len(train):
             raise RunError("The training split holds no images.")
         self.config, self.train, self.folder = config, train, Path(folder)
-        self.device = torch.device(_choose_device(device))
+        self.device = torch.device(choose_device(device))
         self.preprocess = self.preprocess_for(config)
         torch.manual_seed(config.seed)
         network = MultiTaskUNet(config.encoder, dropout=config.dropout)
@@ -180,7 +182,8 @@ class Trainer:
             for epoch in range(len(self.history), self.config.epochs):
                 row = {"epoch": epoch + 1, **self._epoch(epoch, progress)}
                 if validation is not None and len(validation) and distributed.is_first():
-                    row |= validate(self.averaged_network, validation, self.preprocess, self.device, self.bfloat16)
+                    how = (self.preprocess, self.device, self.bfloat16, self.config, self.class_weights)
+                    row |= validate(self.averaged_network, validation, *how)
                 self.history.append(row)
                 if distributed.is_first():
                     self._save()
@@ -273,9 +276,12 @@ class Trainer:
             write_history(self.history, self.folder / "history.csv")
         except (OSError, RuntimeError) as error:  # PyTorch's writer says RuntimeError of a full disk
             temporary.unlink(missing_ok=True)
+            known = (
+                error if isinstance(error, OSError) and error.errno else OSError(errno.ENOSPC, "the disk may be full")
+            )
             raise RunError(
-                f"{self.folder} cannot be written ({getattr(error, 'strerror', None) or 'the disk may be full'}). Free "
-                "some space; the same command resumes from the epoch before."
+                f"{self.folder} cannot be written ({known.strerror}). {remedy(known)} "
+                "Then the same command resumes from the epoch before."
             ) from error
 
     def _resume(self):
@@ -326,10 +332,6 @@ def _ema(decay):
     return update
 
 
-def _choose_device(device):
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-
 def _native_bfloat16(device):
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
@@ -338,22 +340,43 @@ def _native_bfloat16(device):
 
 @torch.no_grad()
 def validate(
-    network: MultiTaskUNet, images: ImageSet, preprocess: Preprocess, device, bfloat16: bool = False
+    network: MultiTaskUNet,
+    images: ImageSet,
+    preprocess: Preprocess,
+    device,
+    bfloat16: bool = False,
+    config: TrainConfig | None = None,
+    weights: torch.Tensor | None = None,
 ) -> dict[str, float]:
-    """Quick figures for the progress line, in the network's square; `evaluate` makes those that are reported."""
+    """Quick figures for the progress line, in the network's square; `evaluate` makes those that are reported.
+
+    val_loss and its parts are defined as training's (config: its shares and smoothing; weights (3,): of the classes),
+    but of whole images as they are, without augmentation or dropout, and each part is a mean over all images."""
     network.eval()
-    dice, correct = [], []
+    config = config or TrainConfig()
+    weights = torch.ones(len(CLASS_NAMES), device=device) if weights is None else weights
+    dice, correct, sums, counts = [], [], 0.0, 0.0
     for indices in torch.arange(len(images)).split(16):
         x = preprocess.normalise(images.images[indices].float())[:, None].to(device)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
             output = network(x.contiguous(memory_format=torch.channels_last))
+        mask, label = (images.masks[indices].float() / 255)[:, None].to(device), images.labels[indices].to(device)
+        _, parts = multi_task_loss(output, mask, label, weights, config.class_loss, config.smoothing, config.mask_loss)
+        means_over = denominators(mask, label, weights)
+        means = torch.stack(list(parts.values())).to(means_over.dtype)
+        sums = sums + torch.where(means_over > 0, means * means_over, 0.0)  # a part that is a mean over nothing is NaN
+        counts = counts + means_over
         found = output.mask_logits[:, 0].cpu() > 0
         truth = images.masks[indices] > 127
         overlap = (found & truth).sum(dim=(1, 2))
         both = found.sum(dim=(1, 2)) + truth.sum(dim=(1, 2))
         dice += (2 * overlap / both)[truth.any(dim=2).any(dim=1)].tolist()
         correct += (output.class_logits.argmax(dim=1).cpu() == images.labels[indices]).tolist()
+    of_part = dict(zip(parts, torch.where(counts > 0, sums / counts, 0.0).tolist(), strict=True))
+    total = config.mask_loss * (of_part["bce"] + of_part["dice"]) + config.class_loss * of_part["class"]
     return {
+        "val_loss": total,
+        **{f"val_loss_{name}": value for name, value in of_part.items()},
         "val_dice": float(np.mean(dice)) if dice else float("nan"),
         "val_missed": float(np.mean(np.array(dice) < 0.1)) if dice else float("nan"),
         "val_accuracy": float(np.mean(correct)),
@@ -361,7 +384,9 @@ def validate(
 
 
 def write_history(history: list[dict], path) -> None:
+    """A row an epoch; a cell is empty where an older program, whose run was resumed, did not compute the figure."""
+    columns = dict.fromkeys(name for row in history for name in row)
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(history[0]))
+        writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
         writer.writerows(history)

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.sparse.csgraph import connected_components
 
 from busi_model.names import CLASS_NAMES
-from busi_model.training.cases import N_FOLDS, Case, CaseError, spread_over_folds
+from busi_model.training.cases import N_FOLDS, Case, CaseError, spread_over_folds, together
 
 DUPLICATE_CORRELATION = 0.95  # of 32 x 32 thumbnails; see `near_duplicate_groups` for what it finds
 
@@ -26,7 +26,15 @@ def without_twins(cases: list[Case], held_out: list[Case]) -> list[Case]:
 
 def split_by_likeness(cases: list[Case], seed: int = 0) -> list[Case]:
     """Group near-duplicates, spread the groups over five folds balanced by class, score the first of each group."""
-    groups = near_duplicate_groups([_thumbnail(case.read()[0].gray) for case in cases])
+    thumbnails, problems = [], []
+    for case in cases:
+        try:
+            thumbnails.append(_thumbnail(case.read()[0].gray))
+        except CaseError as error:
+            problems.append(str(error))
+    if problems:
+        raise together(problems)
+    groups = near_duplicate_groups(thumbnails)
     labels = [case.class_name for case in cases]
     if len(set(groups)) < N_FOLDS:
         raise CaseError(f"{len(set(groups))} distinct pictures found; at least {N_FOLDS} are needed for five folds.")

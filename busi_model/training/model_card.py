@@ -132,7 +132,12 @@ def _study(folder):
 def _read(path):
     if not path.is_file():
         raise RunError(f"{path.parent} holds no {path.name}. Name a folder that `busi train` or `evaluate` wrote.")
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(
+            f"{path} is no whole JSON file ({error}). Let `busi train` or `evaluate` write it again."
+        ) from error
 
 
 def card_text(loaded: checkpoint.Checkpoint, studies, evaluations: list[dict], refused: dict | None) -> str:

@@ -29,7 +29,7 @@ GRADIO = (  # in its folder media_assets/images; what a later version lacks is l
 )
 DICOM = (  # others of pydicom's need a codec
     ("other modality", ("CT_small.dcm", "693_J2KI.dcm", "J2K_pixelrep_mismatch.dcm")),  # CT
-    ("other modality", ("MR_small.dcm", "examples_overlay.dcm", "JPEG2000.dcm", "liver_1frame.dcm")),
+    ("other modality", ("MR_small.dcm", "examples_overlay.dcm", "JPEG2000.dcm")),
     ("graphics", ("SC_rgb_rle.dcm", "image_dfl.dcm")),
 )
 OTHER_ULTRASOUND = (  # pydicom's; each file is of one patient

@@ -1,5 +1,7 @@
 """Figures as pictures: what an evaluation found, and how a training went."""
 
+from pathlib import Path
+
 import matplotlib
 
 matplotlib.use("Agg")  # no screen is needed, and none may be there
@@ -10,14 +12,20 @@ import pandas as pd
 import seaborn as sns
 from sklearn.metrics import roc_curve
 
+from busi_model.files import written_whole
 from busi_model.names import CLASS_NAMES
 from busi_model.training import metrics
 
+STYLE = {"figure.dpi": 120, "savefig.bbox": "tight", "axes.titlesize": "medium"}
+
 
 def plot_evaluation(table: pd.DataFrame, content: dict, folder) -> None:
-    """Confusion matrix, ROC, reliability, risk-coverage and Dice as PNGs into a folder. content: of metrics.json."""
-    labels = table["class_name"].map(CLASS_NAMES.index).to_numpy()
-    with plt.rc_context({"figure.figsize": (5, 4.2), "figure.dpi": 120, "savefig.bbox": "tight"}):
+    """Confusion matrix, ROC, reliability, risk-coverage and Dice as PNGs into a folder, each with its title and n; of
+    whatever classes the table holds. content: of metrics.json."""
+    folder, labels = Path(folder), table["class_name"].map(CLASS_NAMES.index).to_numpy()
+    of = f"{content['title']}\n{len(table)} images"
+    with plt.rc_context(STYLE | {"figure.figsize": (5, 4.2)}):
+        n_of = [f"{name}\nn={content['n_by_class'][name]}" for name in CLASS_NAMES]
         sns.heatmap(
             content["confusion_matrix"],
             annot=True,
@@ -25,33 +33,41 @@ def plot_evaluation(table: pd.DataFrame, content: dict, folder) -> None:
             cmap="Blues",
             cbar=False,
             xticklabels=CLASS_NAMES,
-            yticklabels=CLASS_NAMES,
+            yticklabels=n_of,
         )
-        _finish(folder / "confusion.png", "said", "truth")
-        for i, name in enumerate(CLASS_NAMES):
-            auc = content["figures"][f"auc_{name}"]["value"]
-            if not np.isnan(auc):
-                plt.plot(*roc_curve(labels == i, table[f"p_{name}"])[:2], label=f"{name}, AUC {auc:.3f}")
-        plt.plot([0, 1], [0, 1], "k:", linewidth=0.8)
-        plt.legend(loc="lower right")
-        _finish(folder / "roc.png", "1 - specificity", "sensitivity")
-        bins = content["reliability"]
-        plt.plot([0, 1], [0, 1], "k:", linewidth=0.8)
-        plt.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], "o-")
-        for b in bins:
-            plt.annotate(
-                f"n={b['n']}",
-                (b["confidence"], b["accuracy"]),
-                (4, -10),
-                textcoords="offset points",
-                fontsize=7,
-            )
-        _finish(folder / "reliability.png", "confidence", "share correct")
-        lesions = table[table["class_name"] != "normal"]
+        _finish(folder / "confusion.png", "said", "truth", f"Classes: {of}")
+        _plot_roc(table, labels, content["figures"])
+        _finish(folder / "roc.png", "1 - specificity", "sensitivity", f"Each class against the rest: {of}")
+        _plot_reliability(content["reliability"])
+        _finish(folder / "reliability.png", "confidence", "share correct", f"Confidence: {of}")
         _plot_risk(table)
-        _finish(folder / "risk_coverage.png", "share of cases kept, surest first", "share of wrong classes among them")
-        sns.histplot(lesions, x="dice", hue="class_name", bins=np.linspace(0, 1, 21), multiple="stack")
-        _finish(folder / "dice.png", "Dice", "lesion images")
+        words = "share of cases kept, surest first", "share of wrong classes among them"
+        _finish(folder / "risk_coverage.png", *words, f"Referring the least certain: {of}")
+        lesions = table[table["class_name"] != "normal"]
+        _plot_dice(lesions)
+        title = f"Outlines: {content['title']}\n{len(lesions)} lesion images"
+        _finish(folder / "dice.png", "Dice", "lesion images", title)
+
+
+def _plot_roc(table, labels, figures):
+    for i, name in enumerate(CLASS_NAMES):
+        auc, n = figures[f"auc_{name}"]["value"], int((labels == i).sum())
+        if not np.isnan(auc):
+            label = f"{name} (n={n} of {len(labels)}), AUC {auc:.3f}"
+            plt.plot(*roc_curve(labels == i, table[f"p_{name}"])[:2], label=label)
+    plt.plot([0, 1], [0, 1], "k:", linewidth=0.8)
+    if plt.gca().get_legend_handles_labels()[0]:
+        plt.legend(loc="lower right")
+    else:
+        plt.text(0.5, 0.5, "all images are of one class: no curve", ha="center")
+
+
+def _plot_reliability(bins):
+    plt.plot([0, 1], [0, 1], "k:", linewidth=0.8)
+    plt.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], "o-")
+    for b in bins:
+        place = (b["confidence"], b["accuracy"])
+        plt.annotate(f"n={b['n']}", place, (4, -10), textcoords="offset points", fontsize=7)
 
 
 def _plot_risk(table):
@@ -63,25 +79,49 @@ def _plot_risk(table):
     plt.ylim(bottom=0)
 
 
-def _finish(path, xlabel, ylabel):
+def _plot_dice(lesions):
+    if lesions.empty:
+        plt.text(0.5, 0.5, "no image holds a lesion", ha="center")
+        return
+    named = {name: f"{name} (n={n})" for name, n in lesions["class_name"].value_counts(sort=False).items()}
+    classes = lesions["class_name"].map(named).rename("class")
+    sns.histplot(x=lesions["dice"], hue=classes, bins=np.linspace(0, 1, 21), multiple="stack")
+
+
+def _finish(path, xlabel, ylabel, title):
     plt.xlabel(xlabel)
     plt.ylabel(ylabel)
+    plt.title(title)
     plt.savefig(path)
     plt.close()
 
 
-def plot_history(history: list[dict], path) -> None:
-    """Training curves as PNG: losses, and validation figures where there are any."""
+def plot_history(history: list[dict], path, n_training: int = 0, n_held_out: int = 0) -> None:
+    """Training curves as PNG, whole or not at all: the losses in training and of held-out images, and figures of those
+    where there are any. A row may lack what an older program did not compute. The numbers of images: for the titles."""
     table = pd.DataFrame(history)
-    with plt.rc_context({"figure.dpi": 120, "savefig.bbox": "tight"}):
+    losses = [c for c in table if c.startswith(("train_", "val_loss_"))]
+    figures = [c for c in table if c.startswith("val_") and c != "val_loss" and c not in losses]
+    parts = list(dict.fromkeys(name.split("_")[-1] for name in losses))
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplots(1, 2, figsize=(10, 4))
-        for axis, prefix in zip(axes, ("train_", "val_"), strict=True):
-            for name in (c for c in table if c.startswith(prefix)):
-                axis.plot(table["epoch"], table[name], label=name.removeprefix(prefix))
+        for name in losses:
+            part, held_out = name.split("_")[-1], name.startswith("val_")
+            label, line = f"{part}, {'held out' if held_out else 'training'}", "--" if held_out else "-"
+            axes[0].plot(table["epoch"], table[name], line, color=f"C{parts.index(part)}", label=label)
+        for name in figures:
+            axes[1].plot(table["epoch"], table[name], label=name.removeprefix("val_"))
+        for axis in axes:
             axis.set_xlabel("epoch")
             axis.xaxis.get_major_locator().set_params(integer=True)
-            axis.set_title("training losses" if prefix == "train_" else "validation, averaged weights")
             if axis.lines:
-                axis.legend()
-        figure.savefig(path)
+                axis.legend(fontsize="small")
+        axes[0].set_title("Losses" + _of_n(n_training, "training"))
+        axes[1].set_title(f"Averaged weights{_of_n(n_held_out, 'held-out')}" if figures else "Nothing was held out")
+        with written_whole(path) as temporary:
+            figure.savefig(temporary, format="png")
         plt.close(figure)
+
+
+def _of_n(n, kind):
+    return f", n={n} {kind} images" if n else ""

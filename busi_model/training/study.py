@@ -17,17 +17,20 @@ import pandas as pd
 import torch
 
 from busi_model import checkpoint
-from busi_model.files import write_json
+from busi_model.files import write_json, written_whole
+from busi_model.names import CLASS_NAMES
 from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
-from busi_model.training import calibrate, distributed, out_of_distribution
+from busi_model.training import calibrate, distributed, out_of_distribution, worst
 from busi_model.training.augment import paint_marks
 from busi_model.training.cases import CLINICIAN, N_FOLDS, Case, Hospital
 from busi_model.training.dataset import load_images
 from busi_model.training.evaluate import evaluate_cases, write_report, write_summary
 from busi_model.training.fit import RunError, TrainConfig, Trainer
 from busi_model.training.likeness import without_twins
+from busi_model.training.logs import opened_log
+from busi_model.training.out_of_distribution import LeftOut
 from busi_model.training.plots import plot_history
 
 MARKED_CASES = 150  # of each hospital, on which marks are painted to look for a shortcut
@@ -83,6 +86,30 @@ class Settings:
     device: str = "auto"
     start: str | None = None  # weights to go on from, where they have not seen what is held out
     scratch_epochs: int | None = None  # of networks that cannot go on from them; None: as the others
+    log: str | None = None  # of `logs.LOGS`, beside history.csv
+
+
+def check_parts(settings: Settings, parts: list[Part], judged: bool = True) -> None:
+    """What would only come out after hours of training comes out before: parts that nothing can be learned from or
+    (where they are to be judged) nothing held out from. What a network will not know is printed. Raises RunError."""
+    for part in parts:
+        name = part.name or "all"
+        if not part.training:
+            raise RunError(f"{name}: the training split holds no images. Look at the table of what was found.")
+        if judged and not part.held_out:
+            raise RunError(f"{name}: no scored image is held out, so nothing could be judged. Is the fold empty?")
+        absent = [c for c in CLASS_NAMES if not any(case.class_name == c for case in part.training)]
+        if len(absent) == len(CLASS_NAMES) - 1 and settings.config.class_loss:
+            [only] = set(CLASS_NAMES) - set(absent)
+            raise RunError(
+                f"{name}: all {len(part.training)} training images are {only}, so no class can be told from another. "
+                f"Add images of {' or '.join(absent)}, or give --class-loss 0 to learn the outline only."
+            )
+        if absent:
+            print(f"{name}: no {' and no '.join(absent)} image to learn from; the network will not know the class.")
+        tested = {case.class_name for cases in part.held_out for case in cases}
+        if tested and (unseen := [c for c in CLASS_NAMES if c not in tested]):
+            print(f"{name}: no {' and no '.join(unseen)} image is held out; figures of the class stay undefined.")
 
 
 def fit_part(settings: Settings, part: Part, folder: Path, point: OperatingPoint | None = None) -> None:
@@ -111,13 +138,20 @@ def fit_part(settings: Settings, part: Part, folder: Path, point: OperatingPoint
         network, point_ = trainer.averaged_network, point or OperatingPoint()
         checkpoint.save(folder / "weights", network, trainer.preprocess, point_, training, {}, None, seen)
         if trainer.history:
-            plot_history(trainer.history, folder / "curves.png")
+            plot_history(trainer.history, folder / "curves.png", len(images), len(validation))
 
-    try:
-        trainer.fit(_validation(part, preprocess, config.seed), after_epoch=save)
-    finally:  # also when it is stopped: what was learned so far is usable
-        if distributed.is_first() and trainer.history:
+    validation = _validation(part, preprocess, config.seed)
+    with opened_log(settings.log if distributed.is_first() else None, folder) as log:
+
+        def after_epoch():
             save()
+            log(trainer.history[-1])
+
+        try:
+            trainer.fit(validation, after_epoch)
+        finally:  # also when it is stopped: what was learned so far is usable
+            if distributed.is_first() and trainer.history:
+                save()
 
 
 def _describe(part, images, trainer, parameters, multiply_adds, start):
@@ -163,6 +197,7 @@ def recipe(config: TrainConfig, start: checkpoint.Checkpoint | None) -> dict:
 def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) -> None:
     """Train each part's network; fit each one's operating point on the predictions of the others (on its own, which
     flatters, where there is but one part); report a hospital at a time; leave the point fitted on all predictions."""
+    check_parts(settings, parts)
     folders = [folder / part.name if len(parts) > 1 else folder for part in parts]
     for part, place in zip(parts, folders, strict=True):
         fit_part(settings, part, place)
@@ -203,10 +238,31 @@ def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) ->
         contents.append(
             write_report(own, place, title, whose, recipe(settings.config, None), calibrated_on, marked=with_marks)
         )
+        worst.write_worst(own, _judge(settings, parts, folders, name), place / worst.NAME, title)
         print((place / "report.md").read_text(encoding="utf-8"))
     write_summary(contents, folder / "evaluation", what)
     print((folder / "evaluation" / "summary.md").read_text(encoding="utf-8"))
-    print(f"{folder / 'evaluation'} holds these reports, plots and one row a case.")
+    print(
+        f"{folder / 'evaluation'} holds these reports, plots and one row a case; {worst.NAME} in it shows patients' "
+        "pictures: keep it where the data are."
+    )
+
+
+def _judge(settings, parts, folders, hospital):
+    """case_id of one hospital -> gray, reference mask, and what is outlined by the network that never saw it."""
+    of_case, predictors = {}, {}
+    for part, place in zip(parts, folders, strict=True):
+        cases = [case for held_out in part.held_out for case in held_out if case.hospital == hospital]
+        of_case |= {case.case_id: (case, place) for case in cases}
+
+    def judge(case_id):
+        case, place = of_case[case_id]
+        if place not in predictors:
+            predictors[place] = Predictor.load(place / "weights", settings.device)
+        frame, truth = case.read()
+        return frame.gray, truth, predictors[place](frame).judged_anyway.mask
+
+    return judge
 
 
 def _measure_ood(settings, parts, folders, folder):
@@ -216,12 +272,22 @@ def _measure_ood(settings, parts, folders, folder):
         return {}
     left_out = []
     for place, part in zip(folders, parts, strict=True):
-        predictor = Predictor.load(place / "weights", settings.device)
-        others = _by_hospital(part.training)
-        left_out.append(out_of_distribution.left_out_inputs(predictor, part.name, part.held_out[0], others))
+        left_out.append(_left_out_inputs(settings, part, place))
     report = out_of_distribution.measure_ood(left_out)
     write_json(report, folder / "ood.json")
     return {name: report[name] for name in ("ood_score", "ood_distance")}
+
+
+def _left_out_inputs(settings, part, folder):
+    """Minutes of work: kept beside the weights that they belong to."""
+    predictor = Predictor.load(folder / "weights", settings.device)
+    kept = folder / f"ood-{predictor.checkpoint.weights_sha256[:12]}.npz"
+    if not kept.is_file():
+        others = _by_hospital(part.training)
+        found = out_of_distribution.left_out_inputs(predictor, part.name, part.held_out[0], others)
+        with written_whole(kept) as temporary, open(temporary, "wb") as file:
+            found.write(file)
+    return LeftOut.read(kept)
 
 
 def _by_hospital(cases):
@@ -246,6 +312,7 @@ def _words(held_out, what):
 def release(settings: Settings, hospitals: list[Hospital], folder: Path, operating_point) -> None:
     """The weights to ship: trained on everything that is not reserved, with the operating point of a study."""
     [part] = everything(hospitals)
+    check_parts(settings, [part], judged=False)
     fit_part(settings, part, folder, read_operating_point(operating_point))
     if not distributed.is_first():
         return

@@ -81,9 +81,12 @@ def trust_figures(table: pd.DataFrame) -> dict[str, Rate]:
     }
     malignant = table["class_name"] == "malignant"
     for column in [c for c in table.columns if c.startswith("suspicious_")]:
-        suspicious, name = table[column].astype(bool), column.removeprefix("suspicious_")
+        suspicious, name = (
+            table[column].astype(float),
+            column.removeprefix("suspicious_"),
+        )  # NaN: no threshold was known
         figures[f"Sensitivity, {name}"] = suspicious.where(malignant)
-        figures[f"Specificity, {name}"] = (~suspicious).where(~malignant)
+        figures[f"Specificity, {name}"] = (1 - suspicious).where(~malignant)
     return {name: rate(hits.astype("float"), groups) for name, hits in figures.items()}
 
 

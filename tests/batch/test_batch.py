@@ -258,9 +258,9 @@ def test_every_frame_of_a_cine_loop_on_request(archive, untrained, tmp_path):
 
 
 def test_the_frames_of_a_clip_are_summed_up(untrained, tmp_path):
-    """Two frames of one lesion, one of another, and an empty one."""
+    """Two frames of one lesion, an empty one, and another lesion."""
     gray, other = draw_phantom("malignant", 1, 90, 120)[0], draw_phantom("benign", 2, 90, 120)[0]
-    frames = np.stack([gray, gray, other, np.full_like(gray, 7)])
+    frames = np.stack([gray, gray, np.full_like(gray, 7), other])
     (tmp_path / "clip").write_bytes(written(dataset(frames, n_frames=4)))
     (tmp_path / "still.png").write_bytes(encoded(gray, "PNG"))
     for _ in "once", "again":
@@ -274,6 +274,8 @@ def test_the_frames_of_a_clip_are_summed_up(untrained, tmp_path):
         assert (int(clip["worst_frame"]), float(clip["worst_malignant"])) == (worst["frame"], worst["malignant"])
         assert float(clip["mean_malignant"]) == pytest.approx(np.mean([row["malignant"] for row in judged]), abs=1e-6)
         assert sum(int(clip[f"frames_{name}"]) for name in CLASSES) == 3
+        compared = {row["frame"]: row["dice_to_previous"] for row in judged}  # nothing lies before frame 4
+        assert compared == {1: None, 2: 1.0, 4: None} and float(clip["outline_agreement"]) == 1
 
 
 def test_a_summary_by_hand():
@@ -342,7 +344,18 @@ def test_no_class_is_printed_for_a_picture_that_is_refused(untrained, tmp_path, 
     assert row["label"] is None and row["class_set"] == [] and {row[name] for name in CLASSES} == {None}
     with open(tmp_path / "out" / "predictions.csv", newline="") as file:
         (cells,) = csv.DictReader(file)
-    assert cells["status"] == "refused" and {cells[name] for name in ("label", "class_set", *CLASSES)} == {""}
+    nothing = ("label", "class_set", "outlined_px2", "mask", "overlay", *CLASSES)
+    assert cells["status"] == "refused" and {cells[name] for name in nothing} == {""}
+
+
+def test_a_refused_picture_has_neither_mask_nor_overlay(untrained, tmp_path):
+    """An empty mask would say that there is no lesion."""
+    Image.new("L", (120, 90), 40).save(tmp_path / "blank.png")
+    (tmp_path / "scan.png").write_bytes(encoded(draw_phantom("benign", 2, 90, 120)[0], "PNG"))
+    options = ["--masks", "--overlays", "--measurements"]
+    assert predict("--weights", untrained, tmp_path, "--out", tmp_path / "out", *options) == 0
+    made = [path.name for name in ("masks", "overlays") for path in (tmp_path / "out" / name).iterdir()]
+    assert len(made) == 2 and all(name.startswith("scan") for name in made)
 
 
 @pytest.mark.parametrize(

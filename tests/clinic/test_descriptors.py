@@ -12,7 +12,6 @@ from benchmarks import descriptors as benchmark
 from busi_model.clinic.descriptors import (
     AGREEMENT,
     IRREGULAR_SURE,
-    NOTICE,
     SHADOWING_BELOW,
     as_values,
     behind_to_beside,
@@ -21,7 +20,6 @@ from busi_model.clinic.descriptors import (
     describe,
     filled,
     inside_minus_beside,
-    sentences,
 )
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.view import regions
@@ -155,12 +153,15 @@ def test_specks_at_every_edge_are_described():
         assert all(value is None or isinstance(value, str) or math.isfinite(value) for value in values.values())
 
 
-def test_what_people_read_says_that_it_is_no_category():
-    gray, lesion = scene(behind=60)
-    lines = sentences(gray, [lesion])
-    assert NOTICE in lines[0] and "BI-RADS" in NOTICE and len(lines) == 6
-    assert any(line.startswith("Posterior: posterior shadowing; gray behind / beside 0.50") for line in lines)
-    assert sentences(gray, []) == []
+@pytest.mark.parametrize("spacing_mm", [None, (0.2, 0.1)])
+def test_pixels_that_are_not_square_change_no_descriptor(spacing_mm):
+    gray, square = scene(behind=60)
+    halved = gray[::2]  # every pixel twice as high as wide
+    (lesion,) = measure_lesions(halved == 40, None, spacing_mm, pixel_aspect=2.0)
+    assert filled(lesion).sum() == (halved == 40).sum()
+    said, expected = as_values(describe(halved, lesion)), as_values(describe(gray, square))
+    for name, value in expected.items():
+        assert said[name] == (value if isinstance(value, str) or value is None else pytest.approx(value, abs=0.08))
 
 
 def test_the_frozen_cuts_agree_with_breasts_radiologists(data_dir, tmp_path, capsys):

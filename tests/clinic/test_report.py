@@ -4,6 +4,7 @@ import html
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pypdf
@@ -11,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import busi_model
 from busi_model.clinic import lengths, words
+from busi_model.clinic.descriptors import AGREEMENT, describe
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.pdf import as_pdf
 from busi_model.clinic.render import as_html, as_json, as_text, pixels_sha256, spoken
@@ -106,13 +109,17 @@ def test_several_possible_classes_leave_the_class_open():
 def test_warnings_come_in_order_of_weight_and_unknown_ones_keep_their_text():
     worded = report(finding(0.1, 0.87, 0.03, codes=["rescaled", "new_code", "marks", "heads_disagree"]), POINT)
     assert [w.code for w in worded.warnings] == ["heads_disagree", "marks", "rescaled", "new_code"]
-    assert worded.warnings_line == "Outline and class contradict each other; 3 more"
+    assert worded.warnings_line == "Outline and class contradict; 3 more"
     assert worded.warnings[-1].found == "It is new_code."
 
 
 def test_every_warning_of_the_program_says_what_it_is_and_what_to_do():
+    package = Path(busi_model.__file__).parent
+    sources = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+    codes = set(re.findall(r'\bNotice\(\s*"(\w+)"', sources))
+    assert len(codes) > 15 and codes <= set(words.WARNINGS)
     for title, _, advice in words.WARNINGS.values():
-        assert 0 < len(title.split()) <= 6 and advice.endswith(".")
+        assert 0 < len(title.split()) <= 5 and advice.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -216,7 +223,7 @@ def test_the_text_for_a_report_has_at_most_60_words(found, limit, spacing):
 def prediction():
     gray = np.random.default_rng(0).integers(0, 255, (120, 160), dtype=np.uint8)
     probabilities = {"benign": 0.1, "malignant": 0.87, "normal": 0.03}
-    warnings = (Notice("marks", "Calipers."), Notice("colour", "2 % of the pixels are coloured."))
+    warnings = (Notice("marks", "Calipers."), Notice("exif_turned", "The picture was turned."))
     logits = np.zeros(3, np.float32)
     mask = rectangle(120, 160, (20, 60, 30, 90), (80, 100, 100, 140))
     none = np.zeros_like(mask)
@@ -270,8 +277,8 @@ def test_json_holds_the_result_and_ties_it_to_the_pixels(worded, prediction):
     content = json.loads(as_json(worded, prediction, lesions, MODEL, {"operating_point": None}))
     assert content["model"] == MODEL and content["verdict"] == "suspicious"
     assert content["class"] == "malignant" and content["class_probabilities"]["malignant"] == 0.87
-    assert [warning["code"] for warning in content["warnings"]] == ["colour", "marks"]
-    assert content["warnings"][0]["found"] == "2 % of the pixels are coloured."
+    assert [warning["code"] for warning in content["warnings"]] == ["marks", "exif_turned"]
+    assert content["warnings"][1]["found"] == "The picture was turned."
     assert (content["image"]["width_px"], content["image"]["height_px"]) == (160, 120)
     assert content["image"]["pixels_sha256"] == pixels_sha256(prediction.frame.gray)
     first, second = content["lesions"]
@@ -287,7 +294,7 @@ def test_the_pdf_is_one_page_with_the_verdict_on_top_and_no_metadata(worded, pre
     assert len(pdf.pages) == 1 and not pdf.metadata and pdf.xmp_metadata is None
     assert b"matplotlib" not in data.lower() and b"/ID" not in data
     said = " ".join(pdf.pages[0].extract_text().split())
-    order = [said.index(part) for part in (worded.headline, words.REPORT_USE, "Colour in the picture", "2400 px²")]
+    order = [said.index(part) for part in (worded.headline, words.REPORT_USE, "Turned picture", "2400 px²")]
     assert order == sorted(order) and "Made 2026-11-27." in said
     assert "Dashed band" not in said  # nothing is described that is not drawn
     assert data == pdf_of(worded, prediction, lesions)  # no time hidden in it
@@ -367,6 +374,62 @@ def test_measurements_are_pixels_until_the_spacing_is_known():
     assert taller == [words.NO, words.YES]
     assert measured([]).strip() == "" and lengths.table([]) == ()
     assert words.MEASURES_NOTE_EDITED in lengths.notes(lesions, None, False, FITTED, edited=True)
+
+
+# Descriptors
+
+
+def described_scene(models_outline=True):
+    """A wide lesion with a shadow, and below it a speck behind which nothing is seen, as they are described."""
+    gray = np.full((300, 300), 120, np.uint8)
+    mask = rectangle(300, 300, (60, 100, 80, 200), (290, 298, 20, 28))
+    gray[100:, 80:200] = 50
+    lesions = measure_lesions(mask)
+    return lesions, [describe(gray, lesion, models_outline) for lesion in lesions]
+
+
+def test_descriptors_stand_in_the_table_with_their_agreement():
+    lesions, described = described_scene()
+    rows = {name: cells for name, *cells in lengths.table(lesions, described)}
+    assert rows[words.DESCRIPTOR_ROWS["posterior"]] == ["shadowing", words.DESCRIPTOR_NONE]
+    assert rows[words.DESCRIPTOR_ROWS["orientation"]] == ["parallel", words.DESCRIPTOR_NONE]
+    said = " ".join(lengths.notes(lesions, None, False, FITTED, described=described))
+    assert "no BI-RADS category" in said and words.DESCRIPTORS_NOTE_EDITED not in said
+    found = AGREEMENT["posterior"]
+    assert f"kappa {found.kappa} ({found.low} to {found.high}, n = {found.n}) with the radiologists of BrEaST" in said
+    folded = as_html("measures", table=lengths.table(lesions, described), notes=["First.", said])
+    assert "kappa" in folded and "kappa" not in visible(folded)
+
+
+def test_an_edited_outline_gets_no_word_that_was_fitted_to_the_networks():
+    lesions, described = described_scene(models_outline=False)
+    names = [name for name, *_ in lengths.table(lesions, described)]
+    assert words.DESCRIPTOR_ROWS["orientation"] in names
+    assert not {words.DESCRIPTOR_ROWS["shape"], words.DESCRIPTOR_ROWS["posterior"]} & set(names)
+    said = " ".join(lengths.notes(lesions, None, False, FITTED, edited=True, described=described))
+    assert words.DESCRIPTORS_NOTE_EDITED in said and "Shape: kappa" not in said
+
+
+def test_json_and_pdf_hold_the_descriptors(worded, prediction):
+    lesions, described = described_scene()
+    first, second = json.loads(as_json(worded, prediction, lesions, MODEL, {}, described))["lesions"]
+    assert first["descriptors"]["posterior"] == pytest.approx(50 / 120, abs=0.01)
+    assert first["descriptors"]["posterior_word"] == "posterior shadowing"
+    assert second["descriptors"]["posterior"] is None and second["descriptors"]["posterior_word"] is None
+    notes = lengths.notes(lesions, None, False, FITTED, described=described)
+    data = as_pdf(worded, lengths.table(lesions, described), notes, (), np.zeros((300, 400, 3), np.uint8))
+    said = " ".join(pypdf.PdfReader(io.BytesIO(data)).pages[0].extract_text().split())
+    assert "shadowing" in said and words.DESCRIPTORS_NOTE in said
+
+
+def test_every_word_of_a_descriptor_is_in_the_catalogue():
+    source = Path(describe.__code__.co_filename).read_text(encoding="utf-8")
+    said = set(re.findall(r'word = "([^"]+)"|"([a-z ]+)" if ratio|else "([a-z ]+)"', source))
+    assert {word for found in said for word in found if word} == set(words.DESCRIPTOR_WORDS)
+    assert set(words.DESCRIPTOR_ROWS) == set(words.DESCRIPTOR_AGAINST) == set(AGREEMENT)
+
+
+# Margins
 
 
 def test_the_margin_is_said_with_how_often_it_held():

@@ -152,7 +152,7 @@ def test_palette_is_looked_up(read):
         ("SC_rgb_gdcm_KY.dcm", (1.0, 1.0), ["other_modality", "colour"]),
         ("SC_rgb_rle_16bit.dcm", (1.0, 1.0), ["other_modality", "rescaled", "colour"]),
         ("CT_small.dcm", (0.661468, 0.661468), ["other_modality", "rescaled"]),
-        ("JPEG2000.dcm", (2.26, 2.26), ["other_modality", "rescaled"]),
+        ("JPEG2000.dcm", None, ["other_modality", "scale_implausible", "rescaled"]),
     ],
 )
 def test_files_of_other_makers_equal_pydicoms_own_pixels(name, spacing_mm, expected):
@@ -283,11 +283,20 @@ def test_two_scans_at_different_scales_have_no_common_one(read):
 
 @pytest.mark.parametrize("delta_cm", [10.0, 1e299, 0.2, 0.0001])
 def test_a_scale_that_no_ultrasound_has_is_told_and_not_used(read, delta_cm):
-    frame = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[region((0, 0, 80, 70), delta_cm, 0.01)]))
+    frame = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[region((0, 0, 80, 70), delta_cm, delta_cm)]))
     assert frame.spacing_mm is None and codes(frame) == ["scale_implausible"]
-    assert f"0.1 x {10 * delta_cm:.3g} mm" in frame.notices[0].text and len(frame.scan_regions) == 1
-    plain = read(dataset(noise(80, 90), PixelSpacing=[10 * delta_cm, 0.1]))
+    assert f"{10 * delta_cm:.3g} x {10 * delta_cm:.3g} mm" in frame.notices[0].text and len(frame.scan_regions) == 1
+    plain = read(dataset(noise(80, 90), PixelSpacing=[10 * delta_cm, 10 * delta_cm]))
     assert plain.spacing_mm is None and codes(plain) == ["scale_implausible"]
+
+
+@pytest.mark.parametrize("delta_cm", [10.0, 1e299, 0.2, 0.0001])
+def test_a_pixel_far_higher_than_wide_is_told_and_not_used(read, delta_cm):
+    frame = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[region((0, 0, 80, 70), 0.01, delta_cm)]))
+    assert (frame.spacing_mm, frame.pixel_aspect, codes(frame)) == (None, 1, ["tag_ignored"])
+    assert len(frame.scan_regions) == 1
+    plain = read(dataset(noise(80, 90), PixelSpacing=[10 * delta_cm, 0.1]))
+    assert (plain.spacing_mm, plain.pixel_aspect, codes(plain)) == (None, 1, ["tag_ignored"])
 
 
 @pytest.mark.parametrize("tags", [{"units": 4}, {"delta_x_cm": 0.0}, {"delta_y_cm": float("inf")}])
@@ -661,6 +670,13 @@ def test_compressed_picture_of_another_size_is_refused(read, syntax):
     image_format = "JPEG" if syntax == uid.JPEGBaseline8Bit else "JPEG2000"
     content = encoded(np.zeros((3000, 3000), np.uint8), image_format)
     assert DAMAGED in refusal(read, dataset(noise(64, 64), syntax, encoded=[content]))
+    colour = encoded(np.zeros((64, 64, 3), np.uint8), image_format)
+    assert DAMAGED in refusal(read, dataset(noise(64, 64), syntax, encoded=[colour]))
+
+
+def test_compressed_picture_of_more_bits_is_refused(read):
+    content = encoded(noise(64, 64).astype(np.uint16) << 8, "JPEG2000", no_jp2=True)
+    assert DAMAGED in refusal(read, dataset(noise(64, 64), uid.JPEG2000Lossless, encoded=[content]))
 
 
 def test_run_lengths_that_unpack_without_end_take_no_memory(read):

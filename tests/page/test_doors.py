@@ -373,6 +373,38 @@ def test_a_half_head_and_a_half_body_end_in_time(app, within_s):
             assert "200 OK" not in said
 
 
+class Held:
+    """A connection between two requests, that notes its end."""
+
+    def __init__(self, address):
+        self.address, self.waits_for, self.since, self.ended = address, "", 0, False
+
+    def end(self):
+        self.ended = True
+
+
+@pytest.mark.parametrize(
+    ("proxies", "address", "bound"),
+    [
+        ((), "10.0.0.5", True),
+        (("10.0.0.6",), "10.0.0.5", True),
+        (("10.0.0.5",), "10.0.0.5", False),
+        (("10.0.0.0/24",), "10.0.0.5", False),  # a network of proxies
+        (("*",), "10.0.0.5", False),  # a Space
+    ],
+)
+def test_an_address_has_its_share_of_connections_and_a_proxy_that_of_all(proxies, address, bound):
+    book = wire.Connections(of_address=3, total=8, proxies=proxies)
+    held = [Held(address) for _ in range(4)]
+    for one in held:
+        book.add(one)
+    assert any(one.ended for one in held) is bound
+    more = [Held(address) for _ in range(5)]
+    for one in more:
+        book.add(one)
+    assert any(one.ended for one in more + held)
+
+
 def _until_closed(address, half):
     try:
         return raw(address, half)

@@ -1,15 +1,20 @@
 """Many users at once, small: `benchmarks.load` measures the same at full size."""
 
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
 from benchmarks import load
-from busi_model.page import strings
+from busi_model.page import serve, strings
 from busi_model.page.server import queue as waiting
+from busi_model.page.server.guard import Walls
+from tests.browser import PATIENCE_S
+from tests.panel import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -50,3 +55,34 @@ def test_a_full_line_is_told_in_words_and_keeps_no_other_kind_of_event_waiting()
         assert [answer.status_code for answer in answers] == [200, 200, 503]
         assert answers[2].json()["detail"] == strings.BUSY.format(before=2)
         assert client.post("/gradio_api/call/save", json={"data": []}).status_code == 200
+
+
+def test_readers_who_all_wait_leave_room_for_others():
+    """As when the database is locked: Gradio's own forty places would be taken."""
+    n_waiting, go_on = 60, threading.Event()
+    arrived = threading.Barrier(n_waiting + 1)
+
+    def save() -> str:
+        arrived.wait(PATIENCE_S)
+        go_on.wait(PATIENCE_S)
+        return "saved"
+
+    def read() -> str:
+        return "read"
+
+    with gr.Blocks(analytics_enabled=False) as page:
+        gr.api(save, api_name="save", concurrency_limit=None)
+        gr.api(read, api_name="read", concurrency_id="read")
+    waiting.limit(page)
+    server = serve(page, Walls(), "127.0.0.1", [free_port()])
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{server.port}/gradio_api/call/", timeout=PATIENCE_S) as client:
+            asked = [client.post("save", json={"data": []}).json()["event_id"] for _ in range(n_waiting)]
+            arrived.wait(PATIENCE_S)  # all of them are under way
+            read = client.post("read", json={"data": []}).json()["event_id"]
+            assert '["read"]' in client.get(f"read/{read}").text
+            go_on.set()
+            assert all('["saved"]' in client.get(f"save/{event}").text for event in asked)
+    finally:
+        go_on.set()
+        server.stop()

@@ -39,6 +39,7 @@ from tests.panel import served_here
 
 PNG = encode_png(draw_phantom("benign", 2, 90, 110)[0])
 META = {"_type": "gradio.FileData"}
+SETTING = re.compile(r"\bBUSI_[A-Z_]+\b")
 NAME = "Jane Doe 1956.png"  # `served` looks for it in what the app printed
 
 
@@ -396,7 +397,7 @@ def test_which_names_are_answered(monkeypatch):
 
 
 def test_guessing_the_hosts_password_is_slowed_down(app):
-    """Through the page, as a guesser would; the counting itself is tested in test_reading_session."""
+    """Through the page, as a guesser would; the counting itself is tested in reading/test_sessions.py."""
     page = config(app)
     of_id = {c["id"]: c["props"].get("elem_id") for c in page["components"]}
     doors = [d for d in page["dependencies"] if [of_id[i] for i in d["inputs"]] == ["host-password"]]
@@ -555,7 +556,13 @@ def test_a_broken_off_upload_leaves_nothing_behind(app):
 
 
 def test_the_security_page_names_tests_that_exist():
-    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (ROOT / "docs" / "security.md").read_text(encoding="utf-8"))
-    assert len(named) > 30
+    named = re.findall(r"`([\w/.]+)::(\w+)`", (ROOT / "docs" / "security.md").read_text(encoding="utf-8"))
+    assert len(named) > 100
     for file, function in named:
         assert f"\ndef {function}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), f"{file}::{function}"
+
+
+def test_the_list_of_settings_has_each_that_is_read():
+    read = {name for path in (ROOT / "busi_model").rglob("*.py") for name in SETTING.findall(path.read_text("utf-8"))}
+    assert len(read) >= 8
+    assert read - set(SETTING.findall((ROOT / "docs" / "settings.md").read_text("utf-8"))) == set()

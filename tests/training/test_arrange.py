@@ -11,9 +11,9 @@ from PIL import Image
 
 from busi_model.__main__ import main
 from busi_model.training import arrange as module
+from busi_model.training import command
 from busi_model.training.arrange import MANIFEST, arrange
 from busi_model.training.cases import CaseError
-from busi_model.training.command import parse_arguments
 from busi_model.training.layouts import find_cases
 from tests.examples import example
 
@@ -98,10 +98,10 @@ def test_a_whole_release_is_arranged(manifest, release, tmp_path, capsys, make, 
 def test_the_example(manifest, release, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _zip(release, tmp_path / "archive.zip", "Dataset_BUSI_with_GT/")
-    command, training = example("bash", "busi_model arrange").splitlines()
-    assert main(shlex.split(command)[3:]) == 0
+    arranging, training = example("bash", "busi_model arrange").splitlines()
+    assert main(shlex.split(arranging)[3:]) == 0
     assert _arranged(tmp_path / "BUSI") == release
-    arguments = parse_arguments(shlex.split(training)[2:])
+    arguments = command.parse_arguments(shlex.split(training)[2:])
     (folder,) = arguments.data  # the folder that was arranged; BUSI's real pictures are known without the manifest
     assert find_cases(folder, f"{folder}/busi_manifest.csv")
 
@@ -162,6 +162,64 @@ def test_foreign_files_are_left_out_and_system_files_ignored(manifest, release, 
     code, printed = _run(_folder(release | extra, tmp_path / "download"), tmp_path / "BUSI", capsys)
     assert code == 0, printed
     assert {p.name for p in (tmp_path / "BUSI").iterdir()} == {"benign", "malignant", "normal", "busi_manifest.csv"}
+
+
+def _archive(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def _as_windows_writes_it(release, path):
+    """Names with backslashes, entries for folders too; zipfile itself would turn them round."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ["Dataset_BUSI_with_GT\\benign\\", *release]:
+            entry = zipfile.ZipInfo("x")
+            entry.filename = name if name.endswith("\\") else "Dataset_BUSI_with_GT\\" + name.replace("/", "\\")
+            archive.writestr(entry, release.get(name, b""))
+    return path
+
+
+def _zip_in_zips(release, path):
+    inner = _archive({f"Dataset_BUSI_with_GT/{name}": content for name, content in release.items()})
+    return _zip({"kaggle/Dataset_BUSI_with_GT.zip": _archive({"data.ZIP": inner}), "licence.txt": b"x"}, path)
+
+
+def _a_zip_a_class(release, path):
+    classes = {"Benign": {}, "malignant": {}, "normal": {}}
+    for name, content in release.items():
+        class_name, file_name = name.split("/")
+        next(files for key, files in classes.items() if key.lower() == class_name)[file_name] = content
+    return _zip({f"{key}.zip": _archive(files) for key, files in classes.items()}, path)
+
+
+def _a_folder_of_zips(release, path):
+    path.mkdir()
+    (path / "archive.zip").write_bytes(_archive({f"BUSI/{name}": content for name, content in release.items()}))
+    return path
+
+
+@pytest.mark.parametrize("make", [_as_windows_writes_it, _zip_in_zips, _a_zip_a_class, _a_folder_of_zips])
+def test_archives_as_people_have_them_open(manifest, release, tmp_path, capsys, make):
+    litter = {"benign/THUMBS.DB": b"x", "benign/Desktop.ini": b"x", "normal/._normal (1).png": b"x"}
+    code, printed = _run(make(release | litter, tmp_path / "download"), tmp_path / "BUSI", capsys)
+    assert code == 0, printed
+    assert _arranged(tmp_path / "BUSI") == release
+    assert printed.out.endswith("Ready to train on.\n") and "left out" not in printed.out
+
+
+def test_zips_in_zips_end_somewhere_and_a_damaged_one_gets_a_sentence(manifest, release, tmp_path, capsys):
+    content = _archive(release)
+    for _ in range(6):
+        content = _archive({"again.zip": content})
+    (tmp_path / "deep.zip").write_bytes(content)
+    code, printed = _run(tmp_path / "deep.zip", tmp_path / "BUSI", capsys)
+    assert code == 1 and "holds none of BUSI's images" in printed.err
+    damaged = _zip({"inner.zip": _archive(release)[:-300]}, tmp_path / "damaged.zip")
+    code, printed = _run(damaged, tmp_path / "BUSI", capsys)
+    assert code == 1 and "cannot be read as a zip file" in printed.err
 
 
 def test_an_archive_cannot_write_elsewhere(manifest, release, tmp_path, capsys):

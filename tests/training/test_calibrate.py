@@ -65,7 +65,8 @@ def test_operating_point_reaches_what_it_promises():
     youden = [(p[malignant, 1] >= t).mean() - (p[~malignant, 1] >= t).mean() for t in (balanced, 0.1, 0.5, 0.9)]
     assert youden[0] == max(youden)
     truth = p[np.arange(len(p)), held_out.labels]
-    assert (truth >= point.conformal_probability).mean() == pytest.approx(0.9, abs=0.01)
+    weights = calibrate.mix_weights([held_out.labels])
+    assert np.average(truth >= point.conformal_probability, weights=weights) == pytest.approx(0.9, abs=0.01)
 
 
 def test_margin_band_holds_the_promised_share_of_contours():
@@ -124,3 +125,20 @@ def test_rates_are_measured_on_the_table_that_is_given(untrained, phantoms):
     bins = [b for b in measured.reliability if b.class_name == "benign"]
     assert sum(b.observed.n for b in bins) == len(table)
     assert OperatingPoint.from_dict(dataclasses.asdict(measured)) == measured
+
+
+def test_the_classes_make_up_one_mix_and_each_hospital_counts_alike_in_a_class():
+    labels = [np.array([0] * 60 + [1] * 20 + [2] * 20), np.array([0] * 10 + [1] * 10), np.array([0] * 5 + [2])]
+    weights = calibrate.mix_weights(labels)
+    everyone = np.concatenate(labels)
+    shares = [weights[everyone == k].sum() / weights.sum() for k in range(3)]
+    assert shares == pytest.approx(calibrate.CLASS_MIX)
+    of_malignant = [weights[:100][labels[0] == 1].sum(), weights[100:120][labels[1] == 1].sum()]
+    assert of_malignant[0] == pytest.approx(of_malignant[1])
+    assert weights[-1] == 0  # one normal image tells nothing of that class
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 2, 2], [1, 1, 1, 1]])
+def test_without_malignant_images_or_others_there_is_no_threshold(labels):
+    probabilities = np.full((4, 3), 1 / 3)
+    assert calibrate.thresholds(probabilities, np.array(labels), np.ones(4)) == ()

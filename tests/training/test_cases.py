@@ -6,7 +6,15 @@ import openpyxl
 import pytest
 from PIL import Image
 
-from busi_model.training.cases import CaseError, looks_inverted, read_mask, spread_over_folds, write_manifest
+from busi_model.training.cases import (
+    CaseError,
+    check_cases,
+    found_table,
+    looks_inverted,
+    read_mask,
+    spread_over_folds,
+    write_manifest,
+)
 from busi_model.training.layouts import find_cases, find_hospital, find_hospitals
 from busi_model.training.layouts.busi import class_folder_cases
 from busi_model.training.likeness import near_duplicate_groups, split_by_likeness
@@ -114,7 +122,7 @@ def test_manifest_is_obeyed(phantoms, tmp_path):
     ("row", "words"),
     [
         (("benign (99).png", "benign", "Z", "development", "0", "1"), r"lists benign \(99\)\.png"),
-        (("benign (1).png", "malignant", "Z", "development", "0", "1"), "calls it malignant"),
+        (("benign (1).png", "malignant", "Z", "development", "0", "1"), "line 3: .* is called malignant here"),
         (("benign (1).png", "benign", "Z", "development", "7", "1"), "fold is '7'"),
         (("benign (1).png", "benign", "Z", "train", "0", "1"), "split is 'train'"),
         (("benign (1).png", "benign", "A", "development", "1", "1"), "group A lies in two"),
@@ -211,7 +219,57 @@ def test_what_file_managers_leave_behind_does_not_matter(folder):
 def test_all_problems_are_told_at_once(folder):
     (folder / "malignant" / "malignant (3)_mask.png").unlink()
     (folder / "benign" / "benign (4)_mask.png").unlink()
-    with pytest.raises(CaseError, match=r"benign \(4\)\.png has no mask.*malignant \(3\)\.png has no mask"):
+    with pytest.raises(CaseError, match=r"(?s)benign \(4\)\.png has no mask.*malignant \(3\)\.png has no mask"):
+        find_cases(folder)
+
+
+def test_all_pictures_and_masks_that_cannot_be_used_are_told_at_once(folder):
+    """The masks of one folder, and two folders, without a manifest and with one."""
+    rows = [
+        (f"{name} ({i}).png", name, f"{name}{i}", "development", i % 5, 1)
+        for name in ("benign", "malignant", "normal")
+        for i in range(1, 9)
+    ]
+    (folder / "benign" / "benign (1).png").write_bytes(b"not an image")
+    Image.new("L", (110, 90), 0).save(folder / "benign" / "benign (3)_mask.png")
+    Image.new("L", (70, 80), 255).save(folder / "malignant" / "malignant (2)_mask.png")
+    Image.new("L", (110, 90), 1).save(folder / "normal" / "normal (5)_mask.png")
+    names = ["benign (1).png", "benign (3).png", "malignant (2)_mask.png is 70x80", "normal (5).png"]
+    with pytest.raises(CaseError) as alone:
+        find_cases(folder)
+    with pytest.raises(CaseError) as with_manifest:
+        check_cases(find_cases(folder, _manifest(folder.parent / "m.csv", rows)))
+    for error in (alone, with_manifest):
+        lines = str(error.value).splitlines()
+        assert lines[0] == "4 problems:" and len(lines) == 5
+        assert all(name in line for name, line in zip(names, lines[1:], strict=True))
+    with pytest.raises(CaseError, match=r"(?s)normal \(5\)\.png.*nothing is not a folder"):
+        find_hospitals([folder, folder.parent / "nothing"])
+
+
+def test_a_table_says_what_was_found(phantoms, tmp_path):
+    rows = [
+        ("benign (1).png", "benign", "A", "development", 0, 1),
+        ("benign (2).png", "benign", "A", "development", 0, 0),
+        ("malignant (1).png", "malignant", "B", "test", "", 1),
+        ("normal (1).png", "normal", "C", "development", 3, 1),
+    ]
+    lines = found_table([find_hospital(phantoms, _manifest(tmp_path / "m.csv", rows))])
+    assert [line.split()[-6:] for line in lines[1:]] == [
+        ["0", "2", "0", "0", "2", "1"],
+        ["3", "0", "0", "1", "1", "1"],
+        ["reserved", "0", "1", "0", "1", "1"],
+    ]
+    assert lines[0].split() == ["hospital", "part", "benign", "malignant", "normal", "all", "scored"]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_the_folder_around_the_class_folders_says_where_they_lie(folder):
+    with pytest.raises(CaseError, match=f"They lie in {folder}: name that folder"):
+        find_cases(folder.parent)
+    for name in ("benign", "malignant", "normal"):
+        (folder / name).rename(folder / f"{name}s")
+    with pytest.raises(CaseError, match="holds the folders benigns, malignants, normals"):
         find_cases(folder)
 
 
@@ -232,7 +290,24 @@ def test_class_folders_may_share_file_names(folder, tmp_path):
     ("rows", "words"),
     [
         (["benign (1).png,benign,A,development,0,1", "benign (1).png,benign,A,development,0,1"], "line 3.*line 2"),
+        (["benign (1).png,benign,A,development,0,1", "benign/benign (1).png,benign,B,test,,1"], "line 3.*line 2"),
+        (["benign (1).png,benign,A,excluded,,0", "benign (1).png,benign,A,development,0,1"], "line 3.*line 2"),
+        (
+            ["benign (1).png,benign,A,development,0,1", "benign (2).png,benign,A,test,,1"],
+            "line 3: group A .* in test here and in fold 0 in line 2",
+        ),
+        (["benign (1).png,benign,A,development,0,maybe"], "line 2: scored is 'maybe'"),
+        (
+            [
+                "benign (1).png,benign,A,development,9,1",
+                "benign (2).png,benign,B,training,,1",
+                "x.png,normal,C,test,,?",
+            ],
+            "(?s)3 problems:.*line 2: fold.*line 3: split.*line 4: scored",
+        ),
         (["benign (1).png;benign;A;development;0.0;1"], None),
+        (["benign\\benign (1).png,Benign,A,Development,0.0,1.0"], None),
+        (["BUSI/benign/benign (1).png,benign,A,development,0,True"], None),
     ],
 )
 def test_manifest_rows_as_people_write_them(phantoms, tmp_path, rows, words):
@@ -243,7 +318,8 @@ def test_manifest_rows_as_people_write_them(phantoms, tmp_path, rows, words):
         with pytest.raises(CaseError, match=words):
             find_cases(phantoms, tmp_path / "m.csv")
     else:
-        assert find_cases(phantoms, tmp_path / "m.csv")[0].fold == 0
+        [case] = find_cases(phantoms, tmp_path / "m.csv")
+        assert (case.case_id, case.fold, case.split, case.scored) == ("benign (1).png", 0, "development", True)
 
 
 def test_folds_keep_groups_together_and_spread_classes():

@@ -1,17 +1,24 @@
+import errno
 import json
 import shutil
+import warnings
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from busi_model.__main__ import main
+from busi_model.files import remedy
 from busi_model.predict import Predictor
+from busi_model.training import evaluate, plots
 from busi_model.training.cases import CaseError
 from busi_model.training.evaluate import choose_split, evaluate_cases, write_report, write_summary
 from busi_model.training.layouts import find_cases, find_hospital
 from busi_model.training.plots import plot_history
+from busi_model.training.worst import worst_cases, write_worst
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +61,66 @@ def test_report_holds_figures_intervals_and_counts(table, tmp_path):
     assert len(pd.read_csv(tmp_path / "per_case.csv")) == 24
     for name in ("confusion.png", "roc.png", "reliability.png", "dice.png", "risk_coverage.png"):
         assert (tmp_path / name).stat().st_size > 3000
+
+
+@pytest.mark.parametrize("kept", [["normal"], ["malignant"], ["benign", "malignant"]])
+def test_some_classes_only_can_be_evaluated(phantoms, untrained, tmp_path, capsys, monkeypatch, kept):
+    monkeypatch.setattr(evaluate, "write_report", partial(write_report, resamples=10))
+    data = tmp_path / "data"
+    for name in kept:
+        shutil.copytree(phantoms / name, data / name)
+    out = tmp_path / "out"
+    arguments = ["--weights", untrained, "--data", data, "--split", "all", "--out", out, "--device", "cpu"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main(["evaluate", *map(str, arguments)]) == 0
+    content = json.loads((out / "metrics.json").read_text())
+    assert content["n_images"] == 8 * len(kept) and "| Accuracy |" in capsys.readouterr().out
+    for name in ("confusion.png", "roc.png", "reliability.png", "dice.png", "risk_coverage.png"):
+        assert (out / name).stat().st_size > 3000
+    assert not (out / "worst.png").exists()  # pictures of patients stay in the folder of a run
+
+
+def test_plots_carry_their_title_and_n(table, tmp_path, monkeypatch):
+    shown = {}
+
+    def texts(path, **how):
+        figure = plots.plt.gcf()
+        every = figure.findobj(plots.matplotlib.text.Text)
+        shown[str(path).split("/")[-1]] = " ".join(t.get_text() for t in every)
+
+    monkeypatch.setattr(plots.plt, "savefig", texts)
+    write_report(table, tmp_path, "Phantoms, fold 0", "0" * 64, {}, "x", resamples=5)
+    assert len(shown) == 5
+    for name, words in shown.items():
+        assert "Phantoms, fold 0" in words, name
+        assert ("16 lesion images" if name == "dice.png" else "24 images") in words
+    assert "malignant (n=8 of 24)" in shown["roc.png"] and "malignant (n=8)" in shown["dice.png"]
+
+
+def test_the_worst_are_the_lowest_dice_and_the_surest_errors(table, cases, predictor, tmp_path):
+    kinds = worst_cases(table, 3)
+    lesions = table[table["class_name"] != "normal"]
+    assert sorted(kinds["lowest Dice"]["dice"]) == sorted(lesions["dice"])[:3]
+    wrong = table[table["class_name"] != table["predicted"]]
+    surest = wrong[["p_benign", "p_malignant", "p_normal"]].max(axis=1).idxmax()
+    assert kinds["surest of a wrong class"].index[0] == surest
+    asked = []
+
+    def judge(case_id):
+        asked.append(case_id)
+        case = next(c for c in cases if c.case_id == case_id)
+        frame, truth = case.read()
+        return frame.gray, truth, predictor(frame).mask
+
+    write_worst(table, judge, tmp_path / "worst.png", "Phantoms")
+    assert len(asked) == sum(map(len, worst_cases(table).values()))
+    pixels = np.asarray(Image.open(tmp_path / "worst.png").convert("RGB")).astype(int)
+    cyan = (pixels[..., 0] < 60) & (pixels[..., 1] > 180) & (pixels[..., 2] > 220)
+    assert cyan.sum() > 100  # the reference is drawn
+    right = table[(table["class_name"] == "normal")].assign(predicted="normal")
+    write_worst(right, judge, tmp_path / "none.png", "Phantoms")
+    assert not (tmp_path / "none.png").exists()
 
 
 def test_splits(phantoms):
@@ -121,6 +188,23 @@ def test_card_leads_with_abroad_and_tells_whose_figures_it_shows(table, untraine
     assert figures["A, left out"]["figures"]["accuracy"]["value"] == pytest.approx(float(accuracy), abs=5e-4)
 
 
+def test_names_that_are_wrong_are_no_full_disk(untrained, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    data = ["--weights", str(untrained), "--out", str(tmp_path / "file" / "out")]
+    assert main(["strangers", *data, "--device", "cpu"]) == 1
+    said = capsys.readouterr().err
+    assert "A file stands where a folder is expected" in said and "Free some space" not in said
+    for words in ("", "{half"):
+        place = tmp_path / f"study{len(words)}" / "evaluation"
+        place.mkdir(parents=True)
+        if words:
+            (place / "summary.json").write_text(words)
+        assert main(["card", "--weights", str(untrained), "--abroad", str(place.parent)]) == 1
+        said = capsys.readouterr().err
+        assert ("no whole JSON file" if words else "holds no summary.json") in said and "Free some space" not in said
+    assert remedy(OSError(errno.ENOSPC, "full")).startswith("Free some space")
+
+
 def test_card_without_a_study_gets_a_sentence(untrained, tmp_path, capsys):
     weights = shutil.copytree(untrained, tmp_path / "weights")
     assert main(["card", "--weights", str(weights), "--abroad", str(tmp_path)]) == 1
@@ -132,3 +216,7 @@ def test_curves_are_drawn_with_and_without_validation(tmp_path):
     plot_history(rows, tmp_path / "with.png")
     plot_history([{k: v for k, v in row.items() if k != "val_dice"} for row in rows], tmp_path / "without.png")
     assert (tmp_path / "with.png").stat().st_size > (tmp_path / "without.png").stat().st_size > 3000
+    for row in rows[1:]:  # an older run was resumed
+        row |= {"val_loss": 1.5, "val_loss_bce": 0.5}
+    plot_history(rows, tmp_path / "later.png", 20, 4)
+    assert (tmp_path / "later.png").stat().st_size > (tmp_path / "with.png").stat().st_size

@@ -9,8 +9,9 @@ import torch
 from busi_model.preprocess import Preprocess
 from busi_model.training import command
 from busi_model.training.dataset import ImageSet, load_images
-from busi_model.training.fit import RunError, TrainConfig, Trainer, shares, validate
+from busi_model.training.fit import RunError, TrainConfig, Trainer, shares, validate, write_history
 from busi_model.training.layouts import find_cases
+from busi_model.training.loss import multi_task_loss
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +131,42 @@ def test_every_epoch_has_its_row(images, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert all(0 <= float(row["val_accuracy"]) <= 1 for row in rows)
-    assert {"train_bce", "train_dice", "train_class", "seconds", "augment_share", "val_dice"} <= set(rows[0])
+    assert {"train_bce", "train_dice", "train_class", "seconds", "augment_share", "val_dice", "val_loss"} <= set(
+        rows[0]
+    )
+
+
+def test_the_validation_loss_is_trainings_of_the_held_out_images(images, tmp_path):
+    """In batches of any size what one batch of all held-out images gives."""
+    trainer = Trainer(CONFIG, images["train"], tmp_path, "cpu")
+    held_out = images["train"]  # more than one batch of validate
+    assert len(held_out) > 16
+    how = (trainer.preprocess, trainer.device, False, CONFIG, trainer.class_weights)
+    row = validate(trainer.averaged_network, held_out, *how)
+    x = trainer.preprocess.normalise(held_out.images.float())[:, None]
+    with torch.no_grad():
+        output = trainer.averaged_network.eval()(x)
+    mask = held_out.masks[:, None].float() / 255
+    shares = CONFIG.class_loss, CONFIG.smoothing, CONFIG.mask_loss
+    total, parts = multi_task_loss(output, mask, held_out.labels, trainer.class_weights, *shares)
+    for name, value in parts.items():
+        assert row[f"val_loss_{name}"] == pytest.approx(float(value), rel=1e-4)
+    assert row["val_loss"] == pytest.approx(float(total), rel=1e-4)
+
+
+def test_a_run_of_an_older_program_is_resumed_without_its_loss(images, tmp_path):
+    one = dataclasses.replace(CONFIG, epochs=2)
+    Trainer(one, images["train"], tmp_path, "cpu").fit(images["validation"])
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    state["history"] = [{k: v for k, v in state["history"][0].items() if "val_loss" not in k}]
+    torch.save(state, tmp_path / "last.pt")  # as if the second epoch were still to come; the schedule has ended
+    resumed = Trainer(one, images["train"], tmp_path, "cpu")
+    resumed._resume()
+    resumed.history.append({"epoch": 2, "train_bce": 0.1, "val_loss": 0.7})
+    write_history(resumed.history, tmp_path / "history.csv")
+    with open(tmp_path / "history.csv") as file:
+        first, second = csv.DictReader(file)
+    assert first["val_loss"] == "" and second["val_loss"] == "0.7" and second["val_dice"] == ""
 
 
 def test_training_learns_phantoms(images, tmp_path):

@@ -1,10 +1,14 @@
 """Who learns from what, and who judges what: parts of a study, and two hospitals left out in turn end to end."""
 
+import csv
+import importlib.util
 import json
+import shutil
 from dataclasses import replace
 
 import pandas as pd
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from busi_model import checkpoint
 from busi_model.phantom import write_phantom_dataset
@@ -91,6 +95,7 @@ def test_leaving_hospitals_out_reports_on_each_and_fits_on_all(abroad, hospitals
         assert other.name in loaded.operating_point.fitted_on and own.name not in loaded.operating_point.fitted_on
         table = pd.read_csv(run / "evaluation" / own.name / "per_case.csv")
         assert len(table) == sum(c.scored for c in own.cases) and not table["seen"].any()
+        assert (run / "evaluation" / own.name / "worst.png").is_file()
 
 
 def test_a_release_takes_the_studys_promises_and_goes_on_only_where_it_may(abroad, hospitals, tmp_path, capsys):
@@ -108,3 +113,71 @@ def test_a_release_takes_the_studys_promises_and_goes_on_only_where_it_may(abroa
     assert command.main([*arguments, "--out", str(tmp_path / "on")]) == 0
     said = capsys.readouterr().out
     assert said.count("from the weights of --start") == 1 and said.count("from an ImageNet encoder") == 1
+
+
+def _folder(phantoms, place, counts):
+    """Class folders with the first images of each class."""
+    for class_name, n in counts.items():
+        (place / class_name).mkdir(parents=True)
+        for number in range(1, n + 1):
+            for path in (phantoms / class_name).glob(f"{class_name} ({number})*.png"):
+                shutil.copy(path, place / class_name / path.name)
+    return place
+
+
+def _manifest(path, counts, fold):
+    rows = ["image,class,group,split,fold,scored"]
+    for name, n in counts.items():
+        rows += [f"{name} ({i}).png,{name},{name}{i},development,{fold(name, i)},1" for i in range(1, n + 1)]
+    path.write_text("\n".join(rows))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("counts", "fold", "arguments", "words"),
+    [
+        ({"normal": 8}, lambda name, i: i % 5, [], "all 6 training images are normal, so no class can be told"),
+        ({"benign": 8, "normal": 8}, lambda name, i: i % 2, ["--folds", "4"], "fold4: no scored image is held out"),
+        ({"benign": 8, "normal": 8}, lambda name, i: 0, [], "fold0: the training split holds no images"),
+    ],
+)
+def test_what_cannot_be_trained_or_judged_is_said_before_the_first_epoch(
+    phantoms, tmp_path, capsys, counts, fold, arguments, words
+):
+    data = _folder(phantoms, tmp_path / "data", counts)
+    manifest = _manifest(tmp_path / "m.csv", counts, fold)
+    arguments = ["--data", data, "--manifest", manifest, "--out", tmp_path / "run", *TINY, *arguments]
+    assert command.main([*map(str, arguments)]) == 1
+    printed = capsys.readouterr()
+    assert words in printed.err and "hospital" in printed.out
+    assert not (tmp_path / "run" / "last.pt").exists()
+
+
+def test_a_class_that_is_absent_ends_in_no_infinity(phantoms, tmp_path, capsys):
+    """No malignant image is held out, nor learned from: one sentence, and a run that ends well, with its sheet of the
+    worst cases and its log."""
+    counts = {"benign": 6, "normal": 6}
+    data = _folder(phantoms, tmp_path / "data", counts)
+    manifest, run = _manifest(tmp_path / "m.csv", counts, lambda name, i: i % 2), tmp_path / "run"
+    arguments = ["--data", data, "--manifest", manifest, "--out", run, "--log", "tensorboard", *TINY]
+    assert command.main([*map(str, arguments)]) == 0
+    printed = capsys.readouterr().out
+    assert "fold0: no malignant image to learn from; the network will not know the class." in printed
+    assert "shows patients' pictures" in printed
+    assert json.loads((run / "operating_point.json").read_text())["thresholds"] == []
+    assert Predictor.load(run / "weights", "cpu").operating_point.thresholds == ()
+    assert (run / "evaluation" / "data" / "worst.png").stat().st_size > 10_000
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    with open(run / "history.csv") as file:
+        [row] = csv.DictReader(file)
+    for tag, column in (("training/bce", "train_bce"), ("held out/loss", "val_loss"), ("held out/dice", "val_dice")):
+        [scalar] = events.Scalars(tag)
+        assert scalar.step == 1 and scalar.value == pytest.approx(float(row[column]), rel=1e-5)
+
+
+def test_a_log_whose_package_is_absent_gets_a_sentence(phantoms, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    arguments = ["--data", str(phantoms), "--out", str(tmp_path / "run"), "--log", "tensorboard", *TINY]
+    assert command.main(arguments) == 1
+    assert "pip install 'busi-model[tensorboard]'" in capsys.readouterr().err and not (tmp_path / "run").exists()

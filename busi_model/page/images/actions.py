@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import gradio as gr
 from gradio.data_classes import FileData
 
-from busi_model.clinic import lengths
 from busi_model.clinic.render import as_html
 from busi_model.image import ImageError
 from busi_model.page import strings
@@ -342,7 +341,7 @@ class Reader:
         if case.withheld:
             blank = any(warning.code == "blank" for warning in case.prediction.warnings)
             return Step(words, viewer, worklist, insistable=not blank, **counts)
-        measures = as_html("measures", table=lengths.table(case.lesions), notes=self.takeaway.notes(case))
+        measures = as_html("measures", table=self.takeaway.table(case), notes=self.takeaway.notes(case))
         text = self.takeaway.text(case, threshold_name)
         return Step(words, viewer, worklist, case.case_id, measures, text, **counts)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from busi_model.clinic.descriptors import Descriptor
 from busi_model.clinic.measure import Lesion
 from busi_model.image import Frame
 from busi_model.page.images.film import Film
@@ -37,6 +38,7 @@ class Case:
     failed: bool = False  # the analysis stopped; the log says why
     prediction: Prediction | None = None
     lesions: list[Lesion] = field(default_factory=list)
+    described: list[tuple[Descriptor, ...]] = field(default_factory=list)  # one a lesion
     spacing_mm: tuple[float, float] | None = None  # (row, column); the file's, or what the user marked
     marked: bool = False  # the spacing is the user's mark
     carried: bool = False  # that mark was made in an earlier image of the same size

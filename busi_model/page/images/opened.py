@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from busi_model.clinic.descriptors import describe
 from busi_model.clinic.explain import Explainer
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.scan import scan_area
@@ -158,7 +159,8 @@ class Lightbox:
             frame = case.film.read(index)
             case.film.drawn[case.film.index] = case.drawn
             case.film.index, case.frame, case.drawn = index, frame, case.film.drawn.get(index)
-            case.prediction, case.lesions, case.explained, case.failed = None, [], False, False
+            case.prediction, case.explained, case.failed = None, False, False
+            case.lesions, case.described = [], []
             if not case.marked:
                 case.spacing_mm = frame.spacing_mm
 
@@ -234,6 +236,7 @@ class Lightbox:
     def _measure(self, case):
         margin = case.prediction.margin if case.drawn is None else None  # the band is the model's
         case.lesions = measure_lesions(case.mask, margin, case.spacing_mm, case.frame.pixel_aspect)
+        case.described = [describe(case.frame.gray, lesion, case.drawn is None) for lesion in case.lesions]
 
     def _set_spacing(self, case, spacing_mm, marked, carried=False):
         with case.lock:

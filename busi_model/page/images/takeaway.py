@@ -35,7 +35,13 @@ class Takeaway:
     def notes(self, case: Case) -> list[str]:
         """What must be known of the case's measurements."""
         edited = case.drawn is not None
-        return lengths.notes(case.lesions, case.spacing_mm, case.marked, self.point, edited, case.carried)
+        how = {"edited": edited, "carried": case.carried, "described": case.described}
+        return lengths.notes(case.lesions, case.spacing_mm, case.marked, self.point, **how)
+
+    @staticmethod
+    def table(case: Case) -> tuple[tuple[str, ...], ...]:
+        """A case's measurements, header first; empty without a lesion."""
+        return lengths.table(case.lesions, case.described)
 
     def file_name(self, kind: str, case: Case) -> str:
         """kind: a key of `strings.TAKE_FILES`. The date, and eight letters of the pixels' hash."""
@@ -52,9 +58,9 @@ class Takeaway:
         worded = self.report(case, threshold_name)
         if kind == "data":
             reading = self._reading(case, worded.threshold)
-            return as_json(worded, case.prediction, case.lesions, self.model, reading).encode()
+            return as_json(worded, case.prediction, case.lesions, self.model, reading, case.described).encode()
         printed = draw_overlay(gray, mask, longest_px=PRINTED_PX)
-        return as_pdf(worded, lengths.table(case.lesions), self.notes(case), self._footer(case), printed)
+        return as_pdf(worded, self.table(case), self.notes(case), self._footer(case), printed)
 
     def _footer(self, case):
         height, width = case.frame.gray.shape

@@ -138,14 +138,13 @@ class Forwarded:
 
     def __init__(self, app, proxies: Collection[str] = ()):
         """proxies: addresses and networks; "*" is all."""
-        self.app, self.everyone = app, "*" in proxies
-        self.networks = [ipaddress.ip_network(proxy) for proxy in proxies if proxy != "*"]
+        self.app, self.proxies = app, visitor.Proxies(proxies)
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "http":
             scope = dict(scope)
             peer = (scope.get("client") or [""])[0]
-            if self._trusted(peer):
+            if peer in self.proxies:
                 headers = Headers(scope=scope)
                 if headers.get("x-forwarded-proto", "").strip() in ("http", "https"):
                     scope["scheme"] = headers["x-forwarded-proto"].strip()
@@ -165,15 +164,9 @@ class Forwarded:
                 peer = str(ipaddress.ip_address(hop))
             except ValueError:
                 break
-            if self.everyone or not self._trusted(peer):
+            if self.proxies.are_all or peer not in self.proxies:
                 break
         return peer
-
-    def _trusted(self, peer) -> bool:
-        try:
-            return self.everyone or any(ipaddress.ip_address(peer) in network for network in self.networks)
-        except ValueError:
-            return False
 
 
 class Guard:

@@ -13,11 +13,13 @@ from busi_model.page import strings
 from busi_model.page.server import gradio_inside
 
 PLACES = 64  # more would wait about a minute on two cores, and give up
+THREADS = 80  # readers who wait for a locked database (`page.session.panel`) must not hold up the rest
 AT_ONCE = 2  # of each event that says nothing else: short ones, which take no network
 
 
 def limit(page: gr.Blocks, places: int = PLACES) -> None:
     """Give a finished page its queue. places: how many events of one kind may wait."""
+    page.max_threads = THREADS  # before the queue is made: it takes as many events at once
     page.queue(default_concurrency_limit=AT_ONCE, api_open=False)
 
     def refusal(body, n_waiting):

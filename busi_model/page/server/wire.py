@@ -13,6 +13,8 @@ from collections.abc import Collection
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from busi_model.page.server.visitor import Proxies
+
 try:
     import resource
 except ImportError:  # Windows
@@ -33,8 +35,8 @@ class Connections:
     """All open ones. Told of each new one, it ends what waits longest where there are too many."""
 
     def __init__(self, of_address: int = MAX_OF_ADDRESS, total: int = MAX_CONNECTIONS, proxies: Collection[str] = ()):
-        """proxies: addresses that stand for many visitors, and are bound by the total only; "*" is all."""
-        self.of_address, self.total, self.proxies = of_address, total, proxies
+        """proxies: addresses and networks that stand for many visitors, and are bound by the total only; "*" is all."""
+        self.of_address, self.total, self.proxies = of_address, total, Proxies(proxies)
         self._all: dict[str, set[Patient]] = {}
 
     def __len__(self) -> int:
@@ -43,8 +45,7 @@ class Connections:
     def add(self, one: "Patient") -> None:
         mine = self._all.setdefault(one.address, set())
         mine.add(one)
-        bound = not {one.address, "*"} & set(self.proxies)
-        if bound and len(mine) > self.of_address:
+        if one.address not in self.proxies and len(mine) > self.of_address:
             _end_one(mine, one)
         elif len(self) > self.total:
             _end_one(max(self._all.values(), key=len), one)

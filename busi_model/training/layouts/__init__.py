@@ -8,7 +8,7 @@ hospitals.csv) and BUS-BRA's own folds decide, also when a download holds what w
 
 from pathlib import Path
 
-from busi_model.training.cases import CLINICIAN, Case, CaseError, Hospital
+from busi_model.training.cases import CLINICIAN, Case, CaseError, Hospital, together
 from busi_model.training.layouts import breast, bus_bra, bus_uclm, busi, corrected
 
 
@@ -33,7 +33,14 @@ def find_hospital(folder, manifest=None) -> Hospital:
 def find_hospitals(folders, manifest=None) -> list[Hospital]:
     """One hospital a folder; corrected cases may come in several folders. manifest: of the first folder. Raises
     CaseError, also when two folders hold the same hospital, or none holds a published case."""
-    hospitals = [find_hospital(folder, manifest if i == 0 else None) for i, folder in enumerate(folders)]
+    hospitals, problems = [], []
+    for i, folder in enumerate(folders):
+        try:
+            hospitals.append(find_hospital(folder, manifest if i == 0 else None))
+        except CaseError as error:
+            problems.append(str(error))
+    if problems:
+        raise together(problems)
     names = [hospital.name for hospital in hospitals if hospital.name != CLINICIAN]
     if not names:
         raise CaseError("Only corrected cases were given. Name the data of a hospital with --data as well.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import openpyxl
 
-from busi_model.training.cases import Case, CaseError, Hospital, picture_size
+from busi_model.training.cases import Case, CaseError, Hospital, picture_size, together
 from busi_model.training.layouts.listed import listed_images
 
 NAME = "BrEaST"
@@ -37,7 +37,7 @@ def read_spreadsheet(folder: Path) -> dict[str, dict]:
 
 def find(folder: Path) -> Hospital:
     listed = listed_images(NAME)
-    cases, left_out = [], {}
+    cases, left_out, problems = [], {}, []
     for name, row in read_spreadsheet(folder).items():
         image_path = folder / IMAGES / Path(name).name
         if not image_path.is_file():
@@ -47,17 +47,21 @@ def find(folder: Path) -> Hospital:
             left_out.setdefault("hospitals.csv does not list them", []).append(name)
             continue
         if row["Classification"] != known.class_name:
-            raise CaseError(f"The spreadsheet calls {name} {row['Classification']}, hospitals.csv {known.class_name}.")
+            problems.append(f"The spreadsheet calls {name} {row['Classification']}, hospitals.csv {known.class_name}.")
+            continue
         mask_paths = ()
         if known.class_name != "normal":
             mask_paths = (folder / IMAGES / Path(row["Mask_tumor_filename"] or f"{image_path.stem}_tumor.png").name,)
             if not mask_paths[0].is_file():
-                raise CaseError(f"{name} has no outline; {mask_paths[0].name} is expected beside it.")
+                problems.append(f"{name} has no outline; {mask_paths[0].name} is expected beside it.")
+                continue
             if picture_size(image_path) != picture_size(mask_paths[0]):
                 left_out.setdefault("their outline has another size", []).append(name)
                 continue
         facts = (known.class_name, f"BrEaST-{known.group}", known.split, known.fold, True, NAME)
         cases.append(Case(name, image_path, mask_paths, *facts, f"BI-RADS {row['BIRADS']}"))
+    if problems:
+        raise together(problems)
     if not cases:
         raise CaseError(f"{folder} has BrEaST's spreadsheet, but {IMAGES}/ holds none of its images.")
     return Hospital(NAME, cases, left_out)

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from busi_model.names import CLASS_NAMES
-from busi_model.training.cases import Case, CaseError, Hospital, read_csv, spread_over_folds, with_folds
+from busi_model.training.cases import Case, CaseError, Hospital, read_csv, spread_over_folds, together, with_folds
 
 NAME = "BUS-BRA"
 RESERVED = range(8, 11)  # of the published folds
@@ -25,7 +25,7 @@ def find(folder: Path) -> Hospital:
             raise CaseError(f"10-fold-cv.csv, line {number}: kFold is {row['kFold']!r}; 1 to 10 is expected.")
         published[row["ID"]] = int(row["kFold"])
     rows = read_csv(folder / "bus_data.csv", ("ID", "Case", "Pathology", "Device"))
-    cases, development = [], []
+    cases, development, problems = [], [], []
     for number, row in enumerate(rows, start=2):
         if not re.fullmatch(r"[\w-]{1,100}", row["ID"], re.ASCII):  # it becomes a file name
             raise CaseError(f"bus_data.csv, line {number}: ID is {row['ID']!r}; one such as bus_0001-l is expected.")
@@ -52,8 +52,10 @@ def find(folder: Path) -> Hospital:
         if not image_path.is_file():
             continue  # whole folds may be withheld; their rows stay in the lists
         if not case.mask_paths[0].is_file():
-            raise CaseError(f"{image_path.name} has no mask; {case.mask_paths[0].name} is expected in Masks/.")
+            problems.append(f"{image_path.name} has no mask; {case.mask_paths[0].name} is expected in Masks/.")
         cases.append(case)
+    if problems:
+        raise together(problems)
     if not cases:
         raise CaseError(f"{folder} lists BUS-BRA's images, but Images/ holds none of them.")
     # Of all listed images, so that a fold is the same whatever part of the data is at hand.

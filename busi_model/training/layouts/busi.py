@@ -21,6 +21,7 @@ from busi_model.training.cases import (
     picture_size,
     read_csv,
     some,
+    together,
 )
 from busi_model.training.likeness import split_by_likeness
 
@@ -30,6 +31,7 @@ OWN_MANIFEST = "manifest.csv"
 MASK_STEM = re.compile(r"(.+)_mask(?:_\d+)?")
 ALIKE = 0.9  # share of a folder's images that must be BUSI's by name and size
 SPLITS = ("development", "test", "excluded")
+YES, NO = ("1", "true", "yes"), ("0", "false", "no")
 
 
 def find(folder: Path, manifest: Path | None = None) -> Hospital:
@@ -44,7 +46,7 @@ def find(folder: Path, manifest: Path | None = None) -> Hospital:
     name = NAME if _is_busi(cases) else folder.resolve().name
     rows = read_csv(manifest, MANIFEST_COLUMNS)
     listed = _apply_manifest(cases, rows, manifest, needs_all=manifest != MANIFEST)
-    excluded = {row["image"].split("/")[-1] for row in rows if row["split"] == "excluded"}
+    excluded = {row["image"].split("/")[-1] for row in rows if _plain(row["split"]) == "excluded"}
     kept, left_out = {case.image_path for case in listed}, {}
     for case in cases:
         if case.image_path not in kept:
@@ -80,12 +82,9 @@ def class_folder_cases(folder: Path) -> list[Case]:
         if orphans := [path.name for paths in masks.values() for path in paths]:
             problems.append(f"Masks without an image: {some(orphans)}. Add the images or move the masks away.")
     if problems:
-        more = f" (and {len(problems) - 10} problems more)" if len(problems) > 10 else ""
-        raise CaseError(" ".join(problems[:10]) + more)
+        raise together(problems)
     if not cases:
-        raise CaseError(
-            f"{folder} holds no images in benign/, malignant/ or normal/. Download BUSI and unpack it there."
-        )
+        raise CaseError(f"{folder} holds no images in benign/, malignant/ or normal/. {_what_else(folder)}")
     shared = {name for name, n in Counter(c.case_id for c in cases).items() if n > 1}
     return [replace(c, case_id=f"{c.class_name}/{c.case_id}") if c.case_id in shared else c for c in cases]
 
@@ -111,6 +110,16 @@ def _class_folders(folder):
     return {name: found[name] for name in CLASS_NAMES if name in found}
 
 
+def _what_else(folder):
+    """What to do about a folder without class folders, by what lies in it."""
+    inner = sorted({p.parent for p in folder.glob("*/*") if p.is_dir() and p.name.strip().lower() in CLASS_NAMES})
+    inner = inner or sorted({p.parent for p in folder.glob("*/*/*") if p.name.strip().lower() in CLASS_NAMES})
+    if len(inner) == 1:
+        return f"They lie in {inner[0]}: name that folder."
+    names = [p.name for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith(".")]
+    return f"It holds the folders {some(names)}." if names else "Download BUSI and unpack it there."
+
+
 def _is_picture(file):
     """Not what file managers leave behind: ._name of macOS, Thumbs.db, desktop.ini."""
     return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".") and file.is_file()
@@ -131,47 +140,75 @@ def _is_busi(cases):
 
 
 def _apply_manifest(cases, rows, path, needs_all):
-    by_id = {f"{case.class_name}/{case.image_path.name}": case for case in cases}
-    by_name: dict[str, list[Case]] = {}
-    for case in cases:
-        by_name.setdefault(case.image_path.name, []).append(case)
-    listed, groups, lines, problems = [], {}, {}, []
+    """The cases that a manifest lists, as it says; all that is wrong with it at once, by line."""
+    listed, groups, lines, problems, missing = [], {}, {}, [], []
+    find_case = _finder(cases)
     for number, row in enumerate(rows, start=2):
-        where = f"{path.name}, line {number}"
-        if row["split"] not in SPLITS:
-            raise CaseError(f"{where}: split is {row['split']!r}; development, test or excluded.")
-        if row["split"] == "excluded":
+        where, split, class_name = f"{path.name}, line {number}", _plain(row["split"]), _plain(row["class"])
+        fold, scored = _plain(row["fold"]), _plain(row["scored"])
+        if split not in SPLITS:
+            problems.append(f"{where}: split is {row['split']!r}; development, test or excluded.")
             continue
-        fold = row["fold"].removesuffix(".0")  # what pandas makes of whole numbers beside empty cells
-        if row["split"] == "development" and fold not in map(str, range(N_FOLDS)):
-            raise CaseError(f"{where}: fold is {row['fold']!r}; 0 to {N_FOLDS - 1} is expected.")
-        if groups.setdefault(row["group"], (row["split"], fold)) != (row["split"], fold):
-            raise CaseError(f"{where}: group {row['group']} lies in two splits or folds.")
-        own = by_name.get(row["image"], ())
-        case = by_id.get(row["image"]) or by_id.get(f"{row['class']}/{row['image']}") or (own[0] if own else None)
+        case = find_case(row["image"].strip().replace("\\", "/"), class_name)
+        if case and (first := lines.setdefault(case.image_path, number)) != number:
+            problems.append(f"{where}: {row['image']} stands in line {first} already. One picture, one row.")
+            continue
+        if split == "excluded":
+            continue
+        if split == "development" and fold not in map(str, range(N_FOLDS)):
+            problems.append(f"{where}: fold is {row['fold']!r}; 0 to {N_FOLDS - 1} is expected.")
+            continue
+        side = f"fold {fold}" if split == "development" else split
+        other, first = groups.setdefault(row["group"], (side, number))
+        if other != side:
+            problems.append(
+                f"{where}: group {row['group']} lies in two splits or folds, in {side} here and in {other} in line "
+                f"{first}. Images of one patient or lesion belong on one side."
+            )
+        if scored not in YES + NO:
+            problems.append(f"{where}: scored is {row['scored']!r}; 1 or 0 is expected.")
         if case is None:
-            if row["split"] == "development" and needs_all:
-                problems.append(row["image"])
+            if split == "development" and needs_all:
+                missing.append(row["image"])
             continue
-        if case.class_name != row["class"]:
-            raise CaseError(f"{case.case_id} lies in {case.class_name}/, but {path.name} calls it {row['class']}.")
-        if first := lines.get(case.image_path):
-            raise CaseError(f"{where}: {row['image']} stands in line {first} already. One picture, one row.")
-        lines[case.image_path] = number
-        in_development = row["split"] == "development"
+        if case.class_name != class_name:
+            problems.append(f"{where}: {case.case_id} lies in {case.class_name}/, but is called {row['class']} here.")
+            continue
         listed.append(
             replace(
                 case,
                 group=row["group"],
-                split=row["split"],
-                fold=int(fold) if in_development else None,
-                scored=row["scored"].removesuffix(".0") == "1",
+                split=split,
+                fold=int(fold) if split == "development" else None,
+                scored=scored in YES,
                 subgroup=row.get("annotation") or "clean",
                 published_fingerprint=row.get("fingerprint") or "",
             )
         )
+    if missing:
+        problems.append(f"{path.name} lists {some(missing)}, which is not in the folder. Is it unpacked whole?")
     if problems:
-        raise CaseError(f"{path.name} lists {some(problems)}, which is not in the folder. Is it unpacked whole?")
+        raise together(problems)
     if not listed:
         raise CaseError(f"{path.name} names none of the {len(cases)} images in the folder.")
     return listed
+
+
+def _plain(cell):
+    """A cell as people and spreadsheets write it; pandas makes 1.0 of a whole number beside empty cells."""
+    return cell.strip().lower().removesuffix(".0")
+
+
+def _finder(cases):
+    """An image as a manifest names it, with or without its class folder, and its class -> its case, or None."""
+    by_id = {f"{case.class_name}/{case.image_path.name}": case for case in cases}
+    by_name = {case.image_path.name: case for case in reversed(cases)}
+
+    def find_case(image, class_name):
+        folder, _, name = image.rpartition("/")
+        own = folder.rpartition("/")[2].lower()
+        if own in CLASS_NAMES:
+            return by_id.get(f"{own}/{name}")
+        return by_id.get(f"{class_name}/{name}") or by_name.get(name)
+
+    return find_case
