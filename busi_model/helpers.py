@@ -283,8 +283,13 @@ def _receive_parts(pipe: IO[bytes]) -> list[bytearray] | None:
     count = _receive(pipe)
     if count is None:
         return None
-    parts = [part for _ in range(struct.unpack("<Q", count)[0]) if (part := _receive(pipe)) is not None]
-    return parts if len(parts) == struct.unpack("<Q", count)[0] else None
+    parts = []
+    for _ in range(struct.unpack("<Q", count)[0]):
+        part = _receive(pipe)
+        if part is None:
+            return None
+        parts.append(part)
+    return parts
 
 
 def _reason(signal_number: int) -> str:

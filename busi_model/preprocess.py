@@ -24,20 +24,6 @@ class Letterbox:
     rows: int
     columns: int
 
-    def to_square(self, points_xy: np.ndarray) -> np.ndarray:
-        """Points (K, 2) as (x, y) in frame pixels -> the square's pixels. Pixel centres are whole numbers."""
-        scale, offset = self._scale_offset()
-        return (np.asarray(points_xy, float) + 0.5) * scale + offset - 0.5
-
-    def to_frame(self, points_xy: np.ndarray) -> np.ndarray:
-        """Points (K, 2) as (x, y) in the square's pixels -> frame pixels; the inverse of `to_square`."""
-        scale, offset = self._scale_offset()
-        return (np.asarray(points_xy, float) + 0.5 - offset) / scale - 0.5
-
-    def _scale_offset(self) -> tuple[np.ndarray, np.ndarray]:
-        scale = np.array([self.columns / self.width, self.rows / self.height])
-        return scale, np.array([self.left, self.top], float)
-
 
 @dataclass(frozen=True)
 class Preprocess:

@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
+from busi_model.clinic import words
 from busi_model.page import strings
 from tests.browser import FLAGS, Visitors, expect_result, served
 
@@ -29,7 +30,7 @@ def main(target) -> None:
             tab = visitors.open(viewport={"width": WIDTH, "height": HEIGHT})
             tab.get_by_role("button", name=strings.EXAMPLE_BUTTONS["malignant"]).click()
             expect_result(tab, 560, 440)
-            expect(tab.locator("#result")).to_contain_text(strings.SYNTHETIC_NOTE)
+            expect(tab.locator("#result")).to_contain_text(words.SYNTHETIC_NOTE)
             picture = Image.open(io.BytesIO(tab.screenshot())).convert("RGB")
             picture.quantize(256, dither=Image.Dither.NONE).save(target, optimize=True)
         chromium.close()

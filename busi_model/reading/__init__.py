@@ -64,7 +64,7 @@ session   Sessions(store)
               readers: [ReaderInfo(number, pseudonym | None, role, years, done, total, stage, last_seen)]
           .renew_code(session_id, number) -> code     .add_reader(session_id) -> code     .close(session_id)
           .delete(session_id)     .remove_reader(session_id, pseudonym); both -> Deletion, synced copies included
-          .enter(code, pseudonym=None, client="") -> Desk   raises CodeError; a pseudonym other than the code's own too
+          .enter(code, client="") -> Desk   raises CodeError
           Desk: one reader's place; keep the code (not the Desk) in the page's state and enter again: it is cheap.
           .step() -> Step(stage, key, position, n_cases, image_path, image_sha256, width, height, read_first, own,
                 model, pseudonym, session_name); stage: "profile" -> "familiarise" -> for each case "own" ->

@@ -32,7 +32,7 @@ class StageError(ReadingError):
 
 
 class CodeError(ReadingError):
-    """A code word or password is wrong, or belongs to another reader."""
+    """A code word or password is wrong."""
 
 
 class TooManyAttempts(CodeError):  # noqa: N818 - it reads as what it says

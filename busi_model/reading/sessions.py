@@ -186,8 +186,8 @@ class Sessions:
 
     # The readers
 
-    def enter(self, code: str, pseudonym: str | None = None, client: str = "") -> Desk:
-        """A code opens its reader's desk. Raises CodeError: unknown, or bound to another pseudonym than the one given.
+    def enter(self, code: str, client: str = "") -> Desk:
+        """A code opens its reader's desk. Raises CodeError when it is unknown.
 
         client: an address or the like; wrong codes are counted against it. A right code that opened before never waits:
         others' guesses, at this address or at this code, do not stop a reader.
@@ -202,9 +202,6 @@ class Sessions:
         if not right:
             self._attempts.wrong(name)
             raise CodeError("This code opens no session. Check the letters, or ask the host for a new one.")
-        if pseudonym is not None and row["pseudonym"] is not None and fold(pseudonym) != row["pseudonym_folded"]:
-            self._attempts.wrong(name)
-            raise CodeError("This code belongs to another reader. Use your own, or the pseudonym you chose with it.")
         self._opened.add(locator)
         return Desk(self.store, row["id"])
 
