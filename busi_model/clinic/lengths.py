@@ -121,4 +121,6 @@ def _quantity(pixels, millimetres, px=None, mm=None):
 
 def _number(value):
     """Three significant digits, without an exponent."""
+    if value == 0:
+        return "0"
     return f"{value:.{2 if value < 1 else 1}f}" if value < 100 else f"{value:.0f}"

@@ -1,6 +1,6 @@
 """The page: the only place, besides app.py, that knows Gradio.
 
-One module a panel; every word is in `strings`, the looks are in `theme`.
+One folder a panel; every word is in `strings`, the looks are in `theme`.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from busi_model.page import api, strings
 from busi_model.page.about import panel as about
 from busi_model.page.host import panel as host
-from busi_model.page.images import panel as single
+from busi_model.page.images import panel as images
 from busi_model.page.server import guard as server
 from busi_model.page.server import hub_login, wire
 from busi_model.page.server import queue as waiting
@@ -44,7 +44,7 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
         gr.HTML(_top_line(page.expects_oauth), apply_default_css=False, elem_id="top")
         with gr.Tabs(elem_id="page-tabs"):
             with gr.Tab(strings.TAB_READ):
-                single.build(predictor, private_folder, store, outbox)
+                images.build(predictor, private_folder, store, outbox)
             if store:
                 sessions, gate = Sessions(store), HostGate()
                 with gr.Tab(strings.TAB_SESSION):
