@@ -60,7 +60,7 @@ class Panel:
             self.open_button = gr.Button(strings.HOST_OPEN, variant="primary", elem_id="host-open")
         self.said = html("", elem_id="host-said")
         self.deletions = html("", elem_id="host-deletions")
-        # Built open and closed by `enter`: see feedback.py.
+        # Built open and closed by `enter`: see feedback/panel.py.
         with gr.Column(visible=False) as self.view:
             with gr.Accordion(strings.HOST_NEW, open=True, elem_id="host-new") as self.new:
                 self._lay_out_new()
