@@ -13,8 +13,8 @@ from busi_model.page import api, strings
 from busi_model.page.about import panel as about
 from busi_model.page.host import panel as host
 from busi_model.page.images import panel as single
-from busi_model.page.server import guard as server
 from busi_model.page.server import gradio_inside, hub_login, wire
+from busi_model.page.server import guard as server
 from busi_model.page.server import queue as waiting
 from busi_model.page.server.decoding import helpers
 from busi_model.page.server.log import bound_output, log_discreetly
