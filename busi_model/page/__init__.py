@@ -16,8 +16,8 @@ from busi_model.page.about import panel as about
 from busi_model.page.feedback import panel as feedback
 from busi_model.page.host import panel as host
 from busi_model.page.images import panel as images
+from busi_model.page.server import gradio_inside, hub_login, wire
 from busi_model.page.server import guard as server
-from busi_model.page.server import hub_login, wire
 from busi_model.page.server import queue as waiting
 from busi_model.page.server.decoding import helpers
 from busi_model.page.server.log import bound_output, log_discreetly
@@ -108,4 +108,5 @@ def serve(page: gr.Blocks, walls: server.Walls, server_name: str, ports) -> wire
         **looks(),
         **login,
     )
+    gradio_inside.hold_to_uploads(page)
     return wire.serve(outer, server_name, ports, walls.proxies)
