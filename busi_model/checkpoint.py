@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +62,15 @@ class Checkpoint:
     ood: OodDetector | None = None  # tells breast ultrasound from other pictures; None: not fitted
     seen: frozenset[str] = frozenset()  # `fingerprint` of each image that the weights were trained on; empty: unknown
     fitted_on_images: frozenset[str] = frozenset()  # likewise of those that `busi calibrate` fitted the point on
+
+
+def flat_facts(facts: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """`Checkpoint.training` as (words, value) for a table: inner names follow outer ones."""
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from flat_facts(value, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}".replace("_", " "), value
 
 
 def fingerprint(gray: np.ndarray) -> str:

@@ -155,7 +155,7 @@ def card_text(loaded: checkpoint.Checkpoint, studies, evaluations: list[dict], r
         lines += trust_sections(content)
         lines += [f"Failures, {kind}: {', '.join(names)}.\n" for kind, names in content["failures"].items()]
     lines += ["## Training", "", "| what | value |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in _flat(loaded.training)]
+    lines += [f"| {key} | {value} |" for key, value in checkpoint.flat_facts(loaded.training)]
     return "\n".join(lines) + "\n"
 
 
@@ -197,11 +197,3 @@ def _operating_point(point):
         )
         lines.append(f"| {t.name} | {t.malignant_probability:.3f} | {' | '.join(rates)} |")
     return lines
-
-
-def _flat(content, prefix=""):
-    for key, value in content.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key} ")
-        else:
-            yield f"{prefix}{key}".replace("_", " "), value

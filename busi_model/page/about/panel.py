@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from busi_model.checkpoint import Checkpoint
+from busi_model.checkpoint import Checkpoint, flat_facts
 from busi_model.clinic import words
 from busi_model.clinic.report import percent, rate_words
 from busi_model.operating_point import OperatingPoint
@@ -38,7 +38,7 @@ def about_html(checkpoint: Checkpoint) -> str:
         inner = _data_set(content, checkpoint, names)
         opened = "" if number else " open"
         parts.append(f"<details{opened}><summary>{html.escape(content['title'])}</summary>{inner}</details>")
-    training = [(name, str(value)) for name, value in _flat(checkpoint.training)]
+    training = [(name, str(value)) for name, value in flat_facts(checkpoint.training)]
     training.append((strings.ABOUT_FINGERPRINT, checkpoint.weights_sha256))
     table = text_table(strings.ABOUT_TRAINING, strings.ABOUT_COLUMNS, training)
     parts.append(f"<details><summary>{strings.ABOUT_TRAINING}</summary>{table}</details>")
@@ -163,11 +163,3 @@ def _interval(name, figure):
     if figure.get("low") is None or figure.get("high") is None:
         return ""
     return f"{_figure(name, figure['low'])} to {_figure(name, figure['high'])}"
-
-
-def _flat(facts, prefix=""):
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name} ")
-        else:
-            yield f"{prefix}{name}".replace("_", " "), value
