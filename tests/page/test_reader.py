@@ -1,5 +1,6 @@
 """The reading panel's own functions: late answers, refusals, other people's ids, memory. No browser is needed."""
 
+import html
 import json
 from types import SimpleNamespace
 
@@ -75,7 +76,7 @@ def test_a_spike_of_an_edited_outline_is_no_further_lesion(panel, tmp_path):
     step = p.reader.outline(p.visit, "balanced", event)
     case = p.box.get(done.case_id)
     assert len(case.lesions) == 1 and words.OUTLINE_EDITED in step.text
-    assert words.DESCRIPTORS_NOTE_EDITED in step.measures
+    assert words.DESCRIPTORS_NOTE_EDITED in html.unescape(step.measures)
 
 
 def test_reading_goes_from_picture_to_result(panel, tmp_path):
