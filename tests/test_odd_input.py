@@ -152,7 +152,7 @@ def test_the_command_line_says_what_read_image_says(judged):
 
 
 def test_the_api_answers_every_one(folder, address, predictor, tmp_path):
-    client = Client(address, verbose=False, download_files=tmp_path)
+    client = Client(address, verbose=False, download_files=tmp_path, httpx_kwargs={"timeout": LONGEST_S})
     try:
         for kind in KINDS:
             begin = time.monotonic()

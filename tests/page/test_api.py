@@ -112,7 +112,8 @@ def space():
 
 @pytest.fixture(scope="module")
 def client(space, tmp_path_factory):
-    client = Client(space, verbose=False, download_files=tmp_path_factory.mktemp("answers"))
+    patient = {"timeout": PATIENCE_S}
+    client = Client(space, verbose=False, download_files=tmp_path_factory.mktemp("answers"), httpx_kwargs=patient)
     yield client
     client.close()
 

@@ -35,7 +35,8 @@ DOORS = ["/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robot
 DOORS += ["/pwa_icon", "/pwa_icon/", "/login", "/login/huggingface", "/login/callback", "/logout"]
 DOORS += [f"{API}{name}" for name in ("info", "upload", "upload_progress", "file=", "call/")]
 DOORS += [f"{API}queue/{name}" for name in ("join", "data")]
-KEYLESS = [f"{API}{name}" for name in ("heartbeat/", "cancel", "reset", "app_id")]  # Gradio asks for no login there
+# Gradio asks for no login there; to the last one `visits` may answer itself.
+KEYLESS = [f"{API}{name}" for name in ("heartbeat/", "cancel", "reset", "app_id", "queue/data")]
 DOORS += [*KEYLESS, f"{API}login_check"]
 FILES, UPLOAD, LOGIN_CHECK, LOGOUT = f"{API}file=", f"{API}upload", f"{API}login_check", "/logout"
 MAX_UPLOAD_BYTES = 2**30  # of one request, which can hold several files
@@ -87,8 +88,8 @@ class Walls:
         return [
             Middleware(Forwarded, proxies=self.proxies),
             Middleware(Guard, hosts=self.hosts, **how),
-            Middleware(Visits, **visits),
             *self.inner,
+            Middleware(Visits, **visits),
         ]
 
 
