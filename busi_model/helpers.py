@@ -32,7 +32,11 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-JOBS = {"read_image": "busi_model.image", "count_frames": "busi_model.image"}  # name of a function: its module
+JOBS = {  # name of a function: its module
+    "read_image": "busi_model.image",
+    "count_frames": "busi_model.image",
+    "read_identity": "busi_model.dicom_out.reference",
+}
 CPU_S = 10  # of a job; the heaviest picture of 40 megapixels that we know of takes 3
 WALL_S = 60  # of a job, on a machine where others take the cores
 SLOW_S = 1.0  # of processor time; a usual file takes 0.05

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.uid import UID, UltrasoundImageStorage, generate_uid
 
 from busi_model.dicom.kind import HEAD_BYTES, is_dicom
@@ -17,9 +18,10 @@ _MAY_BE_EMPTY = (
     *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
 )
 _TAKEN_ALONG = ("SpecificCharacterSet", "Modality", "StudyDescription", "PatientAge", "IssuerOfPatientID")
+_MOST_LETTERS = 1024  # of a value; a name has at most 5 x 64
 
 
-class DicomResultError(ValueError):
+class DicomResultError(ImageError):
     """No DICOM result can be made of this picture: what was found, what was expected, what to do."""
 
 
@@ -55,31 +57,65 @@ class Reference:
 
 def read_reference(path, frame: int | None, weights: str) -> Reference:
     """path: a DICOM file. frame: as in `read_image`. weights: their hash. Raises DicomResultError."""
+    return reference_of(read_identity(path), frame, weights)
+
+
+def reference_of(identity: dict, frame: int | None, weights: str) -> Reference:
+    """identity: of `read_identity`. frame: as in `read_image`. weights: their hash."""
+    tags, n_frames = Dataset(), identity["n_frames"]
+    for keyword in identity.keys() - {"n_frames"}:
+        setattr(tags, keyword, identity[keyword])
+    number = None
+    if n_frames > 1:
+        number = 1 + (n_frames // 2 if frame is None else frame)
+    # highdicom copies by the kind of picture, and makes no segmentation of one frame of several: to it, all are stills.
+    sop_class, tags.SOPClassUID = tags.SOPClassUID, UltrasoundImageStorage
+    return Reference(tags, sop_class, number, weights)
+
+
+def read_identity(path) -> dict:
+    """What ties results to a DICOM file, as words, numbers and lists of words: value by keyword, None where it is
+    empty; and "n_frames". It names the patient. Raises DicomResultError."""
     try:
-        n_frames = count_frames(path)  # with all checks of size and sense
         with open(path, "rb") as file:
             known = is_dicom(file.read(HEAD_BYTES))
+        n_frames = count_frames(path) if known else 0  # with all checks of size and sense
     except (ImageError, OSError):
         known = False
     if not known:
         text = "DICOM results belong to a study, and this file is no DICOM picture; one is expected."
         raise DicomResultError(f"{text} Ask for PNG overlays instead.")
+    try:
+        return {"n_frames": n_frames, **_identifiers(path)}
+    except DicomResultError:
+        raise
+    except Exception as error:  # pydicom raises whatever a damaged tag leads it to, with what stands in it
+        text = f"The DICOM file's identifiers cannot be read ({type(error).__name__}); a whole file is expected."
+        raise DicomResultError(f"{text} Export it again.") from None
+
+
+def _identifiers(path):
     wanted = [*_NEEDED, *_MAY_BE_EMPTY, *_TAKEN_ALONG]
     tags = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=wanted)
-    identity = Dataset()
-    for keyword in _NEEDED:
-        if tags.get(keyword) in (None, ""):
+    found = {}
+    for keyword in wanted:
+        value = tags.get(keyword)
+        if value not in (None, ""):
+            found[keyword] = _plain(value)
+        elif keyword in _MAY_BE_EMPTY:
+            found[keyword] = None
+        elif keyword in _NEEDED:
             text = f"The DICOM file lacks {keyword}, so no result can be tied to it; a whole file is expected."
             raise DicomResultError(f"{text} Export it again.")
-        setattr(identity, keyword, tags[keyword].value)
-    for keyword in _MAY_BE_EMPTY:
-        setattr(identity, keyword, tags.get(keyword))
-    for keyword in _TAKEN_ALONG:
-        if tags.get(keyword) not in (None, ""):
-            setattr(identity, keyword, tags[keyword].value)
-    number = None
-    if n_frames > 1:
-        number = 1 + (n_frames // 2 if frame is None else frame)
-    # highdicom copies by the kind of picture, and makes no segmentation of one frame of several: to it, all are stills.
-    sop_class, identity.SOPClassUID = identity.SOPClassUID, UltrasoundImageStorage
-    return Reference(identity, sop_class, number, weights)
+    return found
+
+
+def _plain(value):
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, MultiValue):
+        return [_plain(one) for one in value]
+    if len(str(value)) > _MOST_LETTERS:
+        text = f"The DICOM file has an identifier of more than {_MOST_LETTERS} letters; one of 64 is expected."
+        raise DicomResultError(f"{text} Export it again.")
+    return str(value)

@@ -8,7 +8,7 @@ import io
 
 from busi_model.banner import without_banner
 from busi_model.clinic.measure import Lesion
-from busi_model.dicom_out.reference import DicomResultError, read_reference
+from busi_model.dicom_out.reference import DicomResultError, Reference, read_reference
 from busi_model.predict import Prediction
 
 KINDS = ("seg", "sr", "sc")  # segmentation, structured report, secondary capture
@@ -33,12 +33,19 @@ def dicom_results(
     Returns a file for each kind; no "seg" where nothing is outlined. Raises DicomResultError: for a refused picture,
     a file that is not DICOM or cannot be tied to, and where the extra is not installed.
     """
+    _refuse(prediction)
+    reference = read_reference(path, frame, model["weights_sha256"])
+    return results_of(reference, prediction, lesions, model, kinds)
+
+
+def results_of(
+    reference: Reference, prediction: Prediction, lesions: list[Lesion], model: dict, kinds=KINDS
+) -> dict[str, bytes]:
+    """As `dicom_results`, of a file whose identifiers were read before."""
+    _refuse(prediction)
     require_highdicom()
     from busi_model.dicom_out import objects
 
-    if prediction.refused:
-        raise DicomResultError("The picture was refused, so nothing is filed with its study. See its warnings.")
-    reference = read_reference(path, frame, model["weights_sha256"])
     make = {
         "seg": lambda: objects.segmentation(reference, prediction, model),
         "sr": lambda: objects.report(reference, prediction, lesions, model),
@@ -50,6 +57,11 @@ def dicom_results(
         text = f"The DICOM file's identifiers are none that results can be tied to ({type(error).__name__})"
         raise DicomResultError(f"{text}; an ultrasound image of a study is expected. Export it again.") from None
     return {kind: _written(dataset) for kind, dataset in made.items() if dataset is not None}
+
+
+def _refuse(prediction):
+    if prediction.refused:
+        raise DicomResultError("The picture was refused, so nothing is filed with its study. See its warnings.")
 
 
 def _written(dataset) -> bytes:

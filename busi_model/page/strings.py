@@ -121,7 +121,12 @@ TAKE_FILES = {  # {date} of today; {short}: the beginning of the pixels' hash
     "mask": "busi-{date}-{short}-mask.png",
     "data": "busi-{date}-{short}.json",
     "report": "busi-{date}-{short}.pdf",
+    "seg": "busi-{date}-{short}-seg.dcm",
+    "sr": "busi-{date}-{short}-sr.dcm",
+    "sc": "busi-{date}-{short}-sc.dcm",
 }
+TAKE_DICOM = "As DICOM, with the patient's name"
+TAKE_DICOM_BUTTONS = {"seg": "Outline (SEG)", "sr": "Measurements (SR)", "sc": "Picture with outline (SC)"}
 TAKE_TEXT = "Text for the report"
 # About this model
 ABOUT_HEADING = "About this model"

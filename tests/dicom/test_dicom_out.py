@@ -187,6 +187,28 @@ def test_what_nothing_is_filed_for_is_said(run, name, words):
     assert "dicom_seg" not in row and "Иванова" not in row["warnings"][-1]["text"]
 
 
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({"PatientID": "7" * 3000}, "more than 1024 letters"),
+        ({"StudyDate": b"\xff\xfe^\0"}, ""),
+        ({"PatientName": ""}, None),
+    ],
+)
+def test_odd_identifiers_end_in_a_sentence_or_a_result(predicted, tmp_path, tags, words):
+    ds = study(draw_phantom("malignant", 1, 300, 400)[0])
+    for keyword, value in tags.items():
+        vr = "OB" if isinstance(value, bytes) else ds[keyword].VR
+        ds[keyword] = pydicom.DataElement(keyword, vr, value, validation_mode=pydicom.config.IGNORE)
+    (tmp_path / "odd.dcm").write_bytes(written(ds))
+    try:
+        made = dicom_results(tmp_path / "odd.dcm", predicted["still.dcm"], [], MODEL, ("sr",))
+    except DicomResultError as error:
+        assert words is not None and words in str(error) and str(error).endswith(".") and "7777" not in str(error)
+    else:
+        assert words != "more than 1024 letters" and pydicom.dcmread(io.BytesIO(made["sr"])).StudyInstanceUID
+
+
 def test_sending_twice_keeps_one(source, predicted):
     prediction = predicted["cine.dcm"]
     once, twice = (dicom_results(source / "cine.dcm", prediction, [], MODEL, ("sr",))["sr"] for _ in range(2))

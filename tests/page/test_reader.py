@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
+import pydicom
 import pytest
 
 from busi_model.clinic import words
@@ -16,8 +17,10 @@ from busi_model.page import strings
 from busi_model.page.images import actions as reader
 from busi_model.page.images import opened as lightbox
 from busi_model.page.images.takeaway import Takeaway
+from busi_model.phantom import draw_phantom
 from busi_model.predict import Prediction
 from tests.browser import phantom_file
+from tests.picture_files import dataset, written
 
 RATE = Rate(0.9, 0.8, 0.95, 100)
 POINT = OperatingPoint(
@@ -238,6 +241,54 @@ def test_the_operating_point_in_use_changes_the_verdict(panel, tmp_path):
     assert 'data-verdict="cannot_say"' in balanced.words and "balanced threshold, 90\u00a0%" in balanced.words
     assert 'data-verdict="suspicious"' in sensitive.words and "sensitive threshold 20\u00a0%" in sensitive.words
     assert p.reader.refresh(reader.Visit(), "sensitive") is None
+
+
+def dicom_file(folder, n_frames=1, **tags):
+    """A DICOM file of a study, as an upload."""
+    gray = draw_phantom("benign", 2, 120, 160)[0]
+    identity = {"PatientName": "Doe^Erika", "PatientID": "77", "StudyInstanceUID": "1.2.840.1"}
+    identity |= {"SeriesInstanceUID": "1.2.840.1.2", "SOPInstanceUID": "1.2.840.1.2.3", **tags}
+    ds = dataset(gray if n_frames == 1 else np.stack([gray] * n_frames), n_frames=n_frames, **identity)
+    path = folder / "upload.dcm"
+    path.write_bytes(written(ds))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:::pydicom", "ignore:::highdicom")
+@pytest.mark.parametrize(("n_frames", "number"), [(1, None), (3, 2)])
+def test_dicom_results_of_a_dicom_file(panel, tmp_path, n_frames, number):
+    p = panel()
+    path = dicom_file(tmp_path, n_frames)
+    *_, step = p.reader.read([path], p.visit, None)
+    path.unlink()  # as Gradio does after about an hour
+    assert step.dicom == ("seg", "sr", "sc")
+    assert "Doe" not in f"{step.words}{step.measures}{step.text}{step.viewer}{step.worklist}"
+    for kind in step.dicom:
+        file = p.reader.take(kind, p.visit, step.case_id, None)["file"]
+        assert file["orig_name"].endswith(f"-{kind}.dcm") and "Doe" not in file["orig_name"]
+        made = pydicom.dcmread(file["path"])
+        assert (made.PatientName, made.PatientID, made.StudyInstanceUID) == ("Doe^Erika", "77", "1.2.840.1")
+        frames = {int(one.value) for one in made.iterall() if one.keyword == "ReferencedFrameNumber"}
+        assert frames == ({number} if number else set())
+    assert b"Doe" not in p.reader.takeaway.content("data", p.box.get(step.case_id), None)
+
+
+@pytest.mark.filterwarnings("ignore:::pydicom", "ignore:::highdicom")
+def test_dicom_results_are_offered_only_where_they_would_be_true(panel, tmp_path):
+    p = panel()
+    *_, picture = p.reader.read([phantom_file(tmp_path)], p.visit, None)
+    assert picture.dicom == () and p.reader.take("seg", p.visit, picture.case_id, None) == gr.skip()
+    *_, loose = p.reader.read([dicom_file(tmp_path, StudyInstanceUID="")], p.visit, None)
+    assert loose.case_id and loose.dicom == ()  # it belongs to no study
+    *_, step = p.reader.read([dicom_file(tmp_path)], p.visit, None)
+    drawn = {"case": step.case_id, "revision": 1, "lesions": [[[10, 10], [60, 10], [60, 50]]]}
+    assert step.dicom and p.reader.outline(p.visit, None, drawn).dicom == ()  # the results name the network
+    *_, part = p.reader.crop(p.visit, None, {"case": step.case_id, "box": [0, 0, 100, 100]})
+    assert part.case_id != step.case_id and part.dicom == ()  # not the file's own rows and columns
+    refused = panel(codes=("not_ultrasound",))
+    *_, step = refused.reader.read([dicom_file(tmp_path)], refused.visit, None)
+    step = refused.reader.insist(refused.visit, None)
+    assert step.text and step.dicom == ()
 
 
 def test_a_marked_length_gives_millimetres_until_it_is_removed(panel, tmp_path):

@@ -14,6 +14,7 @@ import gradio as gr
 from gradio.data_classes import FileData
 
 from busi_model.clinic.render import as_html
+from busi_model.dicom_out.write import KINDS, DicomResultError
 from busi_model.image import ImageError
 from busi_model.page import strings
 from busi_model.page.images import result
@@ -55,6 +56,7 @@ class Step:
     case_id: str | None = None  # whose result is in `words`; None: there is none
     measures: str = ""  # HTML
     text: str | None = None  # for the report; None: there is nothing to take away
+    dicom: tuple[str, ...] = ()  # kinds of DICOM results that can be taken away
     insistable: bool = False  # whether the result of a refused picture is offered
     n_open: int = 0
     n_closed: int = 0  # images that can be opened again
@@ -276,8 +278,14 @@ class Reader:
         case = self._own(visit, case_id)
         if case is None or case.prediction is None or case.withheld:
             return gr.skip()
+        if kind in KINDS and kind not in self.takeaway.dicom_kinds(case):
+            return gr.skip()
         name = self.takeaway.file_name(kind, case)
-        path = self.lightbox.write(case, name, self.takeaway.content(kind, case, threshold_name))
+        try:
+            path = self.lightbox.write(case, name, self.takeaway.content(kind, case, threshold_name))
+        except DicomResultError as error:
+            gr.Warning(str(error))
+            return gr.skip()
         visit.version += 1
         return {"file": FileData(path=path, orig_name=name).model_dump(), "count": visit.version}
 
@@ -343,7 +351,8 @@ class Reader:
             return Step(words, viewer, worklist, insistable=not blank, **counts)
         measures = as_html("measures", table=self.takeaway.table(case), notes=self.takeaway.notes(case))
         text = self.takeaway.text(case, threshold_name)
-        return Step(words, viewer, worklist, case.case_id, measures, text, **counts)
+        dicom = self.takeaway.dicom_kinds(case)
+        return Step(words, viewer, worklist, case.case_id, measures, text, dicom=dicom, **counts)
 
     def _viewer(self, case, visit, note, judging=False):
         with case.lock:  # a film may turn to another frame meanwhile

@@ -33,6 +33,7 @@ class Case:
     folder: Path  # for what the browser fetches
     synthetic: bool = False
     frame: Frame | None = None
+    identity: dict | None = field(default=None, repr=False)  # of a DICOM file: what ties results to it, with the name
     thumbnail_png: bytes = b""
     error: str | None = None  # why the image cannot be read, in words
     failed: bool = False  # the analysis stopped; the log says why

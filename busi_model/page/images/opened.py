@@ -26,7 +26,7 @@ from busi_model.frame import PLAUSIBLE_MM, check_size, is_plausible, square_step
 from busi_model.image import Box, Frame, ImageError
 from busi_model.page.images.case import Case, Drawn
 from busi_model.page.images.film import Film
-from busi_model.page.server.decoding import read_image
+from busi_model.page.server.decoding import read_identity, read_image
 from busi_model.page.viewer.outlines import model_polygons
 from busi_model.preprocess import square_pixels
 from busi_model.reading.outline import rasterise, repair
@@ -75,6 +75,7 @@ class Lightbox:
                     read = isinstance(case.source, Frame)
                     case.frame = case.source if read else read_image(case.source)
                     case.film = None if read else Film.of(case.source, case.frame)
+                    case.identity = read_identity(case.source) if isinstance(case.source, (str, Path)) else None
                     case.spacing_mm = case.spacing_mm or case.frame.spacing_mm
                     case.thumbnail_png = encode_png(thumbnail(case.frame.gray, THUMBNAIL_PX))
                 except ImageError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 import gradio as gr
 
 from busi_model.clinic.view import encode_png, thumbnail
+from busi_model.dicom_out.write import IDENTIFIED
 from busi_model.image import ImageError
 from busi_model.page import strings
 from busi_model.page.images.actions import Reader, Step, Visit
@@ -80,7 +81,14 @@ class Panel:
         script = (Path(__file__).parent / "download.js").read_text(encoding="utf-8")
         self.handover = gr.HTML(None, html_template="", js_on_load=script, apply_default_css=False, elem_id="handover")
         self.shown = [self.worklist, self.viewer, self.words, self.seen, self.measures, self.insist, self.take]
-        self.shown += [self.text, self.clear, self.undo, *(self.feedback.everything if self.feedback else [])]
+        self.shown += [
+            self.dicom,
+            self.takes["seg"],
+            self.text,
+            self.clear,
+            self.undo,
+            *(self.feedback.everything if self.feedback else []),
+        ]
 
     def _lay_out_take(self):
         with gr.Column(visible=False, elem_id="take") as self.take:
@@ -93,6 +101,13 @@ class Panel:
                     kind: gr.Button(words, size="sm", min_width=110, elem_id=f"take-{kind}")
                     for kind, words in strings.TAKE_BUTTONS.items()
                 }
+            with gr.Accordion(strings.TAKE_DICOM, open=False, visible=False, elem_id="take-dicom") as self.dicom:
+                _html(f"<p>{IDENTIFIED}</p>", elem_classes="quiet")
+                with gr.Row():
+                    self.takes |= {
+                        kind: gr.Button(words, size="sm", min_width=110, elem_id=f"take-{kind}")
+                        for kind, words in strings.TAKE_DICOM_BUTTONS.items()
+                    }
 
     def connect(self) -> None:
         own = {self.visit, self.threshold}
@@ -220,6 +235,8 @@ class Panel:
             self.measures: step.measures,
             self.insist: gr.Button(visible=step.insistable),
             self.take: gr.Column(visible=step.text is not None),
+            self.dicom: gr.Accordion(visible=bool(step.dicom)),
+            self.takes["seg"]: gr.Button(visible="seg" in step.dicom),
             self.text: step.text or "",
             self.clear: gr.Button(visible=step.n_open > 0),
             self.undo: gr.Button(strings.REOPEN.format(count=step.n_closed), visible=step.n_closed > 0),

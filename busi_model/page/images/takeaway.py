@@ -9,6 +9,8 @@ from busi_model.clinic.pdf import as_pdf
 from busi_model.clinic.render import as_json, as_text, pixels_sha256
 from busi_model.clinic.report import Finding, Report, report
 from busi_model.clinic.view import draw_overlay, encode_png, overlay_png
+from busi_model.dicom_out.reference import reference_of
+from busi_model.dicom_out.write import KINDS, DicomResultError, require_highdicom, results_of
 from busi_model.operating_point import OperatingPoint
 from busi_model.page import strings
 from busi_model.page.images.opened import Case
@@ -48,8 +50,28 @@ class Takeaway:
         short = pixels_sha256(case.frame.gray)[:8]
         return strings.TAKE_FILES[kind].format(date=self._today(), short=short)
 
+    def dicom_kinds(self, case: Case) -> tuple[str, ...]:
+        """Which of `KINDS` can be made of a case: of a DICOM file that was not refused, while the outline is the
+        network's, for they say so."""
+        try:
+            require_highdicom()
+        except DicomResultError:
+            return ()
+        if case.identity is None or case.prediction is None or case.prediction.refused or case.drawn is not None:
+            return ()
+        return KINDS if case.mask.any() else tuple(kind for kind in KINDS if kind != "seg")
+
+    def _dicom(self, kind, case):
+        frame = None if case.film is None else case.film.index
+        reference = reference_of(case.identity, frame, self.model["weights_sha256"])
+        model = self.model | {"version": __version__}  # as the command line says it
+        return results_of(reference, case.prediction, case.lesions, model, (kind,))[kind]
+
     def content(self, kind: str, case: Case, threshold_name: str | None) -> bytes:
-        """kind: a key of `strings.TAKE_FILES`. The case must have a result."""
+        """kind: a key of `strings.TAKE_FILES`; of the DICOM ones one of `dicom_kinds`. The case must have a result.
+        Raises DicomResultError."""
+        if kind in KINDS:
+            return self._dicom(kind, case)
         gray, mask = case.frame.gray, case.mask
         if kind == "mask":
             return encode_png(mask)

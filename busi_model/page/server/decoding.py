@@ -8,7 +8,7 @@ import os
 from functools import cache
 
 from busi_model import image
-from busi_model.frame import Frame
+from busi_model.frame import Frame, ImageError
 from busi_model.helpers import Helpers
 
 
@@ -30,3 +30,11 @@ def read_image(source, frame: int | None = None) -> Frame:
 def count_frames(path) -> int:
     """As `image.count_frames`, apart. Raises ImageError."""
     return helpers().run("count_frames", os.fspath(path))
+
+
+def read_identity(path) -> dict | None:
+    """As `dicom_out.reference.read_identity`, apart; None for a file that no DICOM results can be tied to."""
+    try:
+        return helpers().run("read_identity", os.fspath(path))
+    except ImageError:
+        return None
