@@ -123,8 +123,9 @@ def pack(arguments) -> int:
 def strangers(arguments) -> int:
     from busi_model.training.out_of_distribution import measure_strangers
 
-    content = measure_strangers(Predictor.load(arguments.weights, arguments.device))
-    Path(arguments.out).mkdir(parents=True, exist_ok=True)
+    predictor = Predictor.load(arguments.weights, arguments.device)
+    Path(arguments.out).mkdir(parents=True, exist_ok=True)  # before the work, which takes minutes
+    content = measure_strangers(predictor)
     write_json(content, Path(arguments.out) / "strangers.json")
     print(f"{content['refused']} of {content['n']} pictures that are no breast ultrasound were turned away.")
     return 0

@@ -135,6 +135,7 @@ def _open_store(closing: contextlib.ExitStack) -> tuple[Store | None, Outbox | N
     outbox = Outbox.from_environment(store)
     if outbox:
         outbox.start()
+        closing.callback(outbox.stop, 0.5)  # seconds; it writes no more when the upkeep empties the log
     return store, outbox
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import PATIENCE_S
+from tests.browser import PATIENCE_S, START_S
 from tests.conftest import ROOT
 from tests.test_install import as_another_user
 
@@ -108,7 +108,7 @@ def test_the_command_serves_the_page_as_a_user_without_rights(image):
     with log.open("w") as sink:
         server = subprocess.Popen(command, cwd=code, env=environment, stdout=sink, stderr=subprocess.STDOUT)
     try:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + START_S
         while "The page is at" not in log.read_text():
             assert server.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)

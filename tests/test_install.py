@@ -21,7 +21,7 @@ from PIL import Image
 from busi_model import checkpoint
 from busi_model.__main__ import main
 from busi_model.phantom import draw_phantom
-from tests.browser import PATIENCE_S, served
+from tests.browser import PATIENCE_S, START_S, served
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def as_another_user() -> list:
 def run(command, folder):
     environment = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", "HOME": str(folder), "TMPDIR": str(folder)}
     command = [*as_another_user(), *command]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=START_S)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     return done.stdout
 

@@ -120,4 +120,6 @@ def _quantity(pixels: float, millimetres: float | None, px: str = words.PX, mm: 
 
 def _number(value: float) -> str:
     """Three significant digits, without an exponent."""
+    if value == 0:
+        return "0"
     return f"{value:.{2 if value < 1 else 1}f}" if value < 100 else f"{value:.0f}"

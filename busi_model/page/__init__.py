@@ -15,9 +15,9 @@ from busi_model.page import api, strings
 from busi_model.page.about import panel as about
 from busi_model.page.feedback import panel as feedback
 from busi_model.page.host import panel as host
-from busi_model.page.images import panel as single
+from busi_model.page.images import panel as images
+from busi_model.page.server import gradio_inside, hub_login, wire
 from busi_model.page.server import guard as server
-from busi_model.page.server import hub_login, wire
 from busi_model.page.server import queue as waiting
 from busi_model.page.server.decoding import helpers
 from busi_model.page.server.log import bound_output, log_discreetly
@@ -46,7 +46,7 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
         gr.HTML(_top_line(page.expects_oauth), apply_default_css=False, elem_id="top")
         with gr.Tabs(elem_id="page-tabs"):
             with gr.Tab(strings.TAB_READ):
-                single.build(predictor, private_folder, partial(feedback.Panel, store, outbox) if store else None)
+                images.build(predictor, private_folder, partial(feedback.Panel, store, outbox) if store else None)
             if store:
                 sessions, gate = Sessions(store), HostGate()
                 with gr.Tab(strings.TAB_SESSION):
@@ -108,4 +108,5 @@ def serve(page: gr.Blocks, walls: server.Walls, server_name: str, ports) -> wire
         **looks(),
         **login,
     )
+    gradio_inside.hold_to_uploads(page)
     return wire.serve(outer, server_name, ports, walls.proxies)

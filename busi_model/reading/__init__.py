@@ -38,6 +38,8 @@ records   What may be kept, as frozen pydantic models. Build each with `Model.ch
           Receipt(receipt, key, saved_at (UTC, ISO), synced: bool, again: bool)   again: this key was saved before
           MAX_COMMENT = 2000. new_key() -> str, an idempotency key. image_sha256(gray) -> str, of the pixels.
 
+clock     steady(): seconds of a clock that nobody can set, and its name.
+
 database  One SQLite file: transactions, migrations, SQLite's complaints in words. `schema` holds the tables.
 
 store     Store(folder=None, app_version="") opens or makes the store; folder None means default_folder(): BUSI_STORE,
@@ -52,10 +54,11 @@ store     Store(folder=None, app_version="") opens or makes the store; folder No
           .picture(sha256) -> uint8 (H, W); raises PictureError.     .locked_s(): a save waits for another program
           .close()
 
-codes     Code words of readers, and wrong guesses. Attempts(limit=10, window_s=300).
-          HostGate() reads BUSI_HOST_PASSWORD: .exists -> bool; .check(password, client="") raises CodeError.
+access    Code words of readers, and wrong guesses, after which the next one waits: Attempts(limit=5, longest_s=30).
+          HostGate() reads BUSI_HOST_PASSWORD: .exists -> bool; .check(password, client="", browser="") raises
+          CodeError.
 
-session   Sessions(store)
+sessions  Sessions(store)
           .create(new_session, cases) -> Created(session_id, codes: list[str])   codes are shown once and kept hashed
               cases: iterable of NewCase(gray uint8 (H, W), truth: ClassName | None = None); only the pixels are kept,
               no file name: cases are numbered in the order given. read_truth(csv_path) -> {image name: class} reads a
@@ -65,7 +68,8 @@ session   Sessions(store)
           .renew_code(session_id, number) -> code     .add_reader(session_id) -> code     .close(session_id)
           .delete(session_id)     .remove_reader(session_id, pseudonym); both -> Deletion, synced copies included
           .enter(code, client="") -> Desk   raises CodeError
-          Desk: one reader's place; keep the code (not the Desk) in the page's state and enter again: it is cheap.
+
+progress  Desk: one reader's place; keep the code (not the Desk) in the page's state and enter again: it is cheap.
           .step() -> Step(stage, key, position, n_cases, image_path, image_sha256, width, height, read_first, own,
                 model, pseudonym, session_name); stage: "profile" -> "familiarise" -> for each case "own" ->
                 "reveal" -> "final" -> "questionnaire" -> "done"; "closed" once the host closed it.
@@ -90,7 +94,7 @@ upkeep    Upkeep(store).start() / .stop(): finishes deletions, empties the write
 
 backup    backup(folder, file), restore(file, folder) -> BackedUp: one private ZIP; `python -m busi_model backup`.
 
-outbox    storage_warning(folder=None) -> str | None: the sentence to show in red before the first case.
+hub_sync  storage_warning(folder=None) -> str | None: the sentence to show in red before the first case.
           Outbox.from_environment(store) -> Outbox | None     BUSI_SYNC_REPO ("owner/name") and HF_TOKEN
           .start() / .stop(): a thread that pushes what waits and goes on after a restart.
           .state() -> SyncState(waiting, synced, problem: str): what the page shows beside "saved here"; never raises.
@@ -98,12 +102,13 @@ outbox    storage_warning(folder=None) -> str | None: the sentence to show in re
 mrmc      Multi-reader multi-case mathematics on arrays: areas under ROC curves with DeLong's or jackknifed covariance,
           Obuchowski-Rockette's analysis with Hillis' degrees of freedom, power and size of a next study.
 
-study     A session as a reader study: ratings of malignancy, areas of each reader, the analysis of all, and its files
+reader_study
+          A session as a reader study: ratings of malignancy, areas of each reader, the analysis of all, and its files
           for iMRMC and MRMCaov.
 
 bootstrap Intervals of ratios, cases drawn again whole. `agreement` makes kappas of it.
 
-figures   Rates, exact tests, switches, trust, time, order, and the rows of `agreement` and `study`: what
+figures   Rates, exact tests, switches, trust, time, order, and the rows of `agreement` and `reader_study`: what
           `results.summarise` is made of.
 
 results   readings(store, session_id) -> DataFrame, one row a reader and case (READING_COLUMNS).

@@ -107,11 +107,11 @@ class Outbox:
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the thread after the attempt that is under way; does not wait longer than two seconds for it."""
+    def stop(self, patience_s: float = 2.0) -> None:
+        """End the thread after the attempt that is under way; does not wait longer than patience_s for it."""
         self._stopping.set()
         if self._thread:
-            self._thread.join(timeout=2)
+            self._thread.join(timeout=patience_s)
 
     def _run(self):
         while not self._stopping.is_set():

@@ -1,8 +1,8 @@
 """A host makes a reading session, hands out codes, watches the readers and, at the end, closes or deletes it.
 
 Enters: a name, the cases' pixels, the truth where it is known. Leaves: a code for each reader, shown once; the readers'
-progress. What one reader does is in `desk`. No file name is kept, as it may name a patient: cases are numbered in the
-order in which the host gave them.
+progress. What one reader does is in module progress. No file name is kept, as it may name a patient: cases are numbered
+in the order in which the host gave them.
 """
 
 import contextlib
@@ -189,15 +189,15 @@ class Sessions:
     def enter(self, code: str, client: str = "") -> Desk:
         """A code opens its reader's desk. Raises CodeError when it is unknown.
 
-        client: an address or the like; wrong codes are counted against it. A right code that opened before never waits:
-        others' guesses, at this address or at this code, do not stop a reader.
+        client: an address or the like; wrong codes are counted against it. A right code that opened before, or whose
+        reader has joined, never waits: others' guesses, at this address or at this code, do not stop a reader.
         """
         locator, secret = codes.take_apart(code)
         name = f"client {client}"
         with self.store.read() as connection:
             row = connection.execute("SELECT * FROM reader WHERE locator = ?", (locator,)).fetchone()
         right = row is not None and codes.matches(secret, row["salt"], row["code_hash"])
-        if not (right and locator in self._opened):
+        if not (right and (locator in self._opened or row["pseudonym"] is not None)):
             self._attempts.check(name)
         if not right:
             self._attempts.wrong(name)

@@ -108,9 +108,9 @@ def plot_history(history: list[dict], path, n_training: int = 0, n_held_out: int
         for name in losses:
             part, held_out = name.split("_")[-1], name.startswith("val_")
             label, line = f"{part}, {'held out' if held_out else 'training'}", "--" if held_out else "-"
-            axes[0].plot(table["epoch"], table[name], line, color=f"C{parts.index(part)}", label=label)
+            axes[0].plot(table["epoch"], table[name], line, marker=".", color=f"C{parts.index(part)}", label=label)
         for name in figures:
-            axes[1].plot(table["epoch"], table[name], label=name.removeprefix("val_"))
+            axes[1].plot(table["epoch"], table[name], marker=".", label=name.removeprefix("val_"))
         for axis in axes:
             axis.set_xlabel("epoch")
             axis.xaxis.get_major_locator().set_params(integer=True)

@@ -227,7 +227,7 @@ def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) ->
     calibrated_on = "the other parts"
     if len(parts) == 1:
         calibrated_on = "these very images, which flatters the figures of the class (--cross-validate does not)"
-    contents = []
+    contents, worst_of = [], []
     for name in dict.fromkeys(pooled["hospital"]):
         own, with_marks = (
             pd.concat([t for t in kind if t["hospital"].iloc[0] == name], ignore_index=True)
@@ -238,10 +238,12 @@ def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) ->
         contents.append(
             write_report(own, place, title, whose, recipe(settings.config, None), calibrated_on, marked=with_marks)
         )
-        worst.write_worst(own, _judge(settings, parts, folders, name), place / worst.NAME, title)
+        worst_of.append((own, _judge(settings, parts, folders, name), place / worst.NAME, title))
         print((place / "report.md").read_text(encoding="utf-8"))
     write_summary(contents, folder / "evaluation", what)
     print((folder / "evaluation" / "summary.md").read_text(encoding="utf-8"))
+    for sheet in worst_of:
+        worst.write_worst(*sheet)
     print(
         f"{folder / 'evaluation'} holds these reports, plots and one row a case; {worst.NAME} in it shows patients' "
         "pictures: keep it where the data are."

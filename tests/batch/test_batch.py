@@ -257,14 +257,23 @@ def test_every_frame_of_a_cine_loop_on_request(archive, untrained, tmp_path):
     assert len({row["mask"] for row in rows}) == 3
 
 
+def outlining(untrained, folder):
+    """Weights to which all of a picture is one lesion."""
+    loaded = checkpoint.load(untrained)
+    loaded.network.mask_head.bias.data.fill_(9.0)
+    checkpoint.save(folder, loaded.network, loaded.preprocess, loaded.operating_point, {}, {})
+    return folder
+
+
 def test_the_frames_of_a_clip_are_summed_up(untrained, tmp_path):
     """Two frames of one lesion, an empty one, and another lesion."""
     gray, other = draw_phantom("malignant", 1, 90, 120)[0], draw_phantom("benign", 2, 90, 120)[0]
     frames = np.stack([gray, gray, np.full_like(gray, 7), other])
     (tmp_path / "clip").write_bytes(written(dataset(frames, n_frames=4)))
     (tmp_path / "still.png").write_bytes(encoded(gray, "PNG"))
+    weights, places = outlining(untrained, tmp_path / "weights"), (tmp_path / "clip", tmp_path / "still.png")
     for _ in "once", "again":
-        assert predict("--weights", untrained, "--out", tmp_path / "out", "--frames", "all", tmp_path) == 0
+        assert predict("--weights", weights, "--out", tmp_path / "out", "--frames", "all", *places) == 0
         rows, _ = rows_of(tmp_path / "out")
         with open(tmp_path / "out" / CLIPS, newline="", encoding="utf-8-sig") as file:
             (clip,) = csv.DictReader(file)
@@ -311,14 +320,13 @@ def test_overlays_are_written_without_the_banner(untrained, tmp_path):
 
 
 def test_measurements_are_a_row_a_lesion(untrained, archive, tmp_path, monkeypatch):
-    loaded = checkpoint.load(untrained)
-    loaded.network.mask_head.bias.data.fill_(9.0)  # all of the picture is one lesion
-    weights = tmp_path / "weights"
-    checkpoint.save(weights, loaded.network, loaded.preprocess, loaded.operating_point, {}, {})
+    weights = outlining(untrained, tmp_path / "weights")
     assert predict("--weights", weights, "--out", tmp_path, "--measurements", archive / "IM0001") == 0
     (row,), _ = rows_of(tmp_path)
     assert row["outlined_px2"] > 0 and row["lesions"]
-    assert row["lesions"][0]["area_mm2"] == pytest.approx(row["lesions"][0]["area_px2"] * 0.02)
+    (lesion,) = row["lesions"]
+    assert lesion["area_mm2"] == pytest.approx(row["outlined_px2"] * 0.2 * 0.1)
+    assert lesion["area_px2"] == pytest.approx(row["outlined_px2"] * 2)  # of its shorter side; a pixel is two of them
     with open(tmp_path / LESIONS, newline="", encoding="utf-8-sig") as file:
         table = list(csv.DictReader(file))
     assert [line["number"] for line in table] == [str(n + 1) for n in range(len(row["lesions"]))]
@@ -489,6 +497,9 @@ def row(number, frame=None, frames=None, status="ok"):
         "status": status,
         "warnings": [],
         "class_set": [],
+        "label": "benign",
+        "malignant": 0.1,
+        "outlined_px2": 9,
     }
 
 
@@ -512,7 +523,8 @@ def test_rows_cut_anywhere_are_repaired(tmp_path_factory, loops, data):
         for rows in files:
             assert results.claim(rows[0]["file"])
             results.add(rows)
-    for name in (ROWS, TABLE):
+    clips = [rows for rows in files if len(rows) > 1]
+    for name in (ROWS, TABLE, *([CLIPS] if clips else [])):
         content = (folder / name).read_bytes()
         (folder / name).write_bytes(content[: data.draw(st.integers(0, len(content)))])
     with Results(folder, {}) as results:
@@ -524,6 +536,9 @@ def test_rows_cut_anywhere_are_repaired(tmp_path_factory, loops, data):
     assert sorted((r["file"], r["frame"] or 0) for r in rows) == sorted(
         (r["file"], r["frame"] or 0) for rows in files for r in rows
     )
+    if clips:
+        with open(folder / CLIPS, newline="", encoding="utf-8-sig") as file:
+            assert sorted(line["file"] for line in csv.DictReader(file)) == sorted(rows[0]["file"] for rows in clips)
 
 
 def test_failures_of_before_count_in_the_exit_code(archive, untrained, tmp_path):
@@ -533,25 +548,30 @@ def test_failures_of_before_count_in_the_exit_code(archive, untrained, tmp_path)
 
 
 def test_what_failed_is_judged_again_on_request(archive, untrained, tmp_path):
+    """As when a drive or a decoder failed: the file itself is as it was."""
     pictures, out = tmp_path / "pictures", tmp_path / "out"
     pictures.mkdir()
     good = (archive / "benign" / "scan 3.png").read_bytes()
-    for name, content in (("a.png", good), ("b.png", good[:100]), ("c.png", good), ("d.png", b"nothing")):
+
+    def put(name, content):
         (pictures / name).write_bytes(content)
+        os.utime(pictures / name, ns=(10**18, 10**18))
+
+    for name in ("a.png", "b.png", "c.png", "d.png"):
+        put(name, good if name in ("a.png", "c.png") else good[:100].ljust(len(good), b"\0"))
     assert predict("--weights", untrained, "--out", out, pictures) == 1
-    (pictures / "b.png").write_bytes(good)
+    put("b.png", good)
     assert predict("--weights", untrained, "--out", out, pictures) == 1
     assert [row["status"] for row in rows_of(out)[0]] == ["ok", "failed", "ok", "failed"]
     assert predict("--weights", untrained, "--out", out, "--retry", pictures) == 1  # d.png is still bad
     rows, _ = rows_of(out)
-    assert {(Path(row["file"]).name, row["status"]) for row in rows} == {
+    assert sorted((Path(row["file"]).name, row["status"]) for row in rows) == [
         ("a.png", "ok"),
         ("b.png", "ok"),
         ("c.png", "ok"),
         ("d.png", "failed"),
-    }
-    assert len(rows) == 4
-    (pictures / "d.png").write_bytes(good)
+    ]
+    put("d.png", good)
     assert predict("--weights", untrained, "--out", out, "--retry", pictures) == 0
 
 

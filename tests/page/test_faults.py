@@ -16,7 +16,7 @@ from busi_model.page.session import panel as session
 from busi_model.reading.records import NewSession
 from busi_model.reading.sessions import NewCase, Sessions
 from busi_model.reading.store import DATABASE, Store
-from tests.page.test_sessions import N_CASES, Reader, picture, said_by_the_model
+from tests.page.test_sessions import N_CASES, POINT, Reader, picture, said_by_the_model
 from tests.panel import served_here
 from tests.reading.test_store import locked_by_another_program
 
@@ -27,6 +27,7 @@ class Model:
     """Stands for a Predictor; `first` is done before it answers."""
 
     checkpoint = SimpleNamespace(weights_sha256="ab" * 32)
+    operating_point = POINT
     first = staticmethod(lambda: None)
 
     def __call__(self, frame):

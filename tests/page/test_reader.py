@@ -66,6 +66,18 @@ def shown(steps):
     return [step for step in steps if step is not None]
 
 
+def test_a_spike_of_an_edited_outline_is_no_further_lesion(panel, tmp_path):
+    p = panel()
+    (*_, done) = shown(p.reader.read([phantom_file(tmp_path)], p.visit, "balanced"))
+    # A point that was dragged far out: the spike is thinner than a pixel, and meets pixel centres here and there.
+    spiked = [[50, 50], [150, 50], [150, 100], [100.4, 100], [131.3, 140.7], [100, 100], [50, 100]]
+    event = {"case": done.case_id, "revision": 1, "lesions": [spiked]}
+    step = p.reader.outline(p.visit, "balanced", event)
+    case = p.box.get(done.case_id)
+    assert len(case.lesions) == 1 and words.OUTLINE_EDITED in step.text
+    assert words.DESCRIPTORS_NOTE_EDITED in step.measures
+
+
 def test_reading_goes_from_picture_to_result(panel, tmp_path):
     p = panel()
     opening, analysing, done = shown(p.reader.read([phantom_file(tmp_path)], p.visit, "balanced"))
@@ -74,7 +86,8 @@ def test_reading_goes_from_picture_to_result(panel, tmp_path):
     assert words.VERDICTS["cannot_say"] in done.words and "Malignant 87\u00a0%" in done.words
     assert len(done.viewer["lesions"]) == 1 and done.case_id == p.visit.shown
     assert [item["state"] for item in done.worklist["items"]] == [strings.CASE_STATES["done"]]
-    assert done.measures.count("<tr>") == 1 + len(words.MEASURES_ROWS)
+    rows = [*words.MEASURES_ROWS.values(), words.DESCRIPTOR_ROWS["orientation"]]
+    assert all(f'<th scope="row">{row}</th>' in done.measures for row in rows)
     assert done.text.startswith("Cannot say. Malignant 87 % is below the balanced threshold, 90 %, but possible.")
 
 

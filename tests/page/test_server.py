@@ -4,6 +4,7 @@ One server for most tests. It has a host's password, a store, and a web proxy th
 """
 
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -266,7 +267,25 @@ def test_a_gradio_that_fetches_otherwise_is_not_started(monkeypatch):
 def test_a_forged_path_gets_a_sentence_and_names_nothing(app):
     for path in (f"{app[1]}/temporary/{NAME}", "/etc/passwd", "app.py", "../app.py", "\0"):
         said = api(app, {"path": path, "meta": META})
-        assert "event: error" in said and str(app[1]) not in said and "passwd" not in said
+        assert "event: error" in said and strings.EVENT_FAILED in said
+        assert str(app[1]) not in said and "passwd" not in said
+
+
+def test_a_file_of_the_server_is_never_taken_for_an_upload(app, tmp_path):
+    """A readable picture that nobody uploaded, by the API and by events that take whatever is sent."""
+    secret = tmp_path / "another-patient.png"
+    secret.write_bytes(PNG)
+    assert strings.EVENT_FAILED in api(app, {"path": str(secret), "meta": META})
+    n_events = 0
+    for kind in ("file", "html", "textbox"):
+        for fn_index, data, place in itertools.islice(events_with(app, kind), 3):
+            data[place] = {"path": str(secret), "meta": META}
+            assert strings.EVENT_FAILED in event(app, fn_index, data)
+            n_events += 1
+    assert n_events > 2
+    assert not list((app[1] / "temporary").rglob("another-patient*"))  # nor copied to where uploads lie
+    _, path = upload(app)
+    assert "event: complete" in api(app, {"path": path, "meta": META})
 
 
 @pytest.mark.parametrize("start", ["/gradio_api/file=", "/static/", "/assets/"])

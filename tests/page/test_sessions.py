@@ -38,7 +38,7 @@ from busi_model.page.session.layout import Layout
 from busi_model.page.viewer import field as editor
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Prediction
-from busi_model.reading.access import HostGate
+from busi_model.reading.access import HostGate, make_code
 from busi_model.reading.errors import OutlineError, RecordError, StoreError
 from busi_model.reading.progress import Desk
 from busi_model.reading.records import NewSession, Profile, Questionnaire, image_sha256
@@ -467,6 +467,16 @@ def test_a_forged_code_opens_nothing(panel, at_first_case):
     refused = panel.lock(forged, "benign", 60, "", None, False, "typed", carried)
     assert strings.SHUT_OUT in refused[on.problem] and "typed" in refused[on.unsaved].value
     assert panel.sessions.store.records() == []
+
+
+def test_guesses_that_come_back_as_a_seat_are_counted_too(panel, at_first_case):
+    """`resume` takes a code from the browser: other endings of one code are guesses like those at the door."""
+    code = json.loads(at_first_case[panel.layout.seat])["code"]
+    other = [code[:5] + make_code().text[5:] for _ in range(8)]
+    words = [panel.resume(SimpleNamespace(code=guess, draft=None))[panel.layout.problem] for guess in other]
+    assert strings.SHUT_OUT in words[0] and any("Wait" in sentence for sentence in words[5:])
+    place = SimpleNamespace(code=code, draft=None)
+    assert panel.resume(place)[panel.layout.task] == at_first_case[panel.layout.task]  # the reader does not wait
 
 
 def test_the_storage_warning_stands_in_red_before_everything():

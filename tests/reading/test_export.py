@@ -21,7 +21,7 @@ from busi_model.reading.sessions import NewCase, Sessions
 from busi_model.reading.store import Store
 from busi_model.training.cases import CaseError
 from busi_model.training.evaluate import choose_split
-from busi_model.training.layouts import find_cases, find_hospitals
+from busi_model.training.layouts import find_cases, find_hospital, find_hospitals
 from busi_model.training.likeness import without_twins
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, picture, read_all, seated
 
@@ -190,10 +190,10 @@ def test_a_folder_that_is_not_empty_is_left_alone(store, tmp_path):
 def test_corrected_cases_cannot_be_evaluated_on(store, tmp_path):
     say(store, corrected(), n_cases=3)
     export_cases(store, tmp_path / "out")
-    cases = find_cases(tmp_path / "out")
+    hospital = find_hospital(tmp_path / "out")
     for split in ("all", "test", *(f"fold{fold}" for fold in range(5))):
         with pytest.raises(CaseError, match="no scored images"):
-            choose_split(cases, split)
+            choose_split(hospital, split)
 
 
 def test_a_published_image_cannot_hide_among_them(store, tmp_path):

@@ -59,7 +59,7 @@ class Panel:
             self.open_button = gr.Button(strings.HOST_OPEN, variant="primary", elem_id="host-open")
         self.said = plain_html("", elem_id="host-said")
         self.deletions = plain_html("", elem_id="host-deletions")
-        # Built open and closed by `enter`: see feedback.py.
+        # Built open and closed by `enter`: see feedback/panel.py.
         with gr.Column(visible=False) as self.view:
             with gr.Accordion(strings.HOST_NEW, open=True, elem_id="host-new") as self.new:
                 self._lay_out_new()

@@ -21,7 +21,7 @@ from busi_model.clinic.descriptors import describe
 from busi_model.clinic.explain import Explainer
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.scan import scan_area
-from busi_model.clinic.view import draw_heat, encode_png, thumbnail
+from busi_model.clinic.view import draw_heat, encode_png, regions, thumbnail
 from busi_model.frame import PLAUSIBLE_MM, check_size, is_plausible, square_steps
 from busi_model.image import Box, Frame, ImageError
 from busi_model.page.images.case import Case, Drawn
@@ -133,7 +133,7 @@ class Lightbox:
             else:
                 repaired = repair(polygons, width, height)
                 points = [[list(point) for point in polygon] for polygon in repaired.polygons]
-                case.drawn, text = Drawn(points, rasterise(points, width, height)), repaired.text
+                case.drawn, text = Drawn(points, _filled(points, width, height)), repaired.text
             self._measure(case)
         return text
 
@@ -256,6 +256,16 @@ class Lightbox:
                 gone.append(case.case_id)
                 size -= _size(case)
         self.forget(gone)
+
+
+def _filled(polygons, width, height):
+    """The outlines as a mask, each one region: what a spike thinner than a pixel leaves apart is no lesion."""
+    mask = np.zeros((height, width), bool)
+    for polygon in polygons:
+        for region in regions(rasterise([polygon], width, height))[:1]:
+            rows, columns = region.filled.shape
+            mask[region.top : region.top + rows, region.left : region.left + columns] |= region.filled
+    return mask
 
 
 def _suffix(case):

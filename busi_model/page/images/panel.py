@@ -1,7 +1,7 @@
 """The reading panel: images come in; a worklist, the viewer and the result in words stand side by side.
 
 Gradio never decodes the upload: `inbox` hands over its path and `read_image` does the rest. This file lays out and
-wires; `reader` answers with a `Step`, which becomes updates of components here, by name.
+wires; `actions.Reader` answers with a `Step`, which becomes updates of components here, by name.
 """
 
 import base64

@@ -33,6 +33,14 @@ def fetch_through(transport: httpx.AsyncBaseTransport) -> None:
     processing_utils.async_transport = transport
 
 
+def hold_to_uploads(page: gr.Blocks) -> None:
+    """From now on an event may name files that were uploaded and no others. Gradio asks only of a page that it launched
+    itself, and of one that is mounted it would copy any file of the server into the folder of uploads."""
+    if not hasattr(page, "has_launched"):
+        raise RuntimeError(f"Gradio {gr.__version__} is built in a way not known here. Install gradio==6.31.0.")
+    page.has_launched = True
+
+
 def before_each_push(page: gr.Blocks, ask: Callable[[object, int], str | None]) -> None:
     """`ask(body, n_waiting)` is called before an event joins the page's queue, with how many wait in its line; words
     refuse it (HTTP 503). Call after `page.queue`."""

@@ -1,4 +1,4 @@
-"""The reading session's parts on the page: the door, then picture and task. What they do is in session.py."""
+"""The reading session's parts on the page: the door, then picture and task. What they do is in panel.py."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ class Layout:
                     buttons=["copy"],
                     elem_id="session-unsaved",
                 )
-        # What a reader fills in, in the order of session_form.Fields; the questionnaire follows.
+        # What a reader fills in, in the order of form.Fields; the questionnaire follows.
         self.case_fields = [
             *(self.class_name, self.confidence, self.birads, self.verdict, self.no_lesion, self.comment, self.editor)
         ]

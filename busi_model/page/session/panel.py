@@ -26,6 +26,7 @@ from busi_model.page.session.layout import Layout
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.phantom import draw_phantom
+from busi_model.reading.access import take_apart
 from busi_model.reading.database import NOT_SAVED
 from busi_model.reading.errors import (
     CodeError,
@@ -197,8 +198,10 @@ class Panel:
             LOG.warning("A step's clock was not started: %s", error)
 
     def _desk(self, code) -> Desk:
-        # A code that has opened before is counted by itself: a neighbour's wrong guesses shut nobody out.
-        return self.sessions.enter(code, client=code)
+        # Counted by the seat that the code names: a neighbour's wrong guesses shut nobody out, and each made-up code is
+        # no name of its own, which would be counted nowhere.
+        seat, _ = take_apart(code)
+        return self.sessions.enter(code, client=f"seat {seat}")
 
     def _act(self, seat, values, make, save) -> dict:
         """Save the step that the reader saw, then show the next.

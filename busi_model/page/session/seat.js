@@ -3,7 +3,7 @@
 // the server, "" when the reader leaves; with {unsaved} where a text is offered that was not taken. Leaves: on loading,
 // the event "resume" with the kept code, that text and the draft.
 const SEAT = "busi-seat";
-const DRAFT = "busi-draft"; // JSON {key, values}: of which step, and the fields in the order of session_layout.py
+const DRAFT = "busi-draft"; // JSON {key, values}: of which step, and the fields in the order of layout.py
 
 window.busiKeepDraft = (seat, values) => {
   if (seat) sessionStorage.setItem(DRAFT, JSON.stringify({ key: JSON.parse(seat).key, values }));
