@@ -102,7 +102,7 @@ class Panel:
                     for kind, words in strings.TAKE_BUTTONS.items()
                 }
             with gr.Accordion(strings.TAKE_DICOM, open=False, visible=False, elem_id="take-dicom") as self.dicom:
-                _html(f"<p>{IDENTIFIED}</p>", elem_classes="quiet")
+                plain_html(f"<p>{IDENTIFIED}</p>", elem_classes="quiet")
                 with gr.Row():
                     self.takes |= {
                         kind: gr.Button(words, size="sm", min_width=110, elem_id=f"take-{kind}")
