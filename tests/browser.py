@@ -130,7 +130,7 @@ class Visitors:
         if kind is None:
             assert {urlsplit(u).hostname for u in self.requested if u.startswith(("http", "ws"))} == {"127.0.0.1"}
             assert any(url.endswith("SourceSansPro-Bold.woff2") for url in self.requested)
-            assert self.failed == []
+            assert self.failed == [], self.failed
 
 
 def phantom_file(folder, class_name="malignant", seed=3, height=440, width=560):

@@ -140,9 +140,14 @@ def open_tab(chromium, address):
 
 
 @pytest.fixture
-def open_staged_tab(chromium, staged_address):
+def staged_visitors(chromium, staged_address):
     with Visitors(chromium, staged_address) as visitors:
-        yield visitors.open
+        yield visitors
+
+
+@pytest.fixture
+def open_staged_tab(staged_visitors):
+    return staged_visitors.open
 
 
 @pytest.fixture
