@@ -330,8 +330,8 @@ KINDS = (
     meaningless("white.png", blank_png(300, 300, value=b"\xff")),
     meaningless("noise.png", encoded(noise(400, 500), "PNG")),
     meaningless("coloured noise.png", encoded(noise(400, 500, 3), "PNG"), "colour"),
-    meaningless("astronaut.png", _photograph("astronaut"), "colour"),
-    meaningless("cat.png", _photograph("chelsea"), "colour"),
+    meaningless("astronaut.png", _photograph("astronaut"), "colour", "photo"),
+    meaningless("cat.png", _photograph("chelsea"), "colour", "photo"),
     meaningless("page of text.png", _page_of_text),
     # Names
     read("Göğüs 乳房 ثدي 🩺.png", encoded(GRAY, "PNG")),
