@@ -250,7 +250,7 @@ def _draw_pictogram_box(draw, size, rng):
     x = (gap if rng.random() < 0.3 else 1 - gap - width) * size
     y = (1 - rng.uniform(0.02, 0.35) - height) * size
     right, bottom = x + width * size, y + height * size
-    draw.rectangle((x, y, right, bottom), fill=int(rng.integers(110, 200)))
+    draw.rectangle((x, y, right, bottom), fill=int(rng.integers(140, 200)))
     dark = int(rng.integers(20, 90))
     draw.chord((x, y + height * size * 0.3, right, bottom + height * size * 0.3), 180, 360, fill=dark)
     draw.line((x + width * size * rng.uniform(0.2, 0.8), y, right, y + height * size * rng.uniform(0.2, 0.9)), fill=255)

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from busi_model.frame import MIN_SIDE_PX
 from busi_model.training.cases import MANIFEST_COLUMNS, CaseError, Hospital
 
 JPEG_QUALITY = 95
@@ -60,7 +61,7 @@ def unpack(path, folder) -> list[Path]:
 
 def _encoded(pixels, side, format_, **how):
     image = Image.fromarray(pixels)
-    scale = side / max(image.size)
+    scale = max(side / max(image.size), MIN_SIDE_PX / min(image.size))  # smaller ones would not be read again
     if scale < 1:
         size = tuple(max(1, round(length * scale)) for length in image.size)
         image = image.resize(size, Image.Resampling.BOX if format_ == "PNG" else Image.Resampling.LANCZOS)

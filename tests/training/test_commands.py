@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_written_gets_a_sentence(phantoms, tmp_path):
         (["--data", "DATA", "--out", "OUT", "--folds", "7"], "--folds is '7'"),
         (["--data", "DATA", "--out", "OUT", "--encoder", "vit"], "lite0"),
         (["--data", "DATA", "--out", "OUT", "--size", "100"], "multiple of 32"),
-        (["--data", "DATA", "--out", "OUT", "--folds", "all", "--operating-point", "DATA"], "held out a fold"),
+        (["--data", "DATA", "--out", "OUT", "--folds", "all", "--operating-point", "DATA"], "held something out"),
     ],
 )
 def test_wrong_training_arguments_get_a_sentence(phantoms, tmp_path, arguments, words):

@@ -136,7 +136,7 @@ def _manifest(path, counts, fold):
 @pytest.mark.parametrize(
     ("counts", "fold", "arguments", "words"),
     [
-        ({"normal": 8}, lambda name, i: i % 5, [], "all 6 training images are normal, so no class can be told"),
+        ({"normal": 8}, lambda name, i: i % 5, [], "all 7 training images are normal, so no class can be told"),
         ({"benign": 8, "normal": 8}, lambda name, i: i % 2, ["--folds", "4"], "fold4: no scored image is held out"),
         ({"benign": 8, "normal": 8}, lambda name, i: 0, [], "fold0: the training split holds no images"),
     ],

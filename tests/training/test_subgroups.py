@@ -10,7 +10,7 @@ NAN = float("nan")
 def _table(**columns):
     rows = {
         "case_id": list("abcd"),
-        "source": "BUSI",
+        "hospital": "BUSI",
         "group": ["g1", "g1", "g2", "g3"],
         "subgroup": ["clean", "text", "clean", "clean"],
         "class_name": ["benign", "malignant", "normal", "benign"],
