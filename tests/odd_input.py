@@ -430,7 +430,7 @@ LARGE = (
     read("gray.bmp", lambda: encoded(_big(), "BMP")),
     read("gray.dcm", lambda: dicom(_big())),
     read("colour.dcm", lambda: dicom(_big(3))),
-    read("ybr.dcm", lambda: dicom(_big(3), photometric="YBR_FULL"), "colour"),
+    read("ybr.dcm", lambda: dicom(_big(3), photometric="YBR_FULL"), "photo"),
     read("palette.dcm", lambda: written(palette(dataset(_big() % 3))), "colour"),
     read("window.dcm", lambda: dicom(_big(dtype=np.uint16), WindowCenter=90, WindowWidth=90), "windowed"),
     read("slope.dcm", lambda: dicom(_big(dtype=np.uint16), RescaleSlope=2, RescaleIntercept=-9), "rescaled"),

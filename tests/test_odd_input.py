@@ -140,7 +140,8 @@ def test_the_command_line_says_what_read_image_says(judged):
         assert kind.refused in row["reason"] and codes[: len(kind.notices)] == kind.notices, row
         assert_discreet(row["reason"])
         assert row["status"] == "refused" or not kind.meaningless, row
-        if not kind.refused:
+        assert ("mask" in row) == (row["status"] not in ("failed", "refused")), row
+        if "mask" in row:
             with Image.open(out / row["mask"]) as mask, Image.open(out / row["overlay"]) as overlay:
                 assert mask.size == overlay.size
     for (_, words), row in zip(NO_FOLDERS, rows[len(KINDS) : -1], strict=True):
