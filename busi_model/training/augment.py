@@ -222,7 +222,7 @@ def draw_marks(size: int, rng: np.random.Generator) -> np.ndarray:
     image = Image.new("L", (size, size))
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=float(rng.uniform(7, 13)) * size / 256)
-    white = int(rng.integers(140, 256))
+    white = int(rng.integers(165, 256))  # small letters are blended with black
     kinds = rng.random(4) < (0.7, 0.6, 0.2, 0.3)
     if kinds[0] or not kinds.any():
         for number in range(1, int(rng.integers(2, 4))):

@@ -92,5 +92,5 @@ def test_every_overlay_shows_something_and_hides_little():
     rng = np.random.default_rng(0)
     for _ in range(30):
         marks = draw_marks(256, rng)
-        assert marks.max() >= 120  # thin letters are blended with black
+        assert marks.max() >= 140
         assert (marks > 0).mean() < 0.1

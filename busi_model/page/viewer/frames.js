@@ -84,12 +84,13 @@ function newFilm(sameCase, sameTurn) {
   if (!sameTurn) awaited = null;
   if (resting === null && !playing) index = awaited ?? data.frame ?? 0;
 }
-function step(frames) {
+function goTo(i) { // i was read before: stopping draws the slider anew
   if (playing) play(false);
-  showFrame(index + frames);
+  showFrame(i);
 }
-slider.addEventListener("input", () => { play(false); showFrame(Number(slider.value)); });
+const step = (frames) => goTo(index + frames);
+slider.addEventListener("input", () => goTo(Number(slider.value)));
 slider.addEventListener("focus", askFilm);
 playButton.addEventListener("click", () => play(!playing));
 judgeButton.addEventListener("click", () => trigger("judge", { case: data.case }));
-worstButton.addEventListener("click", () => { play(false); showFrame(data.worst); });
+worstButton.addEventListener("click", () => goTo(data.worst));

@@ -52,7 +52,7 @@ const layerImage = (name, href) => make("image",
 
 function place() {
   if (!data.image) return;
-  const { clientWidth: w, clientHeight: h } = overlaySvg;
+  const { width: w, height: h } = overlaySvg.getBoundingClientRect(); // not rounded: 100 % is exact, and so a mark
   if (!w || !h) return;
   if (view.fitted) {
     view = { x: data.width / 2 - 0.5, y: data.height / 2 - 0.5, fitted: true,
