@@ -19,7 +19,6 @@ from packaging.requirements import Requirement
 from PIL import Image
 
 from busi_model import checkpoint
-from busi_model.__main__ import main
 from busi_model.phantom import draw_phantom
 from tests.browser import PATIENCE_S, START_S, served
 from tests.conftest import ROOT
@@ -123,11 +122,10 @@ def test_busi_app_serves_the_page(installed, tmp_path):
         assert "Not a medical device" in page and ".worklist" in page  # words and a stylesheet
 
 
-def test_without_the_extra_training_says_what_to_install(monkeypatch, tmp_path, capsys):
-    for name in [n for n in sys.modules if n.startswith("busi_model.training")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    monkeypatch.setitem(sys.modules, "sklearn.model_selection", None)
-    assert main(["evaluate", "--data", str(tmp_path), "--split", "fold0", "--out", str(tmp_path)]) == 1
-    error = capsys.readouterr().err
-    assert "is not installed. Run: pip install 'busi-model[train]'" in error
+def test_without_the_extra_training_says_what_to_install(tmp_path):
+    without = "import sys; sys.modules['sklearn'] = sys.modules['sklearn.model_selection'] = None\n"
+    program = without + "from busi_model.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["evaluate", "--data", str(tmp_path), "--split", "fold0", "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert "is not installed. Run: pip install 'busi-model[train]'" in done.stderr
