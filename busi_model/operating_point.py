@@ -14,6 +14,7 @@ from scipy.special import softmax
 
 from busi_model.frame import strips
 
+FAINTEST = 0.02  # probability below which no pixel is lesion, however faint the lesion
 CORE_SHARE = 0.0023  # of the network's square (150 pixels of 256 x 256): the core of an outline
 
 
@@ -56,6 +57,7 @@ class OperatingPoint:
     class_mix: tuple[float, float, float] | None = None  # shares of the classes that the probabilities assume
     mask_temperature: float = 1.0  # divides mask logits
     mask_threshold: float = 0.5  # calibrated mask probability from which a pixel is lesion
+    faint_share: float | None = None  # of the surest pixels' probability, from which it is in a fainter lesion too
     min_lesion_share: float = 0.001  # smaller spots than this share of the image are dropped as specks
     least_evidence: float = 0.0  # of a lesion (`evidence`), below which nothing is outlined
     ood_score: float | None = None  # `OodDetector`'s, from which a picture is no breast ultrasound; None: unknown
@@ -76,6 +78,8 @@ class OperatingPoint:
             raise ValueError(f"{found}; both must be above 0, at least 0.001.")
         if not 0 < self.mask_threshold < 1:
             raise ValueError(f"mask_threshold is {self.mask_threshold}; a probability in (0, 1) is expected.")
+        if self.faint_share is not None and not 0 < self.faint_share < 1:
+            raise ValueError(f"faint_share is {self.faint_share}; a share in (0, 1) or none is expected.")
         if not self.margin_outside <= self.margin_inside:
             raise ValueError(
                 f"margin_outside is {self.margin_outside} and margin_inside {self.margin_inside}; "
@@ -121,20 +125,31 @@ class OperatingPoint:
         clipped = np.clip(mask_logits / self.mask_temperature, -30.0, 30.0)  # exp(30) is far from overflow
         return (1.0 / (1.0 + np.exp(-clipped))).astype(np.float32)
 
+    def core(self, square_probability: np.ndarray) -> float:
+        """Mask probability (S, S) in the network's square -> the mean of its surest pixels."""
+        surest = max(1, round(CORE_SHARE * square_probability.size))
+        return float(np.partition(square_probability, -surest, axis=None)[-surest:].mean())
+
     def evidence(self, square_probability: np.ndarray, normal_probability: float) -> float:
         """Mask probability (S, S) in the network's square, probability of "normal" -> how sure either head is that
         there is a lesion: the mean of the surest pixels, or the probability that the image is not normal. Where the
         class alone decides, too many outlines fall silent in a hospital that it has not seen (docs/experiments.md)."""
-        surest = max(1, round(CORE_SHARE * square_probability.size))
-        core = np.partition(square_probability, -surest, axis=None)[-surest:].mean()
-        return max(float(core), 1.0 - normal_probability)
+        return max(self.core(square_probability), 1.0 - normal_probability)
 
-    def mask(self, mask_probability: np.ndarray, evidence: float = 1.0) -> np.ndarray:
-        """Probability (H, W) -> bool (H, W): above threshold, holes filled, specks dropped; empty with too little
-        evidence of a lesion."""
+    def pixel_threshold(self, core: float) -> float:
+        """Mean of an image's surest pixels (`core`) -> the probability from which a pixel of it is lesion. In a
+        hospital that it has not seen the network finds many a lesion without being sure of a single pixel: its outline
+        lies where the probability has fallen to a share of its peak."""
+        if self.faint_share is None:
+            return self.mask_threshold
+        return max(FAINTEST, min(self.mask_threshold, self.faint_share * core))
+
+    def mask(self, mask_probability: np.ndarray, evidence: float = 1.0, threshold: float | None = None) -> np.ndarray:
+        """Probability (H, W) -> bool (H, W): from the threshold on (`pixel_threshold`; `mask_threshold` if not given),
+        holes filled, specks dropped; empty with too little evidence of a lesion."""
         if evidence < self.least_evidence:
             return np.zeros(mask_probability.shape, bool)
-        mask = mask_probability >= self.mask_threshold
+        mask = mask_probability >= (self.mask_threshold if threshold is None else threshold)
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if rows.size:
             outlined = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

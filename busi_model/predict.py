@@ -146,7 +146,8 @@ class Predictor:
         square_probability = point.mask_probability(mask_logits)
         mask_probability = self.preprocess.restore(square_probability, *gray.shape, frame.gray.shape)
         class_probabilities = {name: float(p) for name, p in zip(CLASS_NAMES, probabilities, strict=True)}
-        mask = point.mask(mask_probability, point.evidence(square_probability, class_probabilities["normal"]))
+        evidence = point.evidence(square_probability, class_probabilities["normal"])
+        mask = point.mask(mask_probability, evidence, point.pixel_threshold(point.core(square_probability)))
         ood = self.ood(features, gray)
         seen, crops = look(frame.gray)
         seen = (*frame.notices, *notices, *seen, *self._refusals(frame, ood))

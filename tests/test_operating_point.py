@@ -62,11 +62,25 @@ def test_evidence_is_the_surer_head_by_hand():
     assert point.evidence(square, 0.8) == pytest.approx(0.9)
 
 
+def test_a_faint_lesion_is_outlined_at_a_share_of_its_peak():
+    square = np.full((100, 100), 0.05, np.float32)
+    square[20:50, 20:50], square[30:40, 30:40] = 0.3, 0.4
+    point = OperatingPoint(mask_threshold=0.35, faint_share=0.5)
+    assert point.core(square) == pytest.approx(0.4)
+    assert point.mask(square, threshold=point.pixel_threshold(0.4)).sum() == 30 * 30
+    assert point.pixel_threshold(0.4) == pytest.approx(0.2)
+    assert point.pixel_threshold(0.8) == 0.35  # sure of its pixels: the threshold of all others
+    assert point.pixel_threshold(0.001) == 0.02  # nothing there: not the whole picture
+    assert OperatingPoint(mask_threshold=0.35).pixel_threshold(0.4) == 0.35
+
+
 def test_weights_made_when_the_class_alone_decided_can_be_read():
     assert OperatingPoint.from_dict({"silent_from_normal": 0.8, "temperature": 1.5}).least_evidence == 0.0
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": 0}, {"mask_temperature": -1}, {"mask_threshold": 1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"temperature": 0}, {"mask_temperature": -1}, {"mask_threshold": 1.0}, {"faint_share": 0}]
+)
 def test_impossible_settings_are_refused(wrong):
     with pytest.raises(ValueError, match="expected|above 0"):
         OperatingPoint(**wrong)

@@ -8,6 +8,7 @@ many images it sent, and the classes are weighed to one mix. What a fit claims o
 """
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,8 @@ CONTOUR_SHARE = 0.8  # of the reference contour that the margin band shall hold
 CLASS_MIX = (0.5, 0.3, 0.2)  # of benign, malignant, normal, that the probabilities assume: about the hospitals' mean
 LEAST_OF_A_CLASS = 5  # images of a hospital, or it tells nothing of that class
 DICE_PRICE = 0.005  # mean lesion Dice of the hospitals that may be paid for silence in normal images
+MASK_THRESHOLDS = (0.25, 0.3, 0.35, 0.4, 0.45, 0.5)  # coarse: the best is broad
+FAINT_SHARES = (0.4, 0.5, 0.6, 0.7)
 MALIGNANT = CLASS_NAMES.index("malignant")
 
 
@@ -134,6 +137,7 @@ def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoi
         mask_temperature=mask_temperature(hospitals),
         fitted_on=fitted_on,
     )
+    point = dataclasses.replace(point, **pixel_thresholds(hospitals, point))
     probabilities = point.class_probabilities(logits)
     return dataclasses.replace(
         point,
@@ -223,7 +227,7 @@ def _half_band(hospitals, point):
     distances, weights = [], []
     for hospital in hospitals:
         for logits, mask in zip(hospital.mask_logits, hospital.masks, strict=True):
-            found = point.mask(point.mask_probability(logits.astype(np.float32)))
+            found = point.mask(point.mask_probability(logits.astype(np.float32)))  # not faint: those tell no contour
             if 2 * (found & mask).sum() > metrics.MISSED_BELOW * (found.sum() + mask.sum()):
                 contour = mask & ~binary_erosion(mask, border_value=0)
                 distances.append(np.abs(logits[contour].astype(np.float64)) / point.mask_temperature)
@@ -231,6 +235,35 @@ def _half_band(hospitals, point):
     if not distances:
         return 0.0
     return float(_weighted_quantile(np.concatenate(distances), np.concatenate(weights), CONTOUR_SHARE))
+
+
+def pixel_thresholds(hospitals: list[HeldOut], point: OperatingPoint) -> dict[str, float]:
+    """The fields mask_threshold and faint_share with the greatest mean Dice of the lesions, each hospital counting
+    alike. One half, the likeliest value of each pixel, draws too little: what is not sure is left out twice over."""
+    candidates = [
+        dataclasses.replace(point, mask_threshold=threshold, faint_share=share)
+        for threshold, share in itertools.product(MASK_THRESHOLDS, FAINT_SHARES)
+    ]
+    of_hospital = []
+    for hospital in hospitals:
+        dice = []
+        for logits, mask in zip(hospital.mask_logits, hospital.masks, strict=True):
+            if not mask.any():
+                continue
+            square = point.mask_probability(logits.astype(np.float32))
+            core, inside = point.core(square), square[mask]
+            thresholds = [candidate.pixel_threshold(core) for candidate in candidates]
+            of_threshold = {
+                t: 2 * np.count_nonzero(inside >= t) / (np.count_nonzero(square >= t) + inside.size)
+                for t in set(thresholds)
+            }
+            dice.append([of_threshold[t] for t in thresholds])
+        if dice:
+            of_hospital.append(np.mean(dice, axis=0))
+    if not of_hospital:
+        return {}
+    best = candidates[int(np.argmax(np.mean(of_hospital, axis=0)))]
+    return {"mask_threshold": best.mask_threshold, "faint_share": best.faint_share}
 
 
 def least_evidence(hospitals, point):
@@ -242,7 +275,8 @@ def least_evidence(hospitals, point):
         for logits, mask, p in zip(hospital.mask_logits, hospital.masks, normal, strict=True):
             square = point.mask_probability(logits.astype(np.float32))
             evidence.append(point.evidence(square, p))
-            dice = np.nan_to_num(metrics.mask_figures(point.mask(square), mask)["dice"])  # a normal has nothing to lose
+            outlined = point.mask(square, threshold=point.pixel_threshold(point.core(square)))
+            dice = np.nan_to_num(metrics.mask_figures(outlined, mask)["dice"])  # a normal has nothing to lose
             price.append(dice / n_lesions / len(hospitals))
     order = np.argsort(evidence)
     affordable = int((np.cumsum(np.array(price)[order]) <= DICE_PRICE).sum())  # lost when all up to here fall silent

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from busi_model.files import written_whole
 from busi_model.names import CLASS_NAMES
+from busi_model.operating_point import CORE_SHARE
 from busi_model.predict import Predictor
 
 INPUT_NAME = "gray"
@@ -80,7 +81,8 @@ def describe(predictor: Predictor) -> dict[str, str]:
         "output": (
             f"{OUTPUT_NAMES[0]}: float32 (N, {len(CLASS_NAMES)}), calibrated, in the order of class_names. "
             f"{OUTPUT_NAMES[1]}: float32 (N, 1, {preprocess.size}, {preprocess.size}), calibrated; a pixel is lesion "
-            "from operating_point.mask_threshold on."
+            "from operating_point.mask_threshold on, or from faint_share times the mean of the surest "
+            f"{CORE_SHARE:.2%} of the pixels where that is less."
         ),
         "class_names": json.dumps(list(CLASS_NAMES)),
         "preprocess": json.dumps(dataclasses.asdict(preprocess)),

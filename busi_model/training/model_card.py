@@ -170,13 +170,16 @@ def _whose(evaluation, loaded):
 def _operating_point(point):
     silent = f"nothing is outlined where neither head is surer of a lesion than {point.least_evidence:.3f}; "
     silent = silent if point.least_evidence > 0 else ""
+    faint = (
+        f", in a faint lesion from {point.faint_share} of the surest pixels' probability" if point.faint_share else ""
+    )
     lines = [
         "## Operating point",
         "",
         f"Fitted on {point.fitted_on}, each hospital counting alike. Class temperature {point.temperature:.3f}, bias "
         f"{', '.join(f'{b:+.2f}' for b in point.class_bias)} (benign, malignant, normal), mask "
-        f"temperature {point.mask_temperature:.3f}. A pixel is lesion from {point.mask_threshold} on; specks below "
-        f"{100 * point.min_lesion_share:.1f} % of the image are dropped; {silent}"
+        f"temperature {point.mask_temperature:.3f}. A pixel is lesion from {point.mask_threshold} on{faint}; specks "
+        f"below {100 * point.min_lesion_share:.1f} % of the image are dropped; {silent}"
         f"the margin band runs from {point.margin_outside:.2f} to {point.margin_inside:.2f}; a class stays in the set "
         f"from {point.conformal_probability:.3f} on, malignant also from the threshold in use on.",
     ]

@@ -82,6 +82,25 @@ def test_margin_band_holds_the_promised_share_of_contours():
     assert np.mean(shares) == pytest.approx(0.8, abs=0.05)
 
 
+def test_thresholds_of_pixels_draw_the_most_dice_by_hand():
+    """A lesion of 20 x 20 px whose rim is likelier outside than inside, and a faint one; nothing beside them."""
+    probability, masks = np.full((2, 64, 64), 1e-3), np.zeros((2, 64, 64), bool)
+    masks[:, 10:30, 10:30] = True
+    probability[0, 10:30, 10:30], probability[0, 12:28, 12:28] = 0.42, 0.95
+    probability[0, 40:60, 40:60] = 0.32  # tissue that looks like a lesion
+    probability[1, 10:30, 10:30], probability[1, 15:25, 15:25] = 0.11, 0.2
+    logits = np.log(probability / (1 - probability))
+    held_out = HeldOut("phantoms", np.zeros(2, int), np.zeros((2, 3)), logits.astype(np.float16), masks)
+    point = OperatingPoint()
+    found = calibrate.pixel_thresholds([held_out], point)
+    assert found["mask_threshold"] in (0.35, 0.4)  # above the tissue, below the rim
+    assert found["faint_share"] in (0.4, 0.5)  # 0.11 of 0.2: at 0.6 half of the faint lesion would be lost
+    point = dataclasses.replace(point, **found)
+    for square, mask in zip(probability.astype(np.float32), masks, strict=True):
+        assert (point.mask(square, threshold=point.pixel_threshold(point.core(square))) == mask).all()
+    assert calibrate.pixel_thresholds([held_out.where(np.zeros(2, bool))], point) == {}
+
+
 def test_silence_in_normal_images_costs_no_more_than_its_price():
     held_out = _held_out(n=600)
     point = calibrate.fit_operating_point([held_out], "phantoms")
