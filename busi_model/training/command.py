@@ -53,6 +53,12 @@ def parse_arguments(arguments=None):
     parser.add_argument("--scratch-epochs", type=int, help="epochs of networks that cannot go on from --start")
     parser.add_argument("--folds", default="0", help="fold to hold out, 0-4, or 'all' to train on everything")
     parser.add_argument("--cross-validate", action="store_true", help="hold out each fold in turn")
+    parser.add_argument(
+        "--hold-out-of",
+        action="append",
+        metavar="HOSPITAL",
+        help="hold out folds of this hospital only and learn the others whole; once a hospital",
+    )
     parser.add_argument("--leave-one-out", action="store_true", help="hold out each hospital in turn")
     parser.add_argument("--operating-point", help="folder of the study whose operating point to take (--folds all)")
     parser.add_argument("--out", required=True, help="run folder, made if absent, resumed if present")
@@ -100,11 +106,12 @@ def run(arguments) -> int:
         if arguments.leave_one_out:
             study.run_study(settings, study.by_hospital(hospitals), folder, "left out")
         elif arguments.cross_validate:
-            study.run_study(settings, study.by_fold(hospitals), folder, "out of fold")
+            study.run_study(settings, study.by_fold(hospitals, of=arguments.hold_out_of), folder, "out of fold")
         elif arguments.folds == "all":
             study.release(settings, hospitals, folder, arguments.operating_point)
         elif arguments.folds in map(str, range(N_FOLDS)):
-            study.run_study(settings, study.by_fold(hospitals, [int(arguments.folds)]), folder, "held out")
+            parts = study.by_fold(hospitals, [int(arguments.folds)], arguments.hold_out_of)
+            study.run_study(settings, parts, folder, "held out")
         else:
             raise RunError(f"--folds is {arguments.folds!r}; 0 to {N_FOLDS - 1}, or all, is expected.")
     except (CaseError, RunError, RuntimeError, ValueError) as error:

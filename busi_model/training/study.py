@@ -45,9 +45,16 @@ class Part:
     held_out: list[list[Case]]  # scored cases, one list a hospital; empty: nothing is held out
 
 
-def by_fold(hospitals: list[Hospital], folds=range(N_FOLDS)) -> list[Part]:
-    """Each fold of all hospitals held out: at home."""
-    return [_part(hospitals, f"fold{fold}", lambda case, fold=fold: case.fold == fold) for fold in folds]
+def by_fold(hospitals: list[Hospital], folds=range(N_FOLDS), of: list[str] | None = None) -> list[Part]:
+    """Each fold held out, at home: of all hospitals, or of those that are named; the others are learned whole."""
+    names = [h.name for h in hospitals if h.name != CLINICIAN]
+    if unknown := [name for name in of or () if name not in names]:
+        raise RunError(f"--hold-out-of names {', '.join(unknown)}; {', '.join(names)} are given by --data.")
+    of = of or names
+    return [
+        _part(hospitals, f"fold{fold}", lambda case, fold=fold: case.fold == fold and case.hospital in of)
+        for fold in folds
+    ]
 
 
 def by_hospital(hospitals: list[Hospital]) -> list[Part]:

@@ -66,6 +66,17 @@ def test_corrected_cases_join_training_but_never_where_their_twin_is_held_out(ho
     assert corrected not in home.training and corrected in abroad.training
 
 
+def test_folds_of_one_hospital_are_held_out_and_the_others_learned_whole(hospitals):
+    judged, other = hospitals
+    parts = study.by_fold(hospitals, of=[judged.name])
+    for part in parts:
+        assert _names(other.cases) <= _names(part.training)
+    held_out = [name for part in parts for cases in part.held_out for name in _names(cases)]
+    assert sorted(held_out) == sorted(_names(judged.cases))
+    with pytest.raises(RunError, match=f"--hold-out-of names nowhere; .*{other.name}"):
+        study.by_fold(hospitals, of=["nowhere"])
+
+
 def test_one_hospital_cannot_be_left_out(hospitals):
     with pytest.raises(RunError, match="two hospitals at least; 1 given"):
         study.by_hospital(hospitals[:1])
