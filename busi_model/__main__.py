@@ -17,29 +17,34 @@ busi backup FILE | restore FILE               what readers said, also while the 
 import argparse
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from busi_model.checkpoint import CheckpointError, packaged
 from busi_model.files import remedy, write_json
 from busi_model.predict import DeviceError, Predictor
 
+if TYPE_CHECKING:
+    from busi_model.reading.backup import BackedUp
+
 TRAINING_PACKAGES = ("monai", "seaborn", "sklearn")  # what the extra `train` brings
 
 
-def app(arguments) -> int:
+def app(arguments: argparse.Namespace) -> int:
     from busi_model.start import run
 
     run("busi app")
     return 0
 
 
-def train(arguments) -> int:
+def train(arguments: argparse.Namespace) -> int:
     from busi_model.training.command import main
 
     return main(arguments.rest)
 
 
-def predict(arguments) -> int:
+def predict(arguments: argparse.Namespace) -> int:
     from busi_model.batch.run import predict
 
     wanted = {
@@ -50,14 +55,14 @@ def predict(arguments) -> int:
     return predict(arguments.places, arguments.weights, arguments.device, arguments.out, **how, **wanted)
 
 
-def watch(arguments) -> int:
+def watch(arguments: argparse.Namespace) -> int:
     from busi_model.batch.watch import watch
 
     wanted = {name: getattr(arguments, name) for name in ("masks", "overlays", "measurements")}
     return watch(arguments.folder, arguments.weights, arguments.out, arguments.device, arguments.every, **wanted)
 
 
-def evaluate(arguments) -> int:
+def evaluate(arguments: argparse.Namespace) -> int:
     from busi_model.training.cases import CaseError, check_cases
     from busi_model.training.evaluate import choose_split, evaluate_cases, write_report
     from busi_model.training.layouts import find_hospital
@@ -82,7 +87,7 @@ def evaluate(arguments) -> int:
     return 0
 
 
-def calibrate(arguments) -> int:
+def calibrate(arguments: argparse.Namespace) -> int:
     from busi_model.training import recalibrate
     from busi_model.training.cases import CaseError, check_cases
     from busi_model.training.evaluate import choose_split
@@ -106,7 +111,7 @@ def calibrate(arguments) -> int:
     return 0
 
 
-def pack(arguments) -> int:
+def pack(arguments: argparse.Namespace) -> int:
     from busi_model.training.cases import CaseError
     from busi_model.training.layouts import find_hospitals
     from busi_model.training.pack import pack
@@ -120,7 +125,7 @@ def pack(arguments) -> int:
     return 0
 
 
-def strangers(arguments) -> int:
+def strangers(arguments: argparse.Namespace) -> int:
     from busi_model.training.out_of_distribution import measure_strangers
 
     predictor = Predictor.load(arguments.weights, arguments.device)
@@ -131,7 +136,7 @@ def strangers(arguments) -> int:
     return 0
 
 
-def card(arguments) -> int:
+def card(arguments: argparse.Namespace) -> int:
     from busi_model.training.fit import RunError
     from busi_model.training.model_card import write_card
 
@@ -143,7 +148,7 @@ def card(arguments) -> int:
     return 0
 
 
-def export(arguments) -> int:
+def export(arguments: argparse.Namespace) -> int:
     from busi_model.training.export import ExportError, export_onnx
     from busi_model.training.publish import PublishError, push_model, push_space, stage_space
 
@@ -169,7 +174,13 @@ def export(arguments) -> int:
     return 0
 
 
-def _stage(arguments, program, models, stage_space, refusal) -> int:
+def _stage(
+    arguments: argparse.Namespace,
+    program: Path,
+    models: list[str],
+    stage_space: Callable[..., None],
+    refusal: type[Exception],
+) -> int:
     """The Space's files in a folder to look at; nothing is sent."""
     if not arguments.space:
         print("export: --out shows the files of a Space; name it with --space owner/name.", file=sys.stderr)
@@ -183,7 +194,7 @@ def _stage(arguments, program, models, stage_space, refusal) -> int:
     return 0
 
 
-def arrange(arguments) -> int:
+def arrange(arguments: argparse.Namespace) -> int:
     from busi_model.training import arrange
     from busi_model.training.cases import CaseError
 
@@ -196,19 +207,19 @@ def arrange(arguments) -> int:
     return 0 if arranged.complete else 1
 
 
-def backup(arguments) -> int:
+def backup(arguments: argparse.Namespace) -> int:
     from busi_model.reading import backup as backups
 
     return _copy_records(arguments, "backup", lambda folder: backups.backup(folder, arguments.file))
 
 
-def restore(arguments) -> int:
+def restore(arguments: argparse.Namespace) -> int:
     from busi_model.reading import backup as backups
 
     return _copy_records(arguments, "restore", lambda folder: backups.restore(arguments.file, folder))
 
 
-def _copy_records(arguments, name, copy) -> int:
+def _copy_records(arguments: argparse.Namespace, name: str, copy: "Callable[[Path], BackedUp]") -> int:
     from busi_model.reading.errors import StoreError
     from busi_model.reading.store import default_folder
 
@@ -227,13 +238,15 @@ def _copy_records(arguments, name, copy) -> int:
     return 1 if done.damaged else 0
 
 
-def parse_arguments(arguments=None):
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="busi", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(function, words, weights=True):
+    def command(
+        function: Callable[[argparse.Namespace], int], words: str, weights: bool = True
+    ) -> argparse.ArgumentParser:
         one = commands.add_parser(function.__name__, help=words, description=words)
         one.set_defaults(run=function)
         if weights:
@@ -241,7 +254,7 @@ def parse_arguments(arguments=None):
             one.add_argument("--weights", help=which)
         return one
 
-    def operating_point(one):
+    def operating_point(one: argparse.ArgumentParser) -> None:
         words = "file that `calibrate` wrote, instead of the weights' own (default: BUSI_OPERATING_POINT)"
         one.add_argument("--operating-point", default=os.environ.get("BUSI_OPERATING_POINT"), help=words)
 
@@ -330,13 +343,13 @@ def parse_arguments(arguments=None):
     return parser.parse_args(arguments)
 
 
-def main(arguments=None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names in any script, on a console that knows one
             stream.reconfigure(errors="backslashreplace")
-    arguments = parse_arguments(arguments)
+    asked = parse_arguments(arguments)
     try:
-        return arguments.run(arguments)
+        return asked.run(asked)
     except (CheckpointError, DeviceError) as error:
         print(f"busi: {error}", file=sys.stderr)
         return 1

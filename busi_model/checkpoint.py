@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import torch
@@ -43,6 +43,7 @@ _Width = Annotated[int, Field(ge=1, le=2048)]
 CONFIG_NAME, WEIGHTS_NAME, OOD_NAME = "config.json", "model.safetensors", "ood.safetensors"
 OLD_OOD_NAME = "gate.safetensors"  # of weights whose detector knows the distance only
 SEEN_NAME = "seen.txt"
+Stored = TypeVar("Stored", Preprocess, OperatingPoint)  # dataclasses that config.json holds
 
 
 class CheckpointError(RuntimeError):
@@ -79,10 +80,10 @@ def fingerprint(gray: np.ndarray) -> str:
 
 
 def save(
-    folder,
-    network,
-    preprocess,
-    operating_point,
+    folder: Path | str,
+    network: MultiTaskUNet,
+    preprocess: Preprocess,
+    operating_point: OperatingPoint,
     training: dict,
     figures: dict,
     ood: OodDetector | None = None,
@@ -120,14 +121,14 @@ def save(
     write_json(config, folder / CONFIG_NAME)
 
 
-def replace(folder, **changes) -> None:
+def replace(folder: Path | str, **changes: Any) -> None:
     """Save a weights folder again with other content of `Checkpoint`, its operating point, say."""
     loaded = dataclasses.replace(load(folder), **changes)
     names = ("network", "preprocess", "operating_point", "training", "figures", "ood", "seen")
     save(folder, *(getattr(loaded, name) for name in names))
 
 
-def with_operating_point(loaded: Checkpoint, path) -> Checkpoint:
+def with_operating_point(loaded: Checkpoint, path: Path | str) -> Checkpoint:
     """The same weights with the operating point of a file that `busi calibrate` wrote. Raises CheckpointError."""
     path = Path(path)
     try:
@@ -153,7 +154,7 @@ def packaged() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[1] / "weights"
 
 
-def load(source=None, revision: str | None = None) -> Checkpoint:
+def load(source: Path | str | None = None, revision: str | None = None) -> Checkpoint:
     """Read weights from a folder or, when no such folder exists, from a Hugging Face model repository "owner/name";
     None: those that came with the program.
 
@@ -200,16 +201,16 @@ class _Arguments(BaseModel):
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
-def _typed(content):
+def _typed(content: Stored) -> Stored:
     """The same dataclass, after each value has been found to be of its field's type. Raises ValidationError."""
     return TypeAdapter(type(content)).validate_python(dataclasses.asdict(content))
 
 
-def _in_words(error: ValidationError):
+def _in_words(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:3])
 
 
-def locate(source, revision: str | None = None) -> Path:
+def locate(source: Path | str | None, revision: str | None = None) -> Path:
     """The folder of `load`'s source: itself, or where the repository's files lie once they are downloaded.
 
     revision: branch, tag or commit of the repository; main if not given. Raises CheckpointError.
@@ -218,7 +219,7 @@ def locate(source, revision: str | None = None) -> Path:
     return folder if folder.is_dir() else _download(str(source), revision)
 
 
-def _download(repository, revision):
+def _download(repository: str, revision: str | None) -> Path:
     asked = f"{repository!r}" if revision is None else f"{repository!r} at revision {revision!r}"
     names = [CONFIG_NAME, WEIGHTS_NAME]
     try:
@@ -261,7 +262,7 @@ def _download(repository, revision):
     raise CheckpointError(problem)
 
 
-def _read_config(path):
+def _read_config(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"The weights folder has no {CONFIG_NAME}. Point to a folder written by train.py.")
     try:
@@ -287,7 +288,7 @@ def _finite(number: str) -> float:
     return float(number)
 
 
-def _read_ood(folder, n_inputs):
+def _read_ood(folder: Path, n_inputs: int) -> OodDetector | None:
     """n_inputs: of the distance; the score takes the texture too."""
     path = next((folder / name for name in (OOD_NAME, OLD_OOD_NAME) if (folder / name).is_file()), None)
     if path is None:
@@ -314,7 +315,7 @@ def _read_ood(folder, n_inputs):
     return ood
 
 
-def _read_seen(path) -> frozenset[str]:
+def _read_seen(path: Path) -> frozenset[str]:
     if not path.is_file():
         return frozenset()
     try:
@@ -328,7 +329,7 @@ def _read_seen(path) -> frozenset[str]:
     return frozenset(lines)
 
 
-def _read_weights(path, network):
+def _read_weights(path: Path, network: MultiTaskUNet) -> dict[str, torch.Tensor]:
     """State dict in fp32 whose names and shapes are the network's."""
     if not path.is_file():
         raise CheckpointError(f"The weights folder has no {WEIGHTS_NAME}. Point to a folder written by train.py.")

@@ -5,20 +5,25 @@ The Predictor holds no state besides the weights, so the same image gives the sa
 
 import copy
 import math
+import os
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageStat
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from busi_model import checkpoint
 from busi_model.image import Frame, Notice, read_image
 from busi_model.names import CLASS_NAMES
+from busi_model.network import NetworkOutput
 from busi_model.ood import ood_inputs
 from busi_model.preprocess import square_pixels
 from busi_model.quality import look
@@ -32,6 +37,7 @@ NOT_ULTRASOUND = Notice(
     "I am not sure that this is a breast ultrasound. There is no result; open a B-mode image of the breast, or have "
     "this one judged anyway, with care.",
 )
+Picture = str | os.PathLike[str] | Image.Image | np.ndarray | Frame  # an array: uint8 (H, W) or (H, W, 3)
 ON_CPU = Notice(
     "on_cpu",
     "The graphics card had no memory left, so the CPU computed this result. It is as good; free the card for speed.",
@@ -66,12 +72,13 @@ class Prediction:
     @property
     def label(self) -> str | None:
         """The likeliest class; None when refused."""
-        return max(self.class_probabilities, key=self.class_probabilities.get) if self.class_probabilities else None
+        probabilities = self.class_probabilities
+        return max(probabilities, key=probabilities.__getitem__) if probabilities else None
 
     @property
     def confidence(self) -> float:
         """The probability of `label`; NaN when refused."""
-        return self.class_probabilities.get(self.label, math.nan)
+        return max(self.class_probabilities.values(), default=math.nan)
 
     @property
     def refused(self) -> bool:
@@ -93,17 +100,25 @@ class Predictor:
         self.preprocess = loaded.preprocess
         self.operating_point = loaded.operating_point
         fold_for_inference(loaded.network)
-        self.network = loaded.network.to(self.device, memory_format=torch.channels_last)
+        # PyTorch's stubs know no memory_format beside a device.
+        self.network = loaded.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._turn = threading.Lock()  # one caller at a time: more would share the same cores
         # On a CPU the image and its mirror image run side by side, each on half of the cores: all cores on one small
         # convolution spend a third of the time on waiting for each other.
-        self._map, n_threads = map, torch.get_num_threads()
+        self._map: Callable[..., Iterator[NetworkOutput]] = map
+        n_threads = torch.get_num_threads()
         if self.device.type == "cpu" and n_threads > 1:
             pool = ThreadPoolExecutor(2, "view", initializer=torch.set_num_threads, initargs=(n_threads // 2,))
             self._map = pool.map
 
     @classmethod
-    def load(cls, weights=None, device: str = "auto", revision: str | None = None, operating_point=None) -> "Predictor":
+    def load(
+        cls,
+        weights: Path | str | None = None,
+        device: str = "auto",
+        revision: str | None = None,
+        operating_point: Path | str | None = None,
+    ) -> "Predictor":
         """weights: folder or Hugging Face repository "owner/name"; None: those that came with the program, from any
         working folder. operating_point: a file that `busi calibrate` wrote
         for these weights, instead of their own. Raises CheckpointError, DeviceError."""
@@ -113,16 +128,17 @@ class Predictor:
             loaded = checkpoint.with_operating_point(loaded, operating_point)
         return cls(loaded, device)
 
-    def __call__(self, image) -> Prediction:
+    def __call__(self, image: Picture) -> Prediction:
         """image: path, PIL.Image, uint8 array (H, W) or (H, W, 3), or a Frame. Raises ImageError."""
         return self.predict_many([image])[0]
 
-    def predict_many(self, images) -> list[Prediction]:
+    def predict_many(self, images: Iterable[Picture]) -> list[Prediction]:
         """Several images in one pass of the network: the answers of as many calls, all of them in memory."""
         frames = [image if isinstance(image, Frame) else read_image(image) for image in images]
         if not frames:
             return []
-        grays, notices = [square_pixels(frame.gray, frame.pixel_aspect) for frame in frames], ()
+        grays = [square_pixels(frame.gray, frame.pixel_aspect) for frame in frames]
+        notices: tuple[Notice, ...] = ()
         try:
             logits = self.logits(grays)
         except torch.OutOfMemoryError:
@@ -132,20 +148,29 @@ class Predictor:
     @cached_property
     def _on_cpu(self) -> "Predictor":
         """The same weights on the CPU, for what the graphics card has no memory for; the next image tries it again."""
-        moved = {id(t): torch.nn.Parameter(t.detach().cpu(), requires_grad=False) for t in self.network.parameters()}
+        moved = {id(t): nn.Parameter(t.detach().cpu(), requires_grad=False) for t in self.network.parameters()}
         moved |= {id(t): t.cpu() for t in self.network.buffers()}
         twin = copy.copy(self)
         twin.network = copy.deepcopy(self.network, moved)  # not by way of the card: it is full
         twin.device, twin._turn = torch.device("cpu"), threading.Lock()
         return twin
 
-    def _prediction(self, frame, gray, class_logits, mask_logits, features, notices) -> Prediction:
+    def _prediction(
+        self,
+        frame: Frame,
+        gray: np.ndarray,
+        class_logits: np.ndarray,
+        mask_logits: np.ndarray,
+        features: np.ndarray,
+        notices: tuple[Notice, ...],
+    ) -> Prediction:
         """gray: the frame's, with square pixels."""
         point = self.operating_point
         probabilities = point.class_probabilities(class_logits)
         square_probability = point.mask_probability(mask_logits)
-        mask_probability = self.preprocess.restore(square_probability, *gray.shape, frame.gray.shape)
-        class_probabilities = {name: float(p) for name, p in zip(CLASS_NAMES, probabilities, strict=True)}
+        height, width = gray.shape
+        mask_probability = self.preprocess.restore(square_probability, height, width, frame.gray.shape)
+        class_probabilities: dict[str, float] = dict(zip(CLASS_NAMES, probabilities.tolist(), strict=True))
         evidence = point.evidence(square_probability, class_probabilities["normal"])
         mask = point.mask(mask_probability, evidence, point.pixel_threshold(point.core(square_probability)))
         ood = self.ood(features, gray)
@@ -177,9 +202,9 @@ class Predictor:
         mask_logits = (straight.mask_logits + mirrored.mask_logits.flip(-1))[:, 0] / 2
         class_logits = (straight.class_logits + mirrored.class_logits) / 2
         features = (straight.features + mirrored.features) / 2
-        return tuple(t.cpu().numpy() for t in (class_logits, mask_logits, features))
+        return class_logits.cpu().numpy(), mask_logits.cpu().numpy(), features.cpu().numpy()
 
-    def _pass(self, x):
+    def _pass(self, x: Tensor) -> NetworkOutput:
         with torch.inference_mode():  # a setting of the thread
             return self.network(x.contiguous(memory_format=torch.channels_last))
 
@@ -192,14 +217,14 @@ class Predictor:
         inputs = ood_inputs(features, gray)[None]
         return float(detector.score(inputs)[0]), float(detector.distance(inputs)[0])
 
-    def _refusals(self, frame, ood):
+    def _refusals(self, frame: Frame, ood: tuple[float, float]) -> tuple[Notice, ...]:
         if ImageStat.Stat(Image.fromarray(frame.gray)).stddev[0] < BLANK_STANDARD_DEVIATION:
             return (BLANK,)
         return (NOT_ULTRASOUND,) if self.operating_point.is_out_of_distribution(*ood) else ()
 
-    def _doubts(self, class_probabilities, mask):
+    def _doubts(self, class_probabilities: dict[str, float], mask: np.ndarray) -> list[Notice]:
         found = []
-        label = max(class_probabilities, key=class_probabilities.get)
+        label = max(class_probabilities, key=class_probabilities.__getitem__)
         possible = self.operating_point.class_set(class_probabilities)
         if len(possible) > 1 or class_probabilities[label] < self.operating_point.low_confidence:
             text = f"{' and '.join(possible).capitalize()} cannot be told apart." if len(possible) > 1 else ""
@@ -214,7 +239,7 @@ class Predictor:
         return found
 
 
-def _silent(judged: Prediction, warnings) -> Prediction:
+def _silent(judged: Prediction, warnings: tuple[Notice, ...]) -> Prediction:
     """A refused picture's Prediction, which says nothing of class and outline."""
     nothing = np.zeros(judged.mask.shape, bool)
     return replace(
@@ -252,20 +277,21 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def fold_for_inference(network: torch.nn.Module) -> None:
+def fold_for_inference(network: nn.Module) -> None:
     """Fold every batch norm into the convolution before it, and every one-sided padding into its kernel, in place:
     the same function with fewer passes over the maps."""
     for module in network.modules():
-        if isinstance(module, torch.nn.Sequential) and hasattr(module, "bn"):
-            module.conv = fuse_conv_bn_eval(module.conv, module.bn)
-            module.bn = torch.nn.Identity()
-            if hasattr(module, "pad"):
-                module.conv = _with_padding(module.conv, *module.pad.padding[:2])
-                module.pad = torch.nn.Identity()
+        if not isinstance(module, nn.Sequential):
+            continue
+        conv, bn, pad = (getattr(module, name, None) for name in ("conv", "bn", "pad"))
+        if isinstance(conv, nn.Conv2d) and isinstance(bn, nn.BatchNorm2d):
+            module.conv, module.bn = fuse_conv_bn_eval(conv, bn), nn.Identity()
+            if isinstance(pad, nn.ZeroPad2d):
+                module.conv, module.pad = _with_padding(module.conv, *pad.padding[:2]), nn.Identity()
 
 
-def _with_padding(conv, before, after):
+def _with_padding(conv: nn.Conv2d, before: int, after: int) -> nn.Conv2d:
     """A convolution that pads by itself: zeros in front of the kernel make up for padding both sides alike."""
-    conv.weight = torch.nn.Parameter(F.pad(conv.weight, (after - before, 0) * 2), requires_grad=False)
+    conv.weight = nn.Parameter(F.pad(conv.weight, (after - before, 0) * 2), requires_grad=False)
     conv.kernel_size, conv.padding = tuple(conv.weight.shape[-2:]), (after, after)
     return conv

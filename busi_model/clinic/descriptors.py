@@ -44,7 +44,7 @@ class Agreement:
     n: int  # lesions that got a word
     against: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"kappa {self.kappa:.2f} ({self.low:.2f} to {self.high:.2f}) with {self.against}, {self.n} lesions"
 
 
@@ -67,7 +67,7 @@ class Descriptor:
     note: str = ""  # why there is no number or no word; where the word comes from
     agreement: Agreement | None = None  # of the word
 
-    def __str__(self):
+    def __str__(self) -> str:
         number = "not measured" if self.number is None else f"{self.number:.2f}"
         said = f"{self.word}; " if self.word else ""
         rest = "; ".join(filter(None, (self.note, str(self.agreement) if self.word and self.agreement else "")))
@@ -92,9 +92,9 @@ def describe(gray: np.ndarray, lesion: Lesion, models_outline: bool = True) -> t
     )
 
 
-def as_values(descriptors: tuple[Descriptor, ...]) -> dict:
+def as_values(descriptors: tuple[Descriptor, ...]) -> dict[str, float | str | None]:
     """For JSON and tables: {name: number, name_word: word}; names as in `Descriptor`."""
-    values = {}
+    values: dict[str, float | str | None] = {}
     for one in descriptors:
         values[one.name] = None if one.number is None else round(one.number, 4)
         if one.name in AGREEMENT:
@@ -105,7 +105,7 @@ def as_values(descriptors: tuple[Descriptor, ...]) -> dict:
 _NOT_DRAWN = "no word for an outline that was drawn: the cut was fitted to the network's outlines"
 
 
-def _posterior(ratio, models_outline):
+def _posterior(ratio: float | None, models_outline: bool) -> Descriptor:
     word, note = None, ""
     if ratio is None:
         note = "too little picture below or beside the lesion"
@@ -116,7 +116,7 @@ def _posterior(ratio, models_outline):
     return Descriptor("posterior", ratio, "gray behind / beside", word, note, AGREEMENT["posterior"])
 
 
-def _orientation(depth_width):
+def _orientation(depth_width: float) -> Descriptor:
     word, note = None, "by geometry"
     if depth_width < PARALLEL_BELOW:
         word = "parallel"
@@ -127,7 +127,7 @@ def _orientation(depth_width):
     return Descriptor("orientation", depth_width, "depth / width", word, note, AGREEMENT["orientation"])
 
 
-def _shape(probability, models_outline):
+def _shape(probability: float, models_outline: bool) -> Descriptor:
     word, note = None, "from the outline's solidity, deepest notch, bending and axes"
     if not models_outline:
         note = _NOT_DRAWN
@@ -178,7 +178,7 @@ def filled(lesion: Lesion) -> np.ndarray:
     return np.logical_xor.accumulate(edges, axis=1)[:, :-1]
 
 
-def _beside(gray, left, width, rows) -> float | None:
+def _beside(gray: np.ndarray, left: int, width: int, rows: slice) -> float | None:
     """Mean gray of both sides; columns that are black all the way down lie outside the scan."""
     gap, side = GAP_SHARE * width, SIDE_SHARE * width
     sides = (left - gap - side, left - gap), (left + width + gap, left + width + gap + side)
@@ -188,7 +188,7 @@ def _beside(gray, left, width, rows) -> float | None:
     return float(columns.mean()) if columns.shape[1] >= max(2, 0.2 * side) else None
 
 
-def _box(lesion):
+def _box(lesion: Lesion) -> tuple[int, int, int, int]:
     """Left, top, width, height in the frame's own pixels, whole; a `_px` of the lesion is another unit where they are
     not square."""
     left, top = np.rint(lesion.outline_xy.min(axis=0) + 0.5).astype(int).tolist()
@@ -198,14 +198,14 @@ def _box(lesion):
 
 def depth_to_width(lesion: Lesion) -> float:
     """Extent along the depth over extent across."""
-    if lesion.height_mm is not None:
+    if lesion.height_mm is not None and lesion.width_mm is not None:
         return lesion.height_mm / lesion.width_mm
     return lesion.height_px / lesion.width_px
 
 
 def axis_ratio(lesion: Lesion) -> float:
     """Short over long axis: 1 for a disc."""
-    if lesion.longest_axis_mm is not None:
+    if lesion.longest_axis_mm is not None and lesion.perpendicular_axis_mm is not None:
         return lesion.perpendicular_axis_mm / lesion.longest_axis_mm
     return lesion.perpendicular_axis_px / lesion.longest_axis_px
 
@@ -234,10 +234,10 @@ def contour_features(lesion: Lesion) -> dict[str, float]:
     }
 
 
-def _scale(lesion):
+def _scale(lesion: Lesion) -> np.ndarray:
     """A pixel's width and height: in millimetres, or where the lesion knows none, in its shorter side."""
     _, _, width, height = _box(lesion)
-    if lesion.width_mm is None:
+    if lesion.width_mm is None or lesion.height_mm is None:
         return np.array([lesion.width_px / width, lesion.height_px / height])
     return np.array([lesion.width_mm / width, lesion.height_mm / height])
 

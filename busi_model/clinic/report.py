@@ -111,9 +111,20 @@ def report(
     notes = (words.SYNTHETIC,) * synthetic + (words.OUTLINE_EDITED,) * edited
     if not finding.class_probabilities or (finding.refused and not (insisted or synthetic)):
         code = next((w.code for w in warnings if w.code in NO_JUDGEMENT_CODES), "refused")
-        empty = {"outlined": "", "class_line": "", "rows": (), "muted": False, "open": False, "meaning": ()}
-        headline, reason = words.VERDICTS["not_judged"], words.REASONS[code]
-        return Report("not_judged", headline, reason, threshold, notes=notes, warnings=warnings, **empty)
+        return Report(
+            verdict="not_judged",
+            headline=words.VERDICTS["not_judged"],
+            reason=words.REASONS[code],
+            threshold=threshold,
+            outlined="",
+            notes=notes,
+            class_line="",
+            rows=(),
+            muted=False,
+            open=False,
+            warnings=warnings,
+            meaning=(),
+        )
     possible = point.class_set(finding.class_probabilities)
     label = possible[0]
     verdict, code = decide(finding, possible, threshold)
@@ -211,7 +222,7 @@ def is_measured(lesion: Lesion) -> bool:
     return lesion.margin_px is None or lesion.margin_px < lesion.perpendicular_axis_px / 2
 
 
-def _class_line(finding, possible):
+def _class_line(finding: Finding, possible: tuple[str, ...]) -> str:
     if len(possible) == len(finding.class_probabilities):
         return words.CLASS_OPEN_ALL
     if len(possible) > 1:
@@ -221,7 +232,7 @@ def _class_line(finding, possible):
     return words.CLASS_LINE.format(name=words.CLASS_NAMES[possible[0]].lower(), percent=figure)
 
 
-def _threshold_meaning(values, finding, threshold):
+def _threshold_meaning(values: dict[str, str], finding: Finding, threshold: Threshold | None) -> tuple[str, ...]:
     """On which side of the threshold in use the picture lies, and how good that threshold was."""
     if threshold is None:
         return (words.MEANING_NO_THRESHOLD,)
@@ -231,13 +242,13 @@ def _threshold_meaning(values, finding, threshold):
     return side, words.MEANING_RATES.format(sensitivity=sensitivity, specificity=specificity)
 
 
-def _set_meaning(possible, point):
+def _set_meaning(possible: tuple[str, ...], point: OperatingPoint) -> tuple[str, ...]:
     if len(possible) < 2 or point.conformal_coverage is None:
         return ()
     return (words.MEANING_SET.format(rate=rate_words(point.conformal_coverage)),)
 
 
-def _class_meaning(label, probability, point):
+def _class_meaning(label: str, probability: float, point: OperatingPoint) -> tuple[str, ...]:
     """What the probability of the likeliest class means, as far as it was measured."""
     if point.fitted_on == OperatingPoint().fitted_on:
         return words.MEANING_NOT_FITTED, words.MEANING_LIMITS

@@ -25,7 +25,7 @@ _NO_FRAME_HEADERS = (0xC4, 0xC8, 0xCC)  # of C0 to CF: tables
 _NO_LENGTH = (0x01, *range(0xD0, 0xD9))
 
 
-def decoder_for(syntax: str) -> tuple[str, str]:
+def decoder_for(syntax: uid.UID) -> tuple[uid.UID, str]:
     """pydicom's decoder (by transfer syntax) and its plug-in; "" where that is not installed."""
     if syntax in HTJ2K:
         return uid.JPEG2000, "pillow"  # its OpenJPEG knows both; pydicom lists the plug-in under the older one only

@@ -17,6 +17,8 @@ WINDOWED = Notice("windowed", "Gray values were mapped to black and white as the
 INVERTED = Notice("inverted", "Black and white were exchanged, as the file asks.")
 _MOST_ENTRIES = 2**16  # of a table
 
+Show = Callable[[np.ndarray], np.ndarray]  # values of any shape -> what is shown, of the same shape
+
 
 @dataclass(frozen=True, eq=False)
 class _Table:
@@ -26,11 +28,11 @@ class _Table:
     first: int  # the stored value that the first entry is for
     top: float  # the largest value that its entries may have
 
-    def __call__(self, values):
+    def __call__(self, values: np.ndarray) -> np.ndarray:
         return self.levels[np.clip(np.asarray(values, np.int64) - self.first, 0, len(self.levels) - 1)]
 
 
-def shown_gray(tags: Tags) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[Notice, ...]]:
+def shown_gray(tags: Tags) -> tuple[Show, tuple[Notice, ...]]:
     """-> show(stored values, any shape) -> uint8 of the same shape where the file or its 8 bits say what is black and
     what is white, else numbers to be stretched; and the notices "windowed" and "inverted"."""
     bits, signed = tags.dataset.BitsStored, tags.dataset.PixelRepresentation == 1
@@ -40,6 +42,8 @@ def shown_gray(tags: Tags) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[No
     if isinstance(modality, _Table):
         top = modality.top
     window = _voi_table(tags) or _window(tags)
+    show: Show
+    notices: tuple[Notice, ...]
     if window:
         show, notices = _chain(modality, window), (WINDOWED,)
     elif bits <= 8 and not signed:
@@ -64,59 +68,58 @@ def inverted(tags: Tags, white_is_zero: bool) -> bool:
     return not white_is_zero and tags.word("PresentationLUTShape") == "INVERSE"
 
 
-def _chain(first, then):
+def _chain(first: Show | None, then: Show) -> Show:
     return (lambda values: then(first(values))) if first else then
 
 
-def _as_it_is(values):
+def _as_it_is(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _as_bool(values):
+def _as_bool(values: np.ndarray) -> np.ndarray:
     return values.astype(bool)
 
 
-def _as_8_bits(values):
+def _as_8_bits(values: np.ndarray) -> np.ndarray:
     return values.astype(np.uint8)
 
 
-def _look_up(table, lowest, values):
+def _look_up(table: np.ndarray, lowest: int, values: np.ndarray) -> np.ndarray:
     return table[np.clip(values.astype(np.int64) - lowest, 0, len(table) - 1)]
 
 
-def _flipped(show, top, turned, values):
+def _flipped(show: Show, top: float, turned: bool, values: np.ndarray) -> np.ndarray:
     return show(top - np.asarray(values, np.float64) if turned else values)
 
 
-def _between(values, low, high):
+def _between(values: np.ndarray, low: float, high: float) -> np.ndarray:
     share = (np.asarray(values, np.float64) - low) / (high - low)
     return np.rint(np.clip(share, 0, 1) * 255).astype(np.uint8)
 
 
-def _modality(tags):
+def _modality(tags: Tags) -> Show | None:
     """The stored values' meaning: a table, a line, or None where they stand for themselves."""
     if "ModalityLUTSequence" in tags.dataset:
         table = _table(tags, "ModalityLUTSequence")
         if table:
             return table
-    slope = tags.numbers("RescaleSlope", usable=bool)
-    intercept = tags.numbers("RescaleIntercept")
-    slope, intercept = (slope or (1.0,))[0], (intercept or (0.0,))[0]
+    slope = (tags.numbers("RescaleSlope", usable=bool) or (1.0,))[0]
+    intercept = (tags.numbers("RescaleIntercept") or (0.0,))[0]
     return None if (slope, intercept) == (1.0, 0.0) else partial(_line, slope=slope, intercept=intercept)
 
 
-def _line(values, slope, intercept):
+def _line(values: np.ndarray, slope: float, intercept: float) -> np.ndarray:
     return np.asarray(values, np.float64) * slope + intercept
 
 
-def _voi_table(tags):
+def _voi_table(tags: Tags) -> Show | None:
     if "VOILUTSequence" not in tags.dataset:
         return None
     table = _table(tags, "VOILUTSequence")
     return table and (lambda values: _between(table(np.rint(values)), 0.0, table.top))
 
 
-def _table(tags, keyword) -> _Table | None:
+def _table(tags: Tags, keyword: str) -> _Table | None:
     for item in tags.items(keyword)[:1]:
         descriptor = tags.numbers("LUTDescriptor", item, least=3)
         data = tags.value("LUTData", item)
@@ -135,18 +138,18 @@ def _table(tags, keyword) -> _Table | None:
     return None
 
 
-def _window(tags):
+def _window(tags: Tags) -> Show | None:
     """The file's first window (PS3.3 C.11.2.1.2 and C.11.2.1.3); None where there is none of use."""
     if "WindowCenter" not in tags.dataset or "WindowWidth" not in tags.dataset:
         return None
     kind = tags.word("VOILUTFunction") or "LINEAR"
-    centre, width = tags.numbers("WindowCenter"), tags.numbers("WindowWidth", usable=positive)
-    if centre is None or width is None:
+    centres, widths = tags.numbers("WindowCenter"), tags.numbers("WindowWidth", usable=positive)
+    if centres is None or widths is None:
         return None
-    centre, width = centre[0], width[0]
+    centre, width = centres[0], widths[0]
     if kind == "SIGMOID":
 
-        def show(levels):
+        def show(levels: np.ndarray) -> np.ndarray:
             share = 1 / (1 + np.exp(np.clip(-4 * (np.asarray(levels, np.float64) - centre) / width, -50, 50)))
             return np.rint(share * 255).astype(np.uint8)
 

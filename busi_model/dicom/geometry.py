@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pydicom.dataset import Dataset
+
 from busi_model.dicom.tags import Tags, positive
 from busi_model.frame import Box, Notice
 
@@ -40,13 +42,13 @@ def geometry(tags: Tags, frame: int = 0) -> Geometry:
     return Geometry(found.scan_regions, found.spacing_mm, aspect)
 
 
-def _measured(tags, frame):
+def _measured(tags: Tags, frame: int) -> Geometry:
     regions, spacings = _regions(tags)
     if regions is None:
         return Geometry()
     if regions:
         spacing_mm = spacings[0] if spacings else None
-        if any(_differ(one, spacing_mm) for one in spacings):
+        if any(_differ(one, spacings[0]) for one in spacings):
             tags.notices.append(Notice("spacings_differ", _SEVERAL + _UNKNOWN))
             aspects = [row / column for row, column in spacings]
             same = max(aspects) <= min(aspects) * (1 + _SQUARE)
@@ -56,17 +58,18 @@ def _measured(tags, frame):
     return Geometry(regions, spacing_mm, 1.0 if spacing_mm else _aspect(tags))
 
 
-def _regions(tags) -> tuple[tuple[Box, ...] | None, list[tuple[float, float]]]:
+def _regions(tags: Tags) -> tuple[tuple[Box, ...] | None, list[tuple[float, float]]]:
     """Regions of tissue or of colour flow, the only ones that are scan, and the spacings of the former; None in place
     of the regions where one of tissue shows that they belong to another picture."""
     regions, spacings = [], []
     columns, rows = tags.dataset.Columns, tags.dataset.Rows
     for item in tags.items("SequenceOfUltrasoundRegions"):
-        kind = tags.numbers("RegionSpatialFormat", item), tags.numbers("RegionDataType", item)
-        if None in kind or kind[0][0] == 0 or kind[1][0] not in (_TISSUE, _COLOUR_FLOW):
+        space, kind = tags.numbers("RegionSpatialFormat", item), tags.numbers("RegionDataType", item)
+        if space is None or kind is None or space[0] == 0 or kind[0] not in (_TISSUE, _COLOUR_FLOW):
             continue
-        sides = [tags.numbers(f"RegionLocation{name}", item) for name in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
-        if None in sides:
+        places = (tags.numbers(f"RegionLocation{name}", item) for name in ("MinX0", "MinY0", "MaxX1", "MaxY1"))
+        sides = [side for side in places if side]
+        if len(sides) < 4:
             tags.leave_out("SequenceOfUltrasoundRegions")
             continue
         left, top, right, bottom = (int(side[0]) for side in sides)
@@ -78,45 +81,45 @@ def _regions(tags) -> tuple[tuple[Box, ...] | None, list[tuple[float, float]]]:
             tags.notices.append(Notice("regions_disagree", _CUT + _UNKNOWN))
             return None, []
         regions.append(Box(top, left, min(bottom + 1, rows), min(right + 1, columns)))
-        if (kind[0][0], kind[1][0]) == (_TWO_D, _TISSUE) and (spacing_mm := _region_spacing_mm(tags, item)):
+        if (space[0], kind[0]) == (_TWO_D, _TISSUE) and (spacing_mm := _region_spacing_mm(tags, item)):
             spacings.append(spacing_mm)
     return tuple(regions), spacings
 
 
-def _region_spacing_mm(tags, item):
+def _region_spacing_mm(tags: Tags, item: Dataset) -> tuple[float, float] | None:
     units = [tags.numbers(f"PhysicalUnits{axis}Direction", item) for axis in "XY"]
-    if None in units or any(unit[0] != _CENTIMETRES for unit in units):
+    if any(unit is None or unit[0] != _CENTIMETRES for unit in units):
         return None
-    column, row = (tags.numbers(f"PhysicalDelta{axis}", item, usable=bool) for axis in "XY")
-    if row is None or column is None:
+    across, down = (tags.numbers(f"PhysicalDelta{axis}", item, usable=bool) for axis in "XY")
+    if down is None or across is None:
         return None
-    row, column = abs(row[0]), abs(column[0])  # negative where an axis points up
+    row, column = abs(down[0]), abs(across[0])  # negative where an axis points up
     if not _plausible(row, column):
         tags.leave_out("PhysicalDeltaX")
         return None
     return 10 * row, 10 * column  # cm to mm
 
 
-def _pixel_spacing(tags, frame):
+def _pixel_spacing(tags: Tags, frame: int) -> tuple[float, float] | None:
     places = [None, *_pixel_measures(tags, frame)]
     for place in places:
         found = tags.numbers("PixelSpacing", place, least=2, usable=_plausible)
         if found:
-            return found[:2]
+            return found[0], found[1]
     if "NominalScannedPixelSpacing" in tags.dataset:
         text = "The spacing in the file is that of a scanned print or film, not of tissue. "
         tags.notices.append(Notice("scanned_spacing", text + _UNKNOWN))
     return None
 
 
-def _pixel_measures(tags, frame):
+def _pixel_measures(tags: Tags, frame: int) -> list[Dataset]:
     """Where an Enhanced US Volume has its spacing: one for all frames, or one for each."""
     groups = tags.items("SharedFunctionalGroupsSequence")[:1]
     groups += tags.items("PerFrameFunctionalGroupsSequence")[frame : frame + 1]
     return [item for group in groups for item in tags.items("PixelMeasuresSequence", group)[:1]]
 
 
-def _aspect(tags):
+def _aspect(tags: Tags) -> float:
     """PixelAspectRatio, or that of a scanned print; 1 where there is none."""
     for keyword in ("PixelAspectRatio", "NominalScannedPixelSpacing"):
         found = tags.numbers(keyword, least=2, usable=_plausible)
@@ -125,9 +128,9 @@ def _aspect(tags):
     return 1.0
 
 
-def _plausible(row, column):
+def _plausible(row: float, column: float) -> bool:
     return positive(row, column) and 1 / _SLIMMEST <= row / column <= _SLIMMEST
 
 
-def _differ(one, other):
+def _differ(one: tuple[float, float], other: tuple[float, float]) -> bool:
     return any(abs(a - b) > _SAME_SCALE * b for a, b in zip(one, other, strict=True))

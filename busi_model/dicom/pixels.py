@@ -8,10 +8,12 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 from pydicom import uid
+from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels import apply_color_lut, convert_color_space, get_decoder
 from pydicom.pixels.utils import as_pixel_options
@@ -46,11 +48,11 @@ def stored_pixels(source: Source, tags: Tags, frame: int) -> Stored:
     return _stored(pixels, meaning, tags)
 
 
-def _decode(source, frame) -> tuple[np.ndarray, str]:
+def _decode(source: Source, frame: int) -> tuple[np.ndarray, str]:
     """Pixels as stored, (H, W) or (H, W, 3), and what they mean."""
     tags, syntax = source.tags, source.syntax
     options = as_pixel_options(tags, pixel_keyword="PixelData", pixel_vr=source.pixel_vr)
-    options["number_of_frames"] = source.n_frames
+    options |= {"number_of_frames": source.n_frames, "as_rgb": False}
     if syntax in FILMS:
         with Film(source.stream()) as film:
             if (film.width, film.height) != (tags.Columns, tags.Rows):
@@ -58,6 +60,7 @@ def _decode(source, frame) -> tuple[np.ndarray, str]:
             return film.read(frame), "RGB"
     if syntax in NATIVE or syntax == uid.RLELossless:
         options["bits_stored"] = tags.BitsAllocated  # all of them come, see `_aligned`
+    content: bytes | BinaryIO
     if syntax == uid.RLELossless:
         encoded = get_frame(source.file, frame, number_of_frames=source.n_frames)
         content, index, decoder = _decode_rle(encoded, tags), 0, get_decoder(uid.ExplicitVRLittleEndian)
@@ -70,22 +73,22 @@ def _decode(source, frame) -> tuple[np.ndarray, str]:
             source.file.seek(start)
             syntax, options["decoding_plugin"] = decoder_for(syntax)
         decoder = get_decoder(syntax)
-    pixels, meaning = decoder.as_array(content, index=index, as_rgb=False, **options)
+    pixels, meaning = decoder.as_array(content, index=index, **options)
     return pixels, str(meaning["photometric_interpretation"])
 
 
-def _aligned(pixels, tags):
+def _aligned(pixels: np.ndarray, tags: Tags) -> np.ndarray:
     """Samples in their lowest bits, whatever stands in the others: HighBit says where they are."""
     allocated, stored = tags.dataset.BitsAllocated, tags.dataset.BitsStored
     if allocated not in (8, 16, 32) or allocated == stored:
         return pixels
-    high = tags.numbers("HighBit", usable=lambda bit: stored - 1 <= bit < allocated)
-    high = int(high[0]) if high else stored - 1
+    found = tags.numbers("HighBit", usable=lambda bit: stored - 1 <= bit < allocated)
+    high = int(found[0]) if found else stored - 1
     # Shifted up, what lies above is lost; shifted down, a sign is kept where there is one.
     return (pixels << (allocated - 1 - high)) >> (allocated - stored)
 
 
-def _decode_rle(encoded: bytes, tags) -> bytes:
+def _decode_rle(encoded: bytes, tags: Dataset) -> bytes:
     """One RLE frame -> samples in planes, little endian (PS3.5 annex G). Pillow stops at the size that is expected."""
     samples, bytes_each = tags.SamplesPerPixel, tags.BitsAllocated // 8
     n_segments, *offsets = struct.unpack(f"<{1 + _RLE_SEGMENTS}L", encoded[: 4 * (1 + _RLE_SEGMENTS)])
@@ -101,7 +104,7 @@ def _decode_rle(encoded: bytes, tags) -> bytes:
     return planes.tobytes()
 
 
-def _stored(pixels, meaning, tags: Tags) -> Stored:
+def _stored(pixels: np.ndarray, meaning: str, tags: Tags) -> Stored:
     if meaning == "PALETTE COLOR":
         return Stored(pixels, _colours(pixels.dtype, tags.dataset).__getitem__, False, ())
     if meaning == "RGB":
@@ -117,11 +120,11 @@ def _stored(pixels, meaning, tags: Tags) -> Stored:
     return Stored(pixels, show, turned or meaning == "MONOCHROME1", notices)
 
 
-def _as_it_is(pixels):
+def _as_it_is(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _colours(dtype, tags) -> np.ndarray:
+def _colours(dtype: np.dtype, tags: Dataset) -> np.ndarray:
     """The colour of every value that a pixel can have, uint8 (N, 3)."""
     values = np.arange(np.iinfo(dtype).max + 1).astype(dtype)
     check_palettes(tags)

@@ -6,15 +6,17 @@ a file says, because any tag may name a patient.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 
 from busi_model.dicom.geometry import geometry
 from busi_model.dicom.pixels import stored_pixels
-from busi_model.dicom.source import open_source
+from busi_model.dicom.source import Source, open_source
 from busi_model.dicom.tags import Tags
 from busi_model.frame import DAMAGED, Box, ImageError, Notice, check_frame
 
+T = TypeVar("T")
 _ULTRASOUND = ("1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3")  # SOP classes: one frame, several
 _MODALITIES = {
     "MG": "mammography",
@@ -43,12 +45,12 @@ class DicomPicture:
     notices: tuple[Notice, ...]
 
 
-def count_dicom_frames(file) -> int:
+def count_dicom_frames(file: BinaryIO) -> int:
     """file: binary, open. Raises ImageError."""
     return _guarded(lambda: open_source(file).n_frames)
 
 
-def read_dicom(file, frame: int | None = None) -> DicomPicture:
+def read_dicom(file: BinaryIO, frame: int | None = None) -> DicomPicture:
     """file: binary, open. frame: from 0 on; None is the middle one (notice "middle_frame"). Raises ImageError.
 
     Further notices: "burned_in" (the file says that text is in its pixels), "other_modality", "windowed" and "inverted"
@@ -58,7 +60,7 @@ def read_dicom(file, frame: int | None = None) -> DicomPicture:
     return _guarded(lambda: _read(open_source(file), frame))
 
 
-def _guarded(work):
+def _guarded(work: Callable[[], T]) -> T:
     try:
         return work()
     except (ImageError, MemoryError):
@@ -67,7 +69,7 @@ def _guarded(work):
         raise ImageError(DAMAGED) from None
 
 
-def _read(source, frame) -> DicomPicture:
+def _read(source: Source, frame: int | None) -> DicomPicture:
     tags, notices = Tags(source.tags), list(source.notices)
     if frame is None:
         frame = source.n_frames // 2
@@ -82,7 +84,6 @@ def _read(source, frame) -> DicomPicture:
     stored = stored_pixels(source, tags, frame)
     stored.show(stored.pixels[:1])  # damaged tables are found here, where that is told
     found = geometry(tags, frame)
-    notices = (*notices, *tags.notices, *stored.notices)
     return DicomPicture(
         stored.pixels,
         stored.show,
@@ -90,11 +91,11 @@ def _read(source, frame) -> DicomPicture:
         found.spacing_mm,
         found.scan_regions,
         found.pixel_aspect,
-        notices,
+        (*notices, *tags.notices, *stored.notices),
     )
 
 
-def _modality_notices(tags):
+def _modality_notices(tags: Tags) -> list[Notice]:
     modality, sop_class = tags.word("Modality"), tags.word("SOPClassUID")
     if modality == "US" or (not modality and sop_class.startswith(_ULTRASOUND)):
         return []

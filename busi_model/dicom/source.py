@@ -12,12 +12,14 @@ import struct
 import warnings
 import zlib
 from dataclasses import dataclass
+from typing import BinaryIO, NoReturn, cast
 
 from pydicom import uid
 from pydicom.config import IGNORE, settings
+from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments, parse_basic_offsets, parse_fragments
 from pydicom.filereader import read_dataset
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 
 from busi_model.dicom.bounds import MAX_TAG_READS, TOO_MANY_TAGS, check_sequences
 from busi_model.dicom.codestream import FILMS, KNOWN, decoder_for
@@ -49,17 +51,17 @@ _OTHER_TAGS = (
     "SOPClassUID Modality PixelSpacing PixelAspectRatio NominalScannedPixelSpacing SequenceOfUltrasoundRegions "
     "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence BurnedInAnnotation"
 )
-_TAGS = [Tag(keyword) for keyword in f"{_PIXEL_TAGS} {_OTHER_TAGS}".split()]
+_TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in f"{_PIXEL_TAGS} {_OTHER_TAGS}".split()]
 
 
 class _Sparing:
     """A file that refuses to be read at length: what is skipped costs nothing, what is parsed is limited."""
 
-    def __init__(self, file):
+    def __init__(self, file: BinaryIO):
         self.left, self.seek, self.tell, self._read = MAX_TAG_BYTES, file.seek, file.tell, file.read
         self.reads_left = MAX_TAG_READS
 
-    def read(self, size=-1):
+    def read(self, size: int = -1) -> bytes:
         content = self._read(min(size, self.left + 1) if size >= 0 else self.left + 1)
         self.left -= len(content)
         self.reads_left -= 1
@@ -75,8 +77,8 @@ class _Sparing:
 class Source:
     """A file that has passed the checks: `n_frames` frames of pixels are there."""
 
-    tags: object  # pydicom.Dataset with the tags listed above, no others
-    file: object  # positioned at the value of the pixel data
+    tags: Dataset  # with the tags listed above, no others
+    file: BinaryIO  # positioned at the value of the pixel data
     syntax: uid.UID
     pixel_vr: str  # OB or OW: in big endian files it decides in which order the bytes are
     n_frames: int
@@ -98,7 +100,7 @@ class Source:
         return content
 
 
-def open_source(file) -> Source:
+def open_source(file: BinaryIO) -> Source:
     """file: binary, open, seekable."""
     syntax = _transfer_syntax(file)
     if syntax == uid.DeflatedExplicitVRLittleEndian:
@@ -106,7 +108,7 @@ def open_source(file) -> Source:
     if syntax not in (*NATIVE, *KNOWN, uid.RLELossless):
         _refuse_compression(syntax)
     tags = read_dataset(
-        _Sparing(file),
+        cast(BinaryIO, _Sparing(file)),
         syntax.is_implicit_VR,
         syntax.is_little_endian,
         stop_when=lambda tag, vr, length: tag >= FLOAT_PIXELS,
@@ -150,7 +152,7 @@ def open_source(file) -> Source:
     return Source(tags, file, syntax, pixel_vr, n_frames, tuple(careful.notices))
 
 
-def _complete(tags, syntax):
+def _complete(tags: Dataset, syntax: uid.UID) -> None:
     """Refuse a file without one of the tags that its pixels cannot be read without, and name it; what can be known
     without its tag is filled in."""
     needed = ["Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored"]
@@ -165,20 +167,21 @@ def _complete(tags, syntax):
             setattr(tags, keyword, usual)
 
 
-def _refuse_segmentation(tags):
+def _refuse_segmentation(tags: Dataset) -> None:
     if str(tags.get("SOPClassUID", "")) in SEGMENTATIONS or str(tags.get("Modality", "")) == "SEG":
         text = "The DICOM file is a segmentation, which holds outlines and not the picture; an ultrasound image"
         raise ImageError(f"{text} is expected. Choose the file with the image.")
 
 
-def _transfer_syntax(file) -> uid.UID:
+def _transfer_syntax(file: BinaryIO) -> uid.UID:
     """The file's transfer syntax; the file is then positioned at the data set."""
     file.seek(0)
     if file.read(132)[128:] != b"DICM":
         file.seek(0)
     # The file meta information, group 2, is always explicit VR little endian.
-    wanted = [Tag("TransferSyntaxUID")]
-    meta = read_dataset(_Sparing(file), False, True, stop_when=lambda tag, *_: tag.group != 2, specific_tags=wanted)
+    wanted: list[BaseTag | int] = [Tag("TransferSyntaxUID")]
+    sparing = cast(BinaryIO, _Sparing(file))
+    meta = read_dataset(sparing, False, True, stop_when=lambda tag, *_: tag.group != 2, specific_tags=wanted)
     if "TransferSyntaxUID" in meta:
         return uid.UID(meta.TransferSyntaxUID)
     start = file.tell()
@@ -189,7 +192,7 @@ def _transfer_syntax(file) -> uid.UID:
     return uid.ExplicitVRBigEndian if first[0] == 0 else uid.ExplicitVRLittleEndian
 
 
-def _inflate(file):
+def _inflate(file: BinaryIO) -> io.BytesIO:
     inflater, content = zlib.decompressobj(-zlib.MAX_WBITS), io.BytesIO()
     while not inflater.eof:
         packed = inflater.unconsumed_tail or file.read(_INFLATED_AT_ONCE)
@@ -204,13 +207,13 @@ def _inflate(file):
     return content
 
 
-def _refuse_compression(syntax):
+def _refuse_compression(syntax: uid.UID) -> NoReturn:
     # The name comes from the standard's list: what the file itself says could be any text.
     name = syntax.name if syntax in uid.UID_dictionary else "an unknown method"
     wanted = "uncompressed, RLE, 8-bit JPEG, JPEG 2000, JPEG-LS or MPEG is expected. Export it uncompressed or as PNG."
     raise ImageError(f"The DICOM file is compressed by {name}; {wanted}")
 
 
-def _ask_for_extra(syntax):
+def _ask_for_extra(syntax: uid.UID) -> NoReturn:
     text = f"The DICOM file is compressed by {syntax.name}; `pip install busi-model[dicom]` brings what reads that."
     raise ImageError(f"{text} Or export the frame uncompressed or as PNG.")

@@ -4,8 +4,11 @@ Enters: a pydicom data set. Leaves: plain numbers, and notices that name a tag b
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from busi_model.frame import Notice
 
@@ -13,10 +16,11 @@ from busi_model.frame import Notice
 class Tags:
     """A data set and the notices of what was left out of it."""
 
-    def __init__(self, dataset):
-        self.dataset, self.notices = dataset, []
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+        self.notices: list[Notice] = []
 
-    def value(self, keyword: str, item=None):
+    def value(self, keyword: str, item: Dataset | None = None) -> Any:
         """What stands in a tag of `item` (default: the data set itself); None where it is missing or unreadable."""
         dataset = self.dataset if item is None else item
         if keyword not in dataset:
@@ -31,7 +35,13 @@ class Tags:
         """A coded word in capitals; "" where there is none."""
         return str(self.value(keyword) or "").strip().upper()
 
-    def numbers(self, keyword: str, item=None, least=1, usable=lambda *numbers: True) -> tuple[float, ...] | None:
+    def numbers(
+        self,
+        keyword: str,
+        item: Dataset | None = None,
+        least: int = 1,
+        usable: Callable[..., bool] = lambda *numbers: True,
+    ) -> tuple[float, ...] | None:
         """The finite numbers of a tag, `least` of them or more, for which usable(*the first ones) is true; else None,
         with a notice where something stands there that is of no use."""
         dataset = self.dataset if item is None else item
@@ -46,7 +56,7 @@ class Tags:
             return None
         return found
 
-    def items(self, keyword: str, item=None) -> list:
+    def items(self, keyword: str, item: Dataset | None = None) -> list[Dataset]:
         """The items of a sequence; none where it is missing, unreadable or no sequence."""
         found = self.value(keyword, item)
         return [] if found is None or isinstance(found, (str, bytes)) else list(found)

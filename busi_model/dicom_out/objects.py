@@ -5,6 +5,8 @@ the picture's own pixels: the segmentation has its rows and columns, the report 
 first pixel is 0\\0 and its centre 0.5\\0.5 (PS3.3 C.18.6).
 """
 
+from typing import Any
+
 import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
@@ -37,7 +39,7 @@ _LENGTHS = (  # field of Lesion without its unit, name
 )
 
 
-def segmentation(reference: Reference, prediction: Prediction, model: dict) -> Dataset | None:
+def segmentation(reference: Reference, prediction: Prediction, model: dict[str, str]) -> Dataset | None:
     """A binary segment for each lesion, the largest first; None without a lesion: a segmentation has one at least."""
     found = regions(prediction.mask)
     if not found:
@@ -77,8 +79,10 @@ def segmentation(reference: Reference, prediction: Prediction, model: dict) -> D
     return reference.correct(made)
 
 
-def report(reference: Reference, prediction: Prediction, lesions: list[Lesion], model: dict) -> Dataset:
+def report(reference: Reference, prediction: Prediction, lesions: list[Lesion], model: dict[str, str]) -> Dataset:
     """TID 1500: the class and its probabilities for the picture, outline and measurements for each lesion."""
+    if prediction.label is None:
+        raise ValueError("The picture was refused; a report is made of one that was judged.")
     device = hd.sr.ObserverContext(
         codes.DCM.Device,
         hd.sr.DeviceObserverIdentifyingAttributes(
@@ -140,13 +144,13 @@ def capture(reference: Reference, prediction: Prediction, gray: np.ndarray) -> D
         8,
         "PATIENT",
         manufacturer=MAKER,
-        pixel_spacing=frame.spacing_mm,
+        pixel_spacing=frame.spacing_mm,  # type: ignore[arg-type]  # highdicom says whole numbers, and takes any
         patient_orientation=("L", "F"),  # highdicom asks for one; what ultrasound has is unknown
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         **_identity(reference, "sc", SC_SERIES),
     )
     made.SeriesDescription = "BUSI outline drawn in (research)"
-    made.PatientOrientation = None
+    made["PatientOrientation"].clear()
     if frame.spacing_mm is None and frame.pixel_aspect != 1:
         made.PixelAspectRatio = [round(1000 * frame.pixel_aspect), 1000]
     source = Dataset()
@@ -156,7 +160,7 @@ def capture(reference: Reference, prediction: Prediction, gray: np.ndarray) -> D
     return reference.correct(made)
 
 
-def _identity(reference, kind, series_number):
+def _identity(reference: Reference, kind: str, series_number: int) -> dict[str, Any]:
     return {
         "series_instance_uid": reference.series_uid(kind),
         "series_number": series_number,
@@ -165,7 +169,7 @@ def _identity(reference, kind, series_number):
     }
 
 
-def _equipment(reference, kind, series_number, model):
+def _equipment(reference: Reference, kind: str, series_number: int, model: dict[str, str]) -> dict[str, Any]:
     return _identity(reference, kind, series_number) | {
         "manufacturer": MAKER,
         "manufacturer_model_name": model["version"],
@@ -173,15 +177,15 @@ def _equipment(reference, kind, series_number, model):
     }
 
 
-def _version(model):
+def _version(model: dict[str, str]) -> str:
     return f"weights {model['weights_sha256'][:12]}"
 
 
-def _closed(outline_xy):
+def _closed(outline_xy: np.ndarray) -> np.ndarray:
     return outline_xy if (outline_xy[0] == outline_xy[-1]).all() else np.vstack([outline_xy, outline_xy[:1]])
 
 
-def _measurements(lesion):
+def _measurements(lesion: Lesion) -> list[hd.sr.Measurement]:
     """In millimetres where they are known, else in pixels."""
     unit, mm = ("px", False) if lesion.area_mm2 is None else ("mm", True)
     area = hd.sr.Measurement(

@@ -1,6 +1,8 @@
 """What ties a result to the picture that it was made of: the picture's identifiers, and nothing else of its file."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -55,12 +57,12 @@ class Reference:
         return generate_uid(entropy_srcs=[self.weights, self.identity.SeriesInstanceUID, *what])
 
 
-def read_reference(path, frame: int | None, weights: str) -> Reference:
+def read_reference(path: Path | str, frame: int | None, weights: str) -> Reference:
     """path: a DICOM file. frame: as in `read_image`. weights: their hash. Raises DicomResultError."""
     return reference_of(read_identity(path), frame, weights)
 
 
-def reference_of(identity: dict, frame: int | None, weights: str) -> Reference:
+def reference_of(identity: dict[str, Any], frame: int | None, weights: str) -> Reference:
     """identity: of `read_identity`. frame: as in `read_image`. weights: their hash."""
     tags, n_frames = Dataset(), identity["n_frames"]
     for keyword in identity.keys() - {"n_frames"}:
@@ -73,7 +75,7 @@ def reference_of(identity: dict, frame: int | None, weights: str) -> Reference:
     return Reference(tags, sop_class, number, weights)
 
 
-def read_identity(path) -> dict:
+def read_identity(path: Path | str) -> dict[str, Any]:
     """What ties results to a DICOM file, as words, numbers and lists of words: value by keyword, None where it is
     empty; and "n_frames". It names the patient. Raises DicomResultError."""
     try:
@@ -94,10 +96,10 @@ def read_identity(path) -> dict:
         raise DicomResultError(f"{text} Export it again.") from None
 
 
-def _identifiers(path):
+def _identifiers(path: Path | str) -> dict[str, int | str | list | None]:
     wanted = [*_NEEDED, *_MAY_BE_EMPTY, *_TAKEN_ALONG]
     tags = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=wanted)
-    found = {}
+    found: dict[str, int | str | list | None] = {}
     for keyword in wanted:
         value = tags.get(keyword)
         if value not in (None, ""):
@@ -110,7 +112,7 @@ def _identifiers(path):
     return found
 
 
-def _plain(value):
+def _plain(value: object) -> int | str | list:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, MultiValue):

@@ -5,6 +5,10 @@ writes does. So they are made only when asked for.
 """
 
 import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydicom.dataset import Dataset
 
 from busi_model.banner import without_banner
 from busi_model.clinic.measure import Lesion
@@ -25,7 +29,12 @@ def require_highdicom() -> None:
 
 
 def dicom_results(
-    path, prediction: Prediction, lesions: list[Lesion], model: dict, kinds=KINDS, frame: int | None = None
+    path: Path | str,
+    prediction: Prediction,
+    lesions: list[Lesion],
+    model: dict[str, str],
+    kinds: Sequence[str] = KINDS,
+    frame: int | None = None,
 ) -> dict[str, bytes]:
     """path: the DICOM file that was read. lesions: of `measure_lesions`. model: "version" and "weights_sha256".
     kinds: which of KINDS. frame: as given to `read_image`.
@@ -39,7 +48,11 @@ def dicom_results(
 
 
 def results_of(
-    reference: Reference, prediction: Prediction, lesions: list[Lesion], model: dict, kinds=KINDS
+    reference: Reference,
+    prediction: Prediction,
+    lesions: list[Lesion],
+    model: dict[str, str],
+    kinds: Sequence[str] = KINDS,
 ) -> dict[str, bytes]:
     """As `dicom_results`, of a file whose identifiers were read before."""
     _refuse(prediction)
@@ -59,12 +72,12 @@ def results_of(
     return {kind: _written(dataset) for kind, dataset in made.items() if dataset is not None}
 
 
-def _refuse(prediction):
+def _refuse(prediction: Prediction) -> None:
     if prediction.refused:
         raise DicomResultError("The picture was refused, so nothing is filed with its study. See its warnings.")
 
 
-def _written(dataset) -> bytes:
+def _written(dataset: Dataset) -> bytes:
     buffer = io.BytesIO()
     dataset.save_as(buffer)
     return buffer.getvalue()

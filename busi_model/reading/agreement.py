@@ -3,13 +3,14 @@
 Enters: the table of `results.readings`. Leaves: rows of `figures.summarise` (measure, value, low, high, n, note).
 """
 
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from busi_model.names import CLASS_NAMES
-from busi_model.reading.bootstrap import bootstrap, by_case
+from busi_model.reading.bootstrap import Formula, Row, bootstrap, by_case
 
 BIRADS_ORDER = ("1", "2", "3", "4A", "4B", "4C", "5")  # 0 (incomplete) and 6 (known) stand in no order with these
 BIRADS_NOTE = "linear weights, 1 to 5; 0 and 6 left out"
@@ -42,14 +43,14 @@ def fleiss_kappa(ratings: np.ndarray) -> float:
     return float(_fleiss_formula(_fleiss_sums(ratings).sum(axis=0)))
 
 
-def _fleiss_sums(ratings):
+def _fleiss_sums(ratings: np.ndarray) -> np.ndarray:
     """(cases, C) -> (cases, C + 2): agreement within the case, 1, counts of each class."""
     n = ratings.sum(axis=1)
     agreement = (ratings * (ratings - 1)).sum(axis=1) / (n * (n - 1))
     return np.column_stack([agreement, np.ones(len(ratings)), ratings])
 
 
-def _fleiss_formula(sums):
+def _fleiss_formula(sums: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         observed = sums[..., 0] / sums[..., 1]
         shares = sums[..., 2:] / sums[..., 2:].sum(axis=-1, keepdims=True)
@@ -60,7 +61,7 @@ def _fleiss_formula(sums):
 # Rows of the summary
 
 
-def class_rows(table: pd.DataFrame, rng):
+def class_rows(table: pd.DataFrame, rng: np.random.Generator) -> Iterator[Row]:
     """Kappas of the class, own and final read: with the model, and between the readers where there are several."""
     for kind in ("own", "final"):
         if table[f"{kind}_class"].notna().any():
@@ -69,14 +70,14 @@ def class_rows(table: pd.DataFrame, rng):
                 yield _between_readers(table, kind, rng)
 
 
-def _with_model(table, kind, rng):
+def _with_model(table: pd.DataFrame, kind: str, rng: np.random.Generator) -> Row:
     both = table[table[f"{kind}_class"].notna() & table["model_class"].notna()]
     sums = by_case(both, _one_hot(both[f"{kind}_class"], both["model_class"], CLASS_NAMES))
     value, low, high = bootstrap(sums, _kappa_of_sums(len(CLASS_NAMES), np.eye(len(CLASS_NAMES))), rng)
     return f"Cohen's kappa with the model, {kind} read", value, low, high, len(both), ""
 
 
-def _between_readers(table, kind, rng):
+def _between_readers(table: pd.DataFrame, kind: str, rng: np.random.Generator) -> Row:
     """Over the cases that all of them read."""
     counts = pd.crosstab(table["case"], table[f"{kind}_class"]).reindex(columns=CLASS_NAMES, fill_value=0)
     complete = counts[counts.sum(axis=1) == table["reader"].nunique()].to_numpy(float)
@@ -85,7 +86,7 @@ def _between_readers(table, kind, rng):
     return f"Fleiss' kappa between readers, {kind} read", value, low, high, len(complete), note
 
 
-def birads_rows(table: pd.DataFrame, rng):
+def birads_rows(table: pd.DataFrame, rng: np.random.Generator) -> Iterator[Row]:
     """Weighted kappas of the BI-RADS category: before against after, and between readers (mean over their pairs:
     Light, Psychol Bull 76 (1971) 365). None where no category was given."""
     n, weights = len(BIRADS_ORDER), linear_weights(len(BIRADS_ORDER))
@@ -104,7 +105,7 @@ def birads_rows(table: pd.DataFrame, rng):
             yield name, value, low, high, n_cases, f"{BIRADS_NOTE}; mean over {len(pairs)} pairs; n counts cases"
 
 
-def _pair_sums(wide, pairs):
+def _pair_sums(wide: pd.DataFrame, pairs: list[tuple[str, str]]) -> tuple[np.ndarray, int]:
     """Categories (cases, readers) -> counts of each pair for each case (cases, pairs x C x C), cases with a pair."""
     wide = wide[wide.notna().sum(axis=1) > 1]
     parts = []
@@ -116,16 +117,16 @@ def _pair_sums(wide, pairs):
     return np.concatenate(parts, axis=1), len(wide)
 
 
-def _one_hot(a, b, names) -> np.ndarray:
+def _one_hot(a: pd.Series, b: pd.Series, names: Sequence[str]) -> np.ndarray:
     """Two columns of the same length -> (rows, C x C), one 1 a row."""
     a, b = (np.array([names.index(word) for word in column], int) for column in (a, b))
     return np.eye(len(names) ** 2)[a * len(names) + b]
 
 
-def _kappa_of_sums(n, weights):
+def _kappa_of_sums(n: int, weights: np.ndarray) -> Formula:
     """Formula: sums (..., pairs x n x n) -> mean kappa of the pairs (...); pairs without one do not count."""
 
-    def formula(sums):
+    def formula(sums: np.ndarray) -> np.ndarray:
         kappas = weighted_kappa(sums.reshape(*sums.shape[:-1], -1, n, n), weights)
         defined = np.isfinite(kappas)
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -33,7 +33,7 @@ class BackedUp:
     damaged: tuple[str, ...] = ()  # pictures that the store refers to and no longer has whole
 
 
-def backup(folder, file) -> BackedUp:
+def backup(folder: Path | str, file: Path | str) -> BackedUp:
     """Write the store in `folder` into a new file. Raises StoreError; an existing file is never written over."""
     folder, file = Path(folder), Path(file)
     if not (folder / DATABASE).is_file():
@@ -59,15 +59,15 @@ def backup(folder, file) -> BackedUp:
     return BackedUp(*counted, len(pictures) - len(damaged), tuple(damaged))
 
 
-def restore(file, folder) -> BackedUp:
+def restore(file: Path | str, folder: Path | str) -> BackedUp:
     """Bring a backup back into a folder that holds no records yet: all of it, or nothing. Raises StoreError."""
     file, folder = Path(file), Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise StoreError(f"{folder} is not empty. Name a new folder with --store; nothing was changed.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(prefix=".busi-restore-", dir=folder.parent) as place:
-            place = Path(place) / "store"
+        with tempfile.TemporaryDirectory(prefix=".busi-restore-", dir=folder.parent) as made:
+            place = Path(made) / "store"
             _unpack(file, place)
             counted = _look_through(place)
             if folder.exists():
@@ -82,7 +82,7 @@ def restore(file, folder) -> BackedUp:
     return counted
 
 
-def _snapshot(store: Store, path: Path):
+def _snapshot(store: Store, path: Path) -> tuple[tuple[int, int], list[str]]:
     """The database as it is at one moment, whoever writes meanwhile -> counts, hashes of the pictures it refers to."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     with contextlib.closing(sqlite3.connect(path)) as copy, store.read() as connection:
@@ -95,17 +95,20 @@ def _snapshot(store: Store, path: Path):
             raise StoreError(text) from None
 
 
-def _count(connection):
-    return [connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("record", "session")]
+def _count(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Records and sessions."""
+    counts = "SELECT (SELECT count(*) FROM record), (SELECT count(*) FROM session)"
+    n_records, n_sessions = connection.execute(counts).fetchone()
+    return n_records, n_sessions
 
 
-def _pack(store, snapshot, pictures, part) -> list[str]:
+def _pack(store: Store, snapshot: Path, pictures: list[str], part: Path) -> list[str]:
     """Write the ZIP and see it safe on the disk; returns the pictures that could not be taken."""
     damaged, contents = [], {}
     with open(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as target:
         with zipfile.ZipFile(target, "w") as archive:
 
-            def put(name, content):
+            def put(name: str, content: bytes) -> None:
                 contents[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
                 archive.writestr(name, content)
 
@@ -123,7 +126,7 @@ def _pack(store, snapshot, pictures, part) -> list[str]:
     return damaged
 
 
-def _unpack(file, place):
+def _unpack(file: Path, place: Path) -> None:
     """Only what `backup` writes, and only as it wrote it. Raises StoreError or what `zipfile` raises."""
     with zipfile.ZipFile(file) as archive:
         described = json.loads(archive.read(CONTENTS))
@@ -143,14 +146,14 @@ def _unpack(file, place):
                 os.fsync(target.fileno())
 
 
-def _read(archive, name, n_bytes) -> bytes | None:
+def _read(archive: zipfile.ZipFile, name: str, n_bytes: int) -> bytes | None:
     """A member of so many bytes; None when it has more or fewer: no small file unpacks without end."""
     with archive.open(name) as member:
         content = member.read(int(n_bytes) + 1)
     return content if len(content) == n_bytes else None
 
 
-def _look_through(place) -> BackedUp:
+def _look_through(place: Path) -> BackedUp:
     """Open what was unpacked as a program would; raises StoreError when it is damaged or of a newer program."""
     database = Database(place / DATABASE)
     try:

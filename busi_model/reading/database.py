@@ -31,7 +31,7 @@ class Database:
     def __init__(self, path: Path):
         self._path = path
         self._local = threading.local()
-        self._connections = weakref.WeakSet()  # of threads that still live
+        self._connections: weakref.WeakSet[sqlite3.Connection] = weakref.WeakSet()  # of threads that still live
         self._writing = threading.RLock()  # fair enough for hundreds of threads, which SQLite's own waiting is not
         self._waiting_since: float | None = None  # whose turn it is waits for another program since then
         with self._turn(), _in_words(NOT_SAVED):
@@ -131,7 +131,7 @@ class Database:
         return max(0.0, time.time() - log.st_mtime) if log.st_size else -1.0
 
     @contextlib.contextmanager
-    def _turn(self, patience_s: float | None = None):
+    def _turn(self, patience_s: float | None = None) -> Iterator[None]:
         """One thread of this process writes at a time; who waits for the turn waits no longer than for the file."""
         if not self._writing.acquire(timeout=BUSY_TIMEOUT_S if patience_s is None else patience_s):
             raise StoreError(f"{NOT_SAVED} {LOCKED}")
@@ -140,7 +140,7 @@ class Database:
         finally:
             self._writing.release()
 
-    def _begin(self, connection, deadline):
+    def _begin(self, connection: sqlite3.Connection, deadline: float) -> None:
         _wait_at_most(connection, max(0.0, deadline - time.monotonic()))
         self._waiting_since = time.monotonic()
         try:
@@ -157,17 +157,17 @@ def close_to_others(path: Path) -> None:
             path.chmod(mode & 0o700)
 
 
-def _wait_at_most(connection, seconds):
+def _wait_at_most(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout = {int(1000 * seconds)}")
 
 
-def _undo(connection):
+def _undo(connection: sqlite3.Connection) -> None:
     if connection.in_transaction:
         with contextlib.suppress(sqlite3.Error):  # the first error is the one to tell
             connection.execute("ROLLBACK")
 
 
-def _refuse_newer(connection) -> None:
+def _refuse_newer(connection: sqlite3.Connection) -> None:
     """Raises StoreError when a newer program has changed the tables, now or while this one ran."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
@@ -177,7 +177,7 @@ def _refuse_newer(connection) -> None:
         )
 
 
-def _migrate(connection) -> bool:
+def _migrate(connection: sqlite3.Connection) -> bool:
     """Bring an older database up to date, all or nothing; returns whether it was one. Refuses a newer one."""
     _refuse_newer(connection)
     if connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS):
@@ -221,7 +221,7 @@ NOT_SAVED, NOT_READ = "Not saved.", "The records cannot be read."
 
 
 @contextlib.contextmanager
-def _in_words(what):
+def _in_words(what: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:

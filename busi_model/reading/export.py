@@ -14,7 +14,7 @@ label. One picture leaves once, however many sessions showed it.
 import csv
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +47,14 @@ class _Opinion:
     weights: str
 
 
-def export_cases(store: Store, folder, session_ids: Iterable[str] | None = None) -> Exported:
+def export_cases(store: Store, folder: Path | str, session_ids: Iterable[str] | None = None) -> Exported:
     """Write all corrected cases into a new folder; session_ids None: of all sessions, and of quick feedback."""
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise StoreError("The folder of the export is not empty. Name a new one; nothing was written.")
-    rows, conflicts, skipped = [], [], Counter()
+    rows: list[tuple] = []
+    conflicts: list[tuple] = []
+    skipped: Counter[str] = Counter()
     truths = _truths(store)
     try:
         for class_name in CLASS_NAMES:
@@ -61,19 +63,19 @@ def export_cases(store: Store, folder, session_ids: Iterable[str] | None = None)
             name = f"{SOURCE}_{sha256[:16]}"
             known = truths.get(sha256, set())
             joined = _labelled(store, sha256, opinions, known)
-            exported = not isinstance(joined, str)
             said = Counter(opinion.class_name for opinion in opinions if opinion.class_name)
             if len(known) > 1 or (known and set(said) - known):
                 counts = (said[class_name] for class_name in CLASS_NAMES)
-                conflicts.append((f"{name}.png", " / ".join(sorted(known)), *counts, joined[0] if exported else joined))
-            if not exported:
+                exported = joined if isinstance(joined, str) else joined[0]
+                conflicts.append((f"{name}.png", " / ".join(sorted(known)), *counts, exported))
+            if isinstance(joined, str):
                 skipped[joined] += 1
                 continue
-            class_name, mask = joined
-            shutil.copyfile(store.image_path(sha256), folder / class_name / f"{name}.png")
-            (folder / class_name / f"{name}_mask.png").write_bytes(encode_mask(mask))
+            label, mask = joined
+            shutil.copyfile(store.image_path(sha256), folder / label / f"{name}.png")
+            (folder / label / f"{name}_mask.png").write_bytes(encode_mask(mask))
             weights = " ".join(sorted({opinion.weights for opinion in opinions}))
-            rows.append((f"{name}.png", class_name, name, "training", "", 0, SOURCE, len(opinions), weights))
+            rows.append((f"{name}.png", label, name, "training", "", 0, SOURCE, len(opinions), weights))
         _write(folder / MANIFEST, [MANIFEST_COLUMNS, *rows])
         if conflicts:
             _write(folder / CONFLICTS, [CONFLICT_COLUMNS, *conflicts])
@@ -84,12 +86,12 @@ def export_cases(store: Store, folder, session_ids: Iterable[str] | None = None)
     return Exported(len(rows), dict(skipped), len(conflicts))
 
 
-def _write(path, rows):
+def _write(path: Path, rows: Iterable[Sequence]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
 
 
-def _truths(store) -> dict[str, set[str]]:
+def _truths(store: Store) -> dict[str, set[str]]:
     """Pictures -> the classes that sessions know to be true of them; of all sessions, exported or not."""
     truths: dict[str, set[str]] = {}
     with store.read() as connection:
@@ -98,7 +100,7 @@ def _truths(store) -> dict[str, set[str]]:
     return truths
 
 
-def _labelled(store, sha256, opinions, known) -> tuple[str, np.ndarray] | str:
+def _labelled(store: Store, sha256: str, opinions: list[_Opinion], known: set[str]) -> tuple[str, np.ndarray] | str:
     """Class and mask of a picture, or why it has none."""
     if not store.image_path(sha256).is_file():
         return "the picture is gone"
@@ -113,18 +115,21 @@ def _labelled(store, sha256, opinions, known) -> tuple[str, np.ndarray] | str:
     return _join(opinions, *known)
 
 
-def _opinions(store, session_ids) -> dict[str, list[_Opinion]]:
+def _opinions(store: Store, session_ids: Iterable[str] | None) -> dict[str, list[_Opinion]]:
     """Pictures -> what was finally said of each."""
     found: dict[str, list[_Opinion]] = {}
     wanted = None if session_ids is None else set(session_ids)
     records = store.records("kind IN ('reveal', 'final', 'feedback')")
     reveals = {(r.reader_id, r.case_number): r for r in records if r.kind == "reveal"}
     for record in records:
+        weights = record.weights_sha256 or ""
+        if record.image_sha256 is None:
+            continue
         if record.kind == "final" and (wanted is None or record.session_id in wanted):
             model_mask = reveals[record.reader_id, record.case_number].model_mask_png
-            opinion = _Opinion(record.content["class_name"], _mask(record, model_mask), record.weights_sha256)
+            opinion = _Opinion(record.content["class_name"], _mask(record, model_mask), weights)
         elif record.kind == "feedback" and record.image_kept and wanted is None:
-            opinion = _Opinion(_class_of(record.content), _mask(record, record.model_mask_png), record.weights_sha256)
+            opinion = _Opinion(_class_of(record.content), _mask(record, record.model_mask_png), weights)
         else:
             continue
         found.setdefault(record.image_sha256, []).append(opinion)
@@ -139,10 +144,12 @@ def _class_of(feedback: dict) -> str | None:
     return None if model["refused"] or UNSURE & set(model["warnings"]) else model["class_name"]
 
 
-def _mask(record: Record, model_mask_png) -> np.ndarray | None:
+def _mask(record: Record, model_mask_png: bytes | None) -> np.ndarray | None:
     verdict = record.content["outline_verdict"]
     if record.mask_png is not None:
         return decode_mask(record.mask_png)
+    if model_mask_png is None:
+        return None
     if verdict == "good":
         return decode_mask(model_mask_png)
     if verdict == "nothing_there":
@@ -153,9 +160,10 @@ def _mask(record: Record, model_mask_png) -> np.ndarray | None:
 def _join(opinions: list[_Opinion], truth: str | None = None) -> tuple[str, np.ndarray] | str:
     """Opinions on one picture, and the lesion's class where it is known -> class and mask, or why there is none."""
     given = [opinion for opinion in opinions if opinion.class_name is not None]
-    class_name = truth
-    if truth is None:
-        ranked = Counter(opinion.class_name for opinion in given).most_common()
+    if truth is not None:
+        class_name = truth
+    else:
+        ranked = Counter(opinion.class_name for opinion in opinions if opinion.class_name is not None).most_common()
         if not ranked:
             return "nobody gave a class that counts"
         if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
@@ -178,5 +186,5 @@ def _join(opinions: list[_Opinion], truth: str | None = None) -> tuple[str, np.n
     return (class_name, mask) if mask.any() else f"called {class_name}, but no lesion is outlined"
 
 
-def _majority(masks):
+def _majority(masks: list[np.ndarray]) -> np.ndarray:
     return 2 * np.sum(masks, axis=0) > len(masks)  # bool (H, W)

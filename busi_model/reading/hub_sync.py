@@ -16,9 +16,13 @@ import contextlib
 import json
 import os
 import random
+import sqlite3
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_session, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError
@@ -29,7 +33,7 @@ from busi_model.reading.store import SPACE_DISK, Record, Store, default_folder, 
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 REPO_VARIABLE, TOKEN_VARIABLE = "BUSI_SYNC_REPO", "HF_TOKEN"
 BATCH = 50  # records a commit
@@ -42,7 +46,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S, LONGEST_RETRY_AFTER_S = 2.0, 600.0, 3600.0
 REFUSED_ITSELF = (400, 413, 422)  # the record is at fault, not the hub
 
 
-def storage_warning(folder=None) -> str | None:
+def storage_warning(folder: Path | None = None) -> str | None:
     """What must stand in red before the first case: a Space that forgets everything when it restarts."""
     kept = SPACE_DISK in (folder or default_folder()).absolute().parents and os.access(SPACE_DISK, os.W_OK)
     if "SPACE_ID" not in os.environ or kept or _named_in_environment():
@@ -73,7 +77,9 @@ class Outbox:
     repo_id: "owner/name". endpoint: the hub's address, None for huggingface_hub's own (HF_ENDPOINT).
     """
 
-    def __init__(self, store: Store, repo_id: str, token: str, endpoint: str | None = None, timeout_s=TIMEOUT_S):
+    def __init__(
+        self, store: Store, repo_id: str, token: str, endpoint: str | None = None, timeout_s: float = TIMEOUT_S
+    ):
         self._store = store
         self._repo_id = repo_id
         self._api = HfApi(endpoint=endpoint, token=token)
@@ -86,10 +92,7 @@ class Outbox:
         self._sending: tuple[str, ...] = ()  # keys of the commit under way
 
         kind, hooks = type(get_session()), get_session().event_hooks  # its own time limit is: none
-
-        def client():
-            return kind(event_hooks=hooks, follow_redirects=True, timeout=timeout_s)
-
+        client = partial(kind, event_hooks=hooks, follow_redirects=True, timeout=timeout_s)
         set_client_factory(client)  # huggingface_hub has one client for the whole process
 
     @classmethod
@@ -113,7 +116,7 @@ class Outbox:
         if self._thread:
             self._thread.join(timeout=patience_s)
 
-    def _run(self):
+    def _run(self) -> None:
         while not self._stopping.is_set():
             self._stopping.wait(self.push())
 
@@ -168,7 +171,7 @@ class Outbox:
             return self._failed(f"The dataset refuses the token ({status}). Check {TOKEN_VARIABLE}.", LONGEST_WAIT_S)
         return self._failed(f"The dataset answered with an error ({status}).")
 
-    def _set_aside(self, status) -> float:
+    def _set_aside(self, status: int) -> float:
         """One of a batch is bad: look for it in ever smaller batches, then go on without it."""
         if len(self._sending) > 1:
             self._batch = max(1, len(self._sending) // 2)
@@ -225,7 +228,7 @@ class Outbox:
             self._remove(removals)
         return len(keys) == self._batch or len(removals) == REMOVALS
 
-    def _make_sure_it_is_private(self):
+    def _make_sure_it_is_private(self) -> None:
         """Make the repository once; ask before each push whether it is private still."""
         if not self._made:
             self._api.create_repo(self._repo_id, repo_type="dataset", private=True, exist_ok=True)
@@ -235,10 +238,10 @@ class Outbox:
                 "The dataset is public, so nothing is copied to it. Make it private in its settings on the hub."
             )
 
-    def _commit(self, operations, message):
+    def _commit(self, operations: list[CommitOperationAdd] | list[CommitOperationDelete], message: str) -> None:
         self._api.create_commit(self._repo_id, operations, commit_message=message, repo_type="dataset")
 
-    def _remove(self, removals: dict[str, str]):
+    def _remove(self, removals: dict[str, str]) -> None:
         """Delete copies of removed records, from the dataset's history too."""
         there = self._api.get_paths_info(self._repo_id, list(removals), repo_type="dataset")
         if there:
@@ -259,7 +262,7 @@ def _settled_since() -> str:
 
 
 @contextlib.contextmanager
-def _alone(lock):
+def _alone(lock: Path) -> Iterator[bool]:
     """Whether this program is the only one between here and the block's end; Windows cannot tell."""
     if fcntl is None:
         yield True
@@ -279,7 +282,7 @@ def _path(key: str, saved_at: str) -> str:
     return f"records/{saved_at[:10]}/{key}.json"
 
 
-def render(store: Store, connection, record: Record) -> bytes:
+def render(store: Store, connection: sqlite3.Connection, record: Record) -> bytes:
     """A record as one JSON file that explains itself without the database; the same record gives the same bytes.
 
     Pictures are base64 of PNG; `image_png` is there only with the reader's consent.

@@ -13,6 +13,7 @@ import numpy as np
 import shapely
 from PIL import Image
 from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
 
 from busi_model.reading.errors import OutlineError
 
@@ -44,7 +45,7 @@ class Repaired:
     text: str  # what was done, in words; "" when nothing changed
 
 
-def measure_size(polygons, width: int, height: int) -> None:
+def measure_size(polygons: Polygons, width: int, height: int) -> None:
     """Refuse what no later step should have to look at: NaN, infinity, single points, far too many points."""
     if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX):
         raise OutlineError(f"The image is said to be {width}x{height} px. Open it again.")
@@ -62,7 +63,7 @@ def measure_size(polygons, width: int, height: int) -> None:
             raise OutlineError("A point of the outline is not a number, or lies far away. Draw the outline anew.")
 
 
-def measure_tangle(polygons, width: int, height: int) -> None:
+def measure_tangle(polygons: Polygons, width: int, height: int) -> None:
     """Refuse a scribble before anything is done with it; takes time by the number of points. Call after `measure_size`.
 
     Raises OutlineError.
@@ -80,7 +81,7 @@ def measure_tangle(polygons, width: int, height: int) -> None:
             raise OutlineError(f"{text}; an outline crosses nothing. Draw it anew, in one stroke.")
 
 
-def _count_crossings(edges, enough) -> int:
+def _count_crossings(edges: np.ndarray, enough: int) -> int:
     """How many pairs of edges (n, 2, 2) cross; stops above `enough`. Raises OutlineError for edges heaped on a spot."""
     lows, highs = edges.min(axis=1), edges.max(axis=1)
     boxes = shapely.box(*lows.T, *highs.T)
@@ -98,18 +99,18 @@ def _count_crossings(edges, enough) -> int:
     return count
 
 
-def _cross(a, b) -> np.ndarray:
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Whether edges a and b (n, 2, 2) cross at one point inside both: bool (n,)."""
     return (_side(a, b[:, 0]) * _side(a, b[:, 1]) < 0) & (_side(b, a[:, 0]) * _side(b, a[:, 1]) < 0)
 
 
-def _side(edges, points):
+def _side(edges: np.ndarray, points: np.ndarray) -> np.ndarray:
     """On which side of each edge its point lies: -1, 0 or 1."""
     along, to = edges[:, 1] - edges[:, 0], points - edges[:, 0]
     return np.sign(along[:, 0] * to[:, 1] - along[:, 1] * to[:, 0])
 
 
-def _is_sound(point):
+def _is_sound(point: tuple[float, float]) -> bool:
     try:
         x, y = point
         return math.isfinite(x) and math.isfinite(y) and max(abs(x), abs(y)) <= MAX_COORDINATE_PX
@@ -163,12 +164,12 @@ def repair(polygons: Polygons, width: int, height: int) -> Repaired:
     return Repaired(mended, bool(reasons), text and f"{text[0].upper()}{text[1:]}.")
 
 
-def _frame(width, height, tolerance_px):
+def _frame(width: int, height: int, tolerance_px: float) -> Polygon:
     margin = BORDER_PX + tolerance_px
     return shapely.box(-margin, -margin, width - 1 + margin, height - 1 + margin)
 
 
-def _polygons_of(shape) -> list[Polygon]:
+def _polygons_of(shape: BaseGeometry) -> list[Polygon]:
     """The areas in whatever Shapely made, holes filled, largest first."""
     if isinstance(shape, Polygon):
         parts = [shape]

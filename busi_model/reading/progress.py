@@ -7,9 +7,11 @@ was left open cannot save into a later case. Only a case whose stored picture is
 """
 
 import json
+import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +70,7 @@ def fold(pseudonym: str) -> str:
     return " ".join(str(pseudonym).split()).casefold()
 
 
-def stage_of(connection, session, reader) -> Place:
+def stage_of(connection: sqlite3.Connection, session: sqlite3.Row, reader: sqlite3.Row) -> Place:
     """Rows of session and reader -> the reader's place."""
     saved = {
         (row["case_number"], row["kind"])
@@ -93,7 +95,7 @@ def stage_of(connection, session, reader) -> Place:
     return Place("done", done, None, None)
 
 
-def _prefix(session, reader) -> str:
+def _prefix(session: sqlite3.Row, reader: sqlite3.Row) -> str:
     """How the keys of all a reader's steps begin."""
     return f"{session['id']}-r{reader['number']:03d}-"
 
@@ -128,16 +130,18 @@ class Desk:
             step = self._step(connection, session, reader, place)
         return Saved(step, json.loads(row["content"]), receipt_of(row, again=True))
 
-    def owns(self, key) -> bool:
+    def owns(self, key: object) -> bool:
         """Whether a key is of one of this reader's steps."""
         with self._store.read() as connection:
             return isinstance(key, str) and key.startswith(_prefix(*self._rows(connection)))
 
     def picture(self, step: Step) -> np.ndarray:
         """The step's picture, uint8 (H, W). Raises PictureError when it is missing or damaged."""
+        if step.image_sha256 is None:
+            raise PictureError("This step has no picture.")
         return self._store.picture(step.image_sha256)
 
-    def _step(self, connection, session, reader, place) -> Step:
+    def _step(self, connection: sqlite3.Connection, session: sqlite3.Row, reader: sqlite3.Row, place: Place) -> Step:
         case = connection.execute(
             "SELECT * FROM session_case WHERE session_id = ? AND number = ?", (session["id"], place.case_number)
         ).fetchone()
@@ -235,11 +239,11 @@ class Desk:
             return self._save(key, "left_out", LeftOut())
         raise StageError("This case's picture can be read again. Load the page again to read it.")
 
-    def _save(self, key, kind, content, **columns) -> Receipt:
+    def _save(self, key: str, kind: str, content: Checked, **columns: Any) -> Receipt:
         with self._store.write() as connection:
             return self._insert(connection, key, kind, content, **columns)
 
-    def _insert_reveal(self, connection, key, model):
+    def _insert_reveal(self, connection: sqlite3.Connection, key: str, model: Model) -> None:
         known = connection.execute(
             "SELECT 1 FROM record WHERE key = ? AND reader_id = ? AND kind = 'reveal'", (key, self._reader_id)
         ).fetchone()
@@ -254,7 +258,7 @@ class Desk:
                 weights_revision=model.weights_revision,
             )
 
-    def _insert(self, connection, key, kind, content, **columns) -> Receipt:
+    def _insert(self, connection: sqlite3.Connection, key: str, kind: str, content: Checked, **columns: Any) -> Receipt:
         """Insert when it is this step's turn; a key saved before goes to `Store.insert`, which compares."""
         session, reader = self._rows(connection)
         place = stage_of(connection, session, reader)
@@ -280,13 +284,13 @@ class Desk:
                 **(_times(shown) if shown else {}),
                 "times_shown": shown["times"] if shown else None,
             }
-            if kind == "final":  # which model was on the screen
-                reveal = self._saved(connection, place.case_number, "reveal")
+            if kind == "final" and (reveal := self._saved(connection, place.case_number, "reveal")):
+                # Which model was on the screen.
                 columns |= {name: reveal[name] for name in ("weights_sha256", "weights_revision")}
             connection.execute("UPDATE reader SET last_seen = ? WHERE id = ?", (now(), self._reader_id))
         return self._store.insert(connection, key, kind, content, **columns)
 
-    def _rows(self, connection):
+    def _rows(self, connection: sqlite3.Connection) -> tuple[sqlite3.Row, sqlite3.Row]:
         reader = connection.execute(
             "SELECT * FROM reader WHERE id = ? AND removed_at IS NULL", (self._reader_id,)
         ).fetchone()
@@ -295,26 +299,27 @@ class Desk:
         session = connection.execute("SELECT * FROM session WHERE id = ?", (reader["session_id"],)).fetchone()
         return session, reader
 
-    def _has_records(self, connection):
-        return connection.execute("SELECT 1 FROM record WHERE reader_id = ?", (self._reader_id,)).fetchone()
+    def _has_records(self, connection: sqlite3.Connection) -> bool:
+        found = connection.execute("SELECT 1 FROM record WHERE reader_id = ?", (self._reader_id,)).fetchone()
+        return found is not None
 
-    def _saved(self, connection, case_number, kind):
+    def _saved(self, connection: sqlite3.Connection, case_number: int | None, kind: str) -> sqlite3.Row | None:
         return connection.execute(
             "SELECT * FROM record WHERE reader_id = ? AND case_number = ? AND kind = ?",
             (self._reader_id, case_number, kind),
         ).fetchone()
 
 
-def _model(row) -> Model:
+def _model(row: sqlite3.Row) -> Model:
     return Model(**json.loads(row["content"]), mask_png=row["model_mask_png"])
 
 
-def _refuse_closed(session):
+def _refuse_closed(session: sqlite3.Row) -> None:
     if session["closed_at"]:
         raise StageError("Not saved. The host has closed this session; what you saved before is kept.")
 
 
-def _refuse_other_size(content, case):
+def _refuse_other_size(content: Checked, case: sqlite3.Row | None) -> None:
     outline = getattr(content, "outline", None)
     if case and outline and (outline.width, outline.height) != (case["width"], case["height"]):
         raise RecordError(
@@ -323,7 +328,7 @@ def _refuse_other_size(content, case):
         )
 
 
-def _times(shown) -> dict:
+def _times(shown: sqlite3.Row) -> dict[str, float | None]:
     """Columns `seconds` and `clock_step_s` of a record, from its step's last appearance on the screen.
 
     The machine started anew meanwhile: nobody knows how long it took.

@@ -8,11 +8,13 @@ malignant: -100 (surely not) to 100 (surely malignant). The model's is its proba
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from busi_model.reading.bootstrap import Row
 from busi_model.reading.mrmc import (
     MAX_CASES,
     Analysis,
@@ -41,7 +43,7 @@ def ratings(table: pd.DataFrame, kind: str) -> pd.Series:
 # One reader
 
 
-def area_rows(known: pd.DataFrame):
+def area_rows(known: pd.DataFrame) -> Iterator[Row]:
     """One reader's readings -> areas under the ROC curve and their difference, with DeLong's intervals."""
     for kind in ("model", *READS):
         yield _area(known, kind)
@@ -59,7 +61,7 @@ def area_rows(known: pd.DataFrame):
 _NO_SPREAD = "undefined: the two reads rank the cases alike"
 
 
-def _area(known, kind):
+def _area(known: pd.DataFrame, kind: str) -> Row:
     rated = known[ratings(known, kind).notna()]
     name = f"AUC for {POSITIVE}, model" if kind == "model" else f"AUC for {POSITIVE}, {kind} read"
     if why := _too_few(rated):
@@ -70,7 +72,7 @@ def _area(known, kind):
     return name, float(auc[0]), low, high, len(rated), note
 
 
-def _too_few(rated) -> str:
+def _too_few(rated: pd.DataFrame) -> str:
     n = int((rated["truth"] == POSITIVE).sum())
     if min(n, len(rated) - n) >= LEAST:
         return ""
@@ -110,9 +112,9 @@ def crossed(known: pd.DataFrame) -> Block | str:
     blocks = [(ranked[:n], set.intersection(*(read[r] for r in ranked[:n]))) for n in range(LEAST, len(ranked) + 1)]
     if not blocks:
         return f"undefined: {len(ranked)} reader read before and after; {LEAST} are needed"
-    readers, cases = max(blocks, key=lambda block: (len(block[0]) * len(block[1]), len(block[0])))
+    readers, read_by_all = max(blocks, key=lambda block: (len(block[0]) * len(block[1]), len(block[0])))
     readers = [reader for reader in read if reader in readers]  # in the order of the table again
-    cases = sorted(cases)
+    cases = sorted(read_by_all)
     table = (
         both[both["reader"].isin(readers)]
         .set_index(["reader", "case"])
@@ -142,7 +144,7 @@ def analyses(block: Block) -> dict[str, Analysis]:
     return {name: obuchowski_rockette(m.reshape(2, -1), covariance) for name, (m, covariance) in merits.items()}
 
 
-def study_rows(known: pd.DataFrame):
+def study_rows(known: pd.DataFrame) -> Iterator[Row]:
     """All readers' readings -> areas, differences and p-values that hold for readers in general; the next study."""
     yield _model_area(known)
     block = crossed(known)
@@ -166,13 +168,13 @@ def study_rows(known: pd.DataFrame):
         yield _next_study(found["AUC"], block, n_readers)
 
 
-def _model_area(known):
+def _model_area(known: pd.DataFrame) -> Row:
     """The model rates a case once, however many readers saw it."""
     by_case = known.groupby("case").agg(truth=("truth", "first"), model_malignant=("model_malignant", "mean"))
     return _area(by_case, "model")
 
 
-def _next_study(pilot, block, n_readers):
+def _next_study(pilot: Analysis, block: Block, n_readers: int) -> Row:
     needed = cases_needed(pilot, len(block.cases), n_readers, GAIN)
     note = (
         f"80 % power at two-sided 5 %, readers and cases random, {block.positive.mean():.0%} malignant; "

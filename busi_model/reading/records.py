@@ -6,7 +6,8 @@ Enters: plain values. Leaves: frozen models, or a RecordError that names the fie
 import hashlib
 import secrets
 import unicodedata
-from typing import Annotated, Literal, Self
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -48,7 +49,7 @@ class Checked(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
-    def checked(cls, **fields) -> Self:
+    def checked(cls, **fields: Any) -> Self:
         """The model, or a RecordError in words."""
         try:
             return cls(**fields)
@@ -105,7 +106,7 @@ class Outline(Checked):
     height: int
 
     @model_validator(mode="after")
-    def _has_a_sound_size(self):
+    def _has_a_sound_size(self) -> Self:
         _in_pydantic(outlines.measure_size, self)
         return self
 
@@ -114,7 +115,7 @@ class Outline(Checked):
         return outlines.rasterise(self.polygons, self.width, self.height)
 
 
-def _in_pydantic(check, outline):
+def _in_pydantic(check: Callable[[outlines.Polygons, int, int], None], outline: Outline) -> None:
     try:
         check(outline.polygons, outline.width, outline.height)
     except OutlineError as error:
@@ -135,7 +136,7 @@ class Model(Checked):
     warnings: tuple[Annotated[str, Field(max_length=60)], ...] = ()  # codes
 
     @model_validator(mode="after")
-    def _mask_fits_the_outline(self):
+    def _mask_fits_the_outline(self) -> Self:
         try:
             shape = outlines.decode_mask(self.mask_png).shape
         except OutlineError as error:
@@ -152,7 +153,7 @@ class _Judgement(Checked):
 
     @field_validator("outline")
     @classmethod
-    def _crosses_nothing(cls, outline):
+    def _crosses_nothing(cls, outline: Outline | None) -> Outline | None:
         if outline is not None:
             _in_pydantic(outlines.check, outline)
         return outline
@@ -168,7 +169,7 @@ class _OutlineJudgement(_Judgement):
     comment: Comment = ""
 
     @model_validator(mode="after")
-    def _outline_fits_the_verdict(self):
+    def _outline_fits_the_verdict(self) -> Self:
         if self.outline_verdict == "corrected" and self.outline is None:
             raise ValueError("the outline is called corrected, but none was drawn")
         if self.outline is not None and self.outline_verdict in ("good", "nothing_there") and self.outline.polygons:
@@ -215,7 +216,7 @@ class Feedback(_OutlineJudgement):
     keep_image: bool = False  # the reader's explicit tick
 
     @model_validator(mode="after")
-    def _outline_is_of_this_picture(self):
+    def _outline_is_of_this_picture(self) -> Self:
         size = (self.model.outline.width, self.model.outline.height)
         if self.outline is not None and (self.outline.width, self.outline.height) != size:
             raise ValueError("the outline was drawn on an image of another size")
@@ -231,7 +232,7 @@ class Profile(Checked):
 
     @field_validator("pseudonym", mode="before")
     @classmethod
-    def _is_a_plain_word(cls, pseudonym):
+    def _is_a_plain_word(cls, pseudonym: object) -> str:
         if not isinstance(pseudonym, str):
             raise ValueError("letters are expected")
         pseudonym = " ".join(unicodedata.normalize("NFKC", pseudonym).split())
@@ -257,7 +258,7 @@ class NewSession(Checked):
 
     @field_validator("images_may_be_kept")
     @classmethod
-    def _is_ticked(cls, ticked):
+    def _is_ticked(cls, ticked: bool) -> bool:
         if not ticked:
             raise ValueError("tick that the images may be kept on this computer; a session needs them")
         return ticked

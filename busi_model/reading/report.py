@@ -20,13 +20,13 @@ from busi_model.reading.store import Store
 from busi_model.spreadsheet import without_formula
 
 
-def write_downloads(store: Store, session_id: str, folder) -> list[Path]:
+def write_downloads(store: Store, session_id: str, folder: Path | str) -> list[Path]:
     """Write all files into a folder, made when absent; returns their paths."""
     folder = Path(folder)
     table = readings(store, session_id)
     known = table[table["truth"].notna()]
-    names = ("readings.csv", "readings.jsonl", "summary.csv", "report.md")
-    names += ("study.csv", "ratings-mrmcaov.csv", "ratings.imrmc") if len(known) else ()
+    names = ["readings.csv", "readings.jsonl", "summary.csv", "report.md"]
+    names += ["study.csv", "ratings-mrmcaov.csv", "ratings.imrmc"] if len(known) else []
     files = [folder / name for name in names]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,19 +43,19 @@ def write_downloads(store: Store, session_id: str, folder) -> list[Path]:
     return files
 
 
-def write_csv(table: pd.DataFrame, path) -> None:
+def write_csv(table: pd.DataFrame, path: Path) -> None:
     """UTF-8 with a byte-order mark, so that a spreadsheet shows every alphabet; text that begins a formula gets a '."""
     escaped = table.map(without_formula)
     # All text in quotes: a bare carriage return would else begin a new row, and with it a cell.
     escaped.to_csv(path, index=False, encoding="utf-8-sig", quoting=csv.QUOTE_NONNUMERIC)
 
 
-def write_jsonl(table: pd.DataFrame, path) -> None:
+def write_jsonl(table: pd.DataFrame, path: Path) -> None:
     """One JSON object a line; undefined is null."""
     table.to_json(path, orient="records", lines=True, force_ascii=False)
 
 
-def write_report(store: Store, session_id: str, path) -> None:
+def write_report(store: Store, session_id: str, path: Path | str) -> None:
     """Markdown with the sections of DECIDE-AI (Vasey et al., Nature Medicine 28 (2022) 924); see `_SECTIONS`.
 
     What a program cannot know (ethics, recruitment, intended use in the host's clinic) is left to the host, and named.
@@ -179,7 +179,7 @@ for these readers alone. The FDA's iMRMC reads `ratings.imrmc`, R's MRMCaov read
 {variances}"""
 
 
-def _study(table):
+def _study(table: pd.DataFrame) -> str:
     known = table[table["truth"].notna()]
     if known.empty:
         return "Not analysed: no truth is known."
@@ -195,7 +195,7 @@ def _study(table):
     )
 
 
-def as_text(words) -> str:
+def as_text(words: object) -> str:
     """Anything typed -> one line that Markdown and HTML show as it is."""
     line = " ".join(str(words).split())
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|~$:@])", r"\\\1", html.escape(line, quote=False))
@@ -209,30 +209,32 @@ def _markdown_table(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _cell(cell):
-    return "" if pd.isna(cell) else as_text(cell) if isinstance(cell, str) else f"{cell + 0.0:g}"  # no -0
+def _cell(cell: str | float | None) -> str:
+    return (
+        "" if cell is None or pd.isna(cell) else as_text(cell) if isinstance(cell, str) else f"{cell + 0.0:g}"
+    )  # no -0
 
 
-def _rounded(table):
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     return table.round(3)
 
 
-def _models(table):
+def _models(table: pd.DataFrame) -> pd.DataFrame:
     columns = ["weights_sha256", "weights_revision", "app_version"]
     return table.groupby(columns, dropna=False).size().rename("readings").reset_index()
 
 
-def _counts(table, column):
+def _counts(table: pd.DataFrame, column: str) -> pd.DataFrame:
     return table[column].value_counts().rename_axis(column).rename("readings").reset_index()
 
 
-def _worsened(table):
+def _worsened(table: pd.DataFrame) -> pd.DataFrame:
     known = table[table["truth"].notna()]
     worse = known[(known["own_class"] == known["truth"]) & (known["final_class"] != known["truth"])]
     return worse[["reader", "case", "truth", "own_class", "model_class", "model_confidence", "final_class"]]
 
 
-def _comments(table):
+def _comments(table: pd.DataFrame) -> str:
     spoken = table[table["comment"].fillna("") != ""]
     lines = [f"- {as_text(r.reader)}, case {r.case}: {as_text(r.comment)}" for r in spoken.itertuples()]
     return "\n".join(lines) or "None."

@@ -10,8 +10,10 @@ import csv
 import json
 import random
 import secrets
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -63,14 +65,14 @@ class SessionInfo:
     left_out: tuple[int, ...] = ()  # numbers of cases that readers went on without: their pictures are damaged
 
 
-def read_truth(path) -> dict[str, str]:
+def read_truth(path: Path | str) -> dict[str, str]:
     """A manifest's columns `image` and `class` -> {image name: class}. Raises RecordError."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error):
         raise RecordError("The manifest cannot be read. A CSV file in UTF-8 is expected; save it as one.") from None
-    truth = {}
+    truth: dict[str, str] = {}
     for number, row in enumerate(rows, start=2):
         image, class_name = row.get("image"), row.get("class")
         if not image or class_name not in CLASS_NAMES:
@@ -95,7 +97,7 @@ class Sessions:
 
     def create(self, new_session: NewSession, cases: Iterable[NewCase]) -> Created:
         """Keep the pictures and make a code for each reader; all or nothing. Raises RecordError, StoreError."""
-        kept = []  # (hash, width, height, truth)
+        kept: list[tuple[str, int, int, str | None]] = []  # (hash, width, height, truth)
         session_id = secrets.token_hex(6)
         try:
             for case in cases:
@@ -206,7 +208,7 @@ class Sessions:
         return Desk(self.store, row["id"])
 
 
-def _add_reader(connection, session_id) -> str:
+def _add_reader(connection: sqlite3.Connection, session_id: str) -> str:
     """Insert a reader with a fresh code and an order of their own; returns the code."""
     session = _session(connection, session_id)
     number = connection.execute(
@@ -223,19 +225,19 @@ def _add_reader(connection, session_id) -> str:
     return code.text
 
 
-def _session(connection, session_id):
+def _session(connection: sqlite3.Connection, session_id: str) -> sqlite3.Row:
     row = connection.execute("SELECT * FROM session WHERE id = ?", (session_id,)).fetchone()
     if row is None:
         raise RecordError("There is no such session; it may have been deleted. Load the page again.")
     return row
 
 
-def _must_be_open(connection, session_id):
+def _must_be_open(connection: sqlite3.Connection, session_id: str) -> None:
     if _session(connection, session_id)["closed_at"]:
         raise StageError("This session is closed. Make a new one.")
 
 
-def _session_info(connection, session) -> SessionInfo:
+def _session_info(connection: sqlite3.Connection, session: sqlite3.Row) -> SessionInfo:
     n_cases = connection.execute("SELECT count(*) FROM session_case WHERE session_id = ?", (session["id"],)).fetchone()[
         0
     ]

@@ -10,13 +10,15 @@ import contextlib
 import io
 import json
 import os
+import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -104,7 +106,7 @@ class Store(Database):
     lie in it too. app_version is written into each record. Raises StoreError.
     """
 
-    def __init__(self, folder=None, app_version: str = ""):
+    def __init__(self, folder: Path | str | None = None, app_version: str = ""):
         self.folder = Path(folder) if folder is not None else default_folder()
         self.app_version = app_version
         with _disk_errors():
@@ -153,7 +155,7 @@ class Store(Database):
                     self.drop_images([feedback.image_sha256])
             raise
 
-    def insert(self, connection, key: str, kind: str, content: Checked, **columns) -> Receipt:
+    def insert(self, connection: sqlite3.Connection, key: str, kind: str, content: Checked, **columns: Any) -> Receipt:
         """Insert within a transaction; the receipt counts once the transaction has ended.
 
         A key that was saved before gives its first receipt again when the content is the same, and a ConflictError
@@ -169,7 +171,7 @@ class Store(Database):
         return Receipt(receipt=receipt_id(key), key=key, saved_at=columns["saved_at"], synced=False)
 
     @staticmethod
-    def _saved_before(connection, key, kind, text) -> Receipt | None:
+    def _saved_before(connection: sqlite3.Connection, key: str, kind: str, text: str) -> Receipt | None:
         row = connection.execute("SELECT * FROM record WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
@@ -252,7 +254,7 @@ class Store(Database):
                 (now(),),
             )
 
-    def _drop_deleted_pictures(self):
+    def _drop_deleted_pictures(self) -> None:
         with self.read() as connection:
             waiting = {row[0] for row in connection.execute("SELECT image_sha256 FROM deletion_picture").fetchall()}
         if not waiting:
@@ -337,14 +339,16 @@ USED_IMAGES = """
 """
 
 
-def check_key(key) -> None:
+def check_key(key: object) -> None:
     """Refuse what is no idempotency key: it becomes a file name in the outbox."""
     plain = isinstance(key, str) and key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-    if not plain or not 8 <= len(key) <= 80:
+    if not (isinstance(key, str) and plain and 8 <= len(key) <= 80):
         raise RecordError("Not saved. The page sent no valid key. Load it again.")
 
 
-def forget(connection, what: str, where: str, parameters: tuple, pictures: Iterable[str] = ()) -> int:
+def forget(
+    connection: sqlite3.Connection, what: str, where: str, parameters: tuple, pictures: Iterable[str] = ()
+) -> int:
     """Delete records within a transaction, and write down what must follow: their pictures, and copies on the hub.
 
     what: "session", "reader" or "feedback". pictures: further ones that may go. Returns the deletion's number, for
@@ -355,10 +359,11 @@ def forget(connection, what: str, where: str, parameters: tuple, pictures: Itera
     sent = f"FROM record WHERE ({where}) AND push_started_at IS NOT NULL"
     n_records = connection.execute(f"SELECT count(*) FROM record WHERE {where}", parameters).fetchone()[0]
     n_copies = connection.execute(f"SELECT count(*) {sent}", parameters).fetchone()[0]
-    number = connection.execute(
+    connection.execute(
         "INSERT INTO deletion (what, began_at, n_records, n_pictures, n_copies) VALUES (?, ?, ?, ?, ?)",
         (what, now(), n_records, len(pictures), n_copies),
-    ).lastrowid
+    )
+    number: int = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
     connection.executemany("INSERT INTO deletion_picture VALUES (?, ?)", [(number, name) for name in pictures])
     connection.execute(
         f"INSERT OR REPLACE INTO removal (key, saved_at, deletion_id, push_started_at) "
@@ -369,7 +374,7 @@ def forget(connection, what: str, where: str, parameters: tuple, pictures: Itera
     return number
 
 
-def receipt_of(row, again: bool = False) -> Receipt:
+def receipt_of(row: sqlite3.Row, again: bool = False) -> Receipt:
     """The receipt of a row of the table `record`."""
     return Receipt(
         receipt=receipt_id(row["key"]),
@@ -380,7 +385,7 @@ def receipt_of(row, again: bool = False) -> Receipt:
     )
 
 
-def _sync_folder(folder) -> None:
+def _sync_folder(folder: Path) -> None:
     """Make a renamed file's new name durable; Windows has no such call and needs none."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
@@ -391,7 +396,7 @@ def _sync_folder(folder) -> None:
 
 
 @contextlib.contextmanager
-def _disk_errors():
+def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
