@@ -30,6 +30,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
+from busi_model.errors import UserError
 from busi_model.files import write_bytes, write_json
 from busi_model.names import CLASS_NAMES
 from busi_model.network import MultiTaskUNet
@@ -46,7 +47,7 @@ SEEN_NAME = "seen.txt"
 Stored = TypeVar("Stored", Preprocess, OperatingPoint)  # dataclasses that config.json holds
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(UserError, RuntimeError):
     """Weights that cannot be used: what was found, what was expected, what to do."""
 
 

@@ -1,8 +1,6 @@
-"""Files that are there whole or not at all, whatever stops the program while it writes them; and what to do when one
-cannot be read or written."""
+"""Files that are there whole or not at all, whatever stops the program while it writes them."""
 
 import contextlib
-import errno
 import json
 import os
 from collections.abc import Iterator
@@ -17,20 +15,6 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     temporary = Path(f"{os.fspath(path)}.writing")
     yield temporary
     os.replace(temporary, path)
-
-
-REMEDIES = (
-    ((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Free some space, or name another folder."),
-    ((errno.ENOENT,), "Check the name and the folder."),
-    ((errno.EACCES, errno.EPERM, errno.EROFS), "Allow it for this user, or name another folder."),
-    ((errno.ENOTDIR, errno.EEXIST), "A file stands where a folder is expected; name another."),
-    ((errno.EISDIR,), "It is a folder where a file is expected; name a file."),
-)
-
-
-def remedy(error: OSError) -> str:
-    """What a user can do about it, in one sentence."""
-    return next((words for numbers, words in REMEDIES if error.errno in numbers), "Check the disk and the folder.")
 
 
 def write_bytes(content: bytes, path: str | os.PathLike) -> None:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from busi_model import checkpoint
+from busi_model.errors import UserError
 from busi_model.image import Frame, Notice, read_image
 from busi_model.names import CLASS_NAMES
 from busi_model.network import NetworkOutput
@@ -44,7 +45,7 @@ ON_CPU = Notice(
 )
 
 
-class DeviceError(ValueError):
+class DeviceError(UserError, ValueError):
     """A device that this machine does not have: what was asked for, what there is."""
 
 

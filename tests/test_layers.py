@@ -32,6 +32,7 @@ SPINE = (
 MAY_IMPORT = {
     "frame": (),
     "colour": ("frame",),
+    "errors": (),
     "files": (),
     "names": (),
     "helpers": ("frame",),
@@ -56,12 +57,13 @@ MAY_IMPORT = {
     "reading": ("spreadsheet",),
     "page": (*SPINE, "clinic", "dicom_out", "reading"),
     "batch": (*SPINE, "clinic", "dicom_out"),
-    "__main__": (*SPINE, "clinic", "training", "reading", "batch", "start"),
+    "commands": (*SPINE, "clinic", "training", "reading", "batch", "start"),
+    "__main__": ("commands",),
     "start": (*SPINE, "page", "reading", "temporary"),
     "temporary": (),
     "__init__": (),
 }
-EVERYWHERE = ("files", "names")  # they need nothing themselves
+EVERYWHERE = ("errors", "files", "names")  # they need nothing themselves
 ROOMS = ("about", "feedback", "host", "images", "session")  # of page/, a panel each
 PUTS_THEM_TOGETHER = ("page", "page.api")
 # Heavy packages and the only places that may name them.

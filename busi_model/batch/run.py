@@ -15,7 +15,7 @@ from busi_model.batch.rows import Results
 from busi_model.batch.work import BatchError, Wanted
 from busi_model.checkpoint import CheckpointError
 from busi_model.dicom_out.write import IDENTIFIED, DicomResultError, require_highdicom
-from busi_model.files import remedy
+from busi_model.errors import remedy
 from busi_model.names import CLASS_NAMES
 from busi_model.predict import DeviceError, Predictor
 

@@ -16,7 +16,7 @@ from busi_model.batch.find import find_images
 from busi_model.batch.rows import Results
 from busi_model.batch.work import BatchError, Wanted, Worker
 from busi_model.checkpoint import CheckpointError
-from busi_model.files import remedy
+from busi_model.errors import remedy
 from busi_model.predict import DeviceError, Predictor
 
 EVERY_S = 2.0  # between two looks

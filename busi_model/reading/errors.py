@@ -2,8 +2,10 @@
 
 import math
 
+from busi_model.errors import UserError
 
-class ReadingError(ValueError):
+
+class ReadingError(UserError, ValueError):
     """Something was not kept: what was found, what was expected, what to do."""
 
 

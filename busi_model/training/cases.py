@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from tqdm import tqdm
 
 from busi_model import checkpoint
+from busi_model.errors import UserError
 from busi_model.image import Frame, ImageError, read_image
 from busi_model.names import CLASS_NAMES
 from busi_model.picture_file import open_picture
@@ -27,7 +28,7 @@ NAMES_SHOWN = 5
 PROBLEMS_SHOWN = 50
 
 
-class CaseError(ValueError):
+class CaseError(UserError, ValueError):
     """The data do not fit together: what was found, what was expected, what to do."""
 
 

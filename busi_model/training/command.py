@@ -24,7 +24,7 @@ import signal
 import sys
 from pathlib import Path
 
-from busi_model.files import remedy
+from busi_model.errors import remedy
 from busi_model.predict import DeviceError, choose_device
 from busi_model.training import distributed, study
 from busi_model.training.cases import N_FOLDS, CaseError, check_cases, found_table, write_manifest

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from busi_model.errors import UserError
 from busi_model.files import written_whole
 from busi_model.names import CLASS_NAMES
 from busi_model.operating_point import CORE_SHARE
@@ -21,7 +22,7 @@ INPUT_NAME = "gray"
 OUTPUT_NAMES = ("class_probabilities", "mask_probability")
 
 
-class ExportError(RuntimeError):
+class ExportError(UserError, RuntimeError):
     """What keeps an export from being made, and what to do."""
 
 

@@ -20,7 +20,8 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from busi_model.files import remedy, written_whole
+from busi_model.errors import UserError, remedy
+from busi_model.files import written_whole
 from busi_model.network import CLASS_NAMES, MultiTaskUNet
 from busi_model.predict import choose_device
 from busi_model.preprocess import Preprocess
@@ -82,7 +83,7 @@ def shares(sizes: list[int], total: int, balance: float) -> list[int]:
     return [max(1, round(total * w / weights.sum())) for w in weights]
 
 
-class RunError(RuntimeError):
+class RunError(UserError, RuntimeError):
     """A run folder that cannot be continued: what was found, what to do."""
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 
 from busi_model import checkpoint
+from busi_model.errors import UserError
 from busi_model.phantom import draw_phantom
 
 CARD_NAME = "README.md"
@@ -41,7 +42,7 @@ MAX_FILE_BYTES = 10_000_000  # larger ones the Hub refuses outside LFS
 MAX_DESCRIPTION = 60  # characters, the Hub's own limit
 
 
-class PublishError(RuntimeError):
+class PublishError(UserError, RuntimeError):
     """What cannot be published: what was found, what was expected, what to do."""
 
 

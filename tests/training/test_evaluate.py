@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from busi_model.__main__ import main
-from busi_model.files import remedy
+from busi_model.errors import remedy
 from busi_model.predict import Predictor
 from busi_model.training import evaluate, plots
 from busi_model.training.cases import CaseError
