@@ -2,12 +2,14 @@
 
 `faults` is a queue: each request takes the next one and suffers it ("ok" where none is left): an HTTP status,
 (status, headers), "hang", "cut" (the connection closes after the request), "done, then cut" (the commit is made and
-its answer lost) or "late" (the commit is made when `release` is set, whoever waits for it).
+its answer lost) or "late" (the commit is made when `release` is set, whoever waits for it). A dataset is there once
+it was made, and gone when it is taken out of `datasets`; `files` are those of me/records.
 """
 
 import base64
 import hashlib
 import json
+import re
 import threading
 import time
 from collections import deque
@@ -18,7 +20,8 @@ from urllib.parse import parse_qs
 class HubStandIn:
     def __init__(self, token: str, private: bool = True):
         self.token, self.private = token, private
-        self.files: dict[str, bytes] = {}
+        self.datasets: dict[str, dict[str, bytes]] = {"me/records": {}}
+        self.files = self.datasets["me/records"]
         self.commits: list[list[str]] = []  # paths that each commit touched
         self.created: list[dict] = []
         self.squashed = 0
@@ -89,52 +92,61 @@ class HubStandIn:
 
     def _do(self, path, body):
         if path == "/api/repos/create":
-            self.created.append(json.loads(body))
-            return 200, {"url": f"{self.endpoint}/datasets/me/records"}
-        if path in ("/api/datasets/me/records", "/api/datasets/me/records/revision/main"):
-            return 200, {"id": "me/records", "private": self.private, "sha": "0" * 40, "tags": []}
-        if path == "/api/datasets/me/records/preupload/main":
-            files = [
+            made = json.loads(body)
+            self.created.append(made)
+            name = f"{made.get('organization', 'me')}/{made['name']}"
+            self.datasets.setdefault(name, {})
+            return 200, {"url": f"{self.endpoint}/datasets/{name}"}
+        found = re.fullmatch(r"/api/datasets/([^/]+/[^/]+)(.*)", path)
+        if found is None or found[1] not in self.datasets:
+            return 404, {"error": f"no such path: {path}"}
+        name, path, files = found[1], found[2], self.datasets[found[1]]
+        if path in ("", "/revision/main"):
+            return 200, {"id": name, "private": self.private, "sha": "0" * 40, "tags": []}
+        if path == "/preupload/main":
+            wanted = [
                 {
                     "path": file["path"],
                     "uploadMode": "regular",
                     "shouldIgnore": False,
-                    "oid": self._git_oid(file["path"]),
+                    "oid": _git_oid(files, file["path"]),
                 }
                 for file in json.loads(body)["files"]
             ]
-            return 200, {"files": files}
-        if path == "/api/datasets/me/records/commit/main":
-            return self._commit([json.loads(line) for line in body.splitlines()])
-        if path == "/api/datasets/me/records/paths-info/main":
-            there = [name for name in parse_qs(body.decode())["paths"] if name in self.files]
-            return 200, [{"type": "file", "path": name, "size": 1, "oid": self._git_oid(name)} for name in there]
-        if path == "/api/datasets/me/records/super-squash/main":
+            return 200, {"files": wanted}
+        if path == "/commit/main":
+            return self._commit(name, [json.loads(line) for line in body.splitlines()])
+        if path == "/paths-info/main":
+            there = [one for one in parse_qs(body.decode())["paths"] if one in files]
+            return 200, [{"type": "file", "path": one, "size": 1, "oid": _git_oid(files, one)} for one in there]
+        if path == "/super-squash/main":
             self.squashed += 1
             return 200, {}
         return 404, {"error": f"no such path: {path}"}
 
-    def _commit(self, lines):
+    def _commit(self, name, lines):
+        files = self.datasets[name]
         touched = [line["value"]["path"] for line in lines if line["key"] != "header"]
         if self.refused_paths & set(touched):
             return 400, {"error": "a file is refused"}
         for line in lines:
             if line["key"] == "file":
-                self.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+                files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
             elif line["key"] == "deletedFile":
-                del self.files[line["value"]["path"]]
+                del files[line["value"]["path"]]
         self.commits.append(touched)
         return 200, {
-            "commitUrl": f"{self.endpoint}/datasets/me/records/commit/1",
+            "commitUrl": f"{self.endpoint}/datasets/{name}/commit/1",
             "commitOid": "1" * 40,
             "commitTitle": "t",
         }
 
-    def _git_oid(self, path):
-        if path not in self.files:
-            return None
-        content = self.files[path]
-        return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+def _git_oid(files, path):
+    if path not in files:
+        return None
+    content = files[path]
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 def wait_until(condition, seconds=60):

@@ -395,6 +395,9 @@ DELETED_COPIES_OUT_OF_REACH = (
     "{count} copies may lie in a private dataset that this program is not set to reach: start it with BUSI_SYNC_REPO "
     "and HF_TOKEN."
 )
+DELETED_COPIES_WHERE = (
+    "They are in {datasets}; where this program's token does not reach, start it once with that name in BUSI_SYNC_REPO."
+)
 DELETED_COPIES = "{count} copies in the private dataset are removed too."
 DELETED_NO_COPIES = "No copy had left this machine."
 HOST_CONFIRM = "Type the session's name to delete it"

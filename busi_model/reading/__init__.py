@@ -50,7 +50,7 @@ store     Store(folder=None, app_version="") opens or makes the store; folder No
           .receipt(key) -> Receipt | None                         ask again later whether it is synced
           .remove_feedback(receipt) -> Deletion     by the short name on the receipt
           .deletions(where) -> [Deletion(what, began_at, n_records, n_pictures, n_copies, pictures_left, log_emptied,
-              copies_left, done_at)]: how far each is; `upkeep` works them off.
+              copies_left, done_at, datasets)]: how far each is; `upkeep` works them off.
           .picture(sha256) -> uint8 (H, W); raises PictureError.     .locked_s(): a save waits for another program
           .close()
 

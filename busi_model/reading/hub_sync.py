@@ -1,8 +1,10 @@
 """Copies of the records go to a private dataset on the Hugging Face Hub, when one is named.
 
 Enters: the store's records. Leaves: `records/DATE/KEY.json` in the dataset, one immutable file a record. A Space's disk
-is emptied at every restart; the dataset is not. The queue is the store itself (what has no `synced_at` waits), so
-nothing is queued twice, and a restart goes on where the last process stopped. "Saved" never waits for the hub.
+is emptied at every restart; the dataset is not. The queue is the store itself (what this dataset has no synced copy of
+waits), so nothing is queued twice, and a restart goes on where the last process stopped. "Saved" never waits for the
+hub. Where another dataset was named before, nothing that it has counts for this one, and what is removed is looked for
+in both.
 
 What an attempt may meet, and what happens: refused token or full quota: told, tried again later; 429: the hub's
 Retry-After is kept; 500, silence, a cut connection: tried again after 2, 4, 8 ... seconds, ten minutes at most; a
@@ -14,10 +16,12 @@ its removal can be under way any more: a killed program's commit may arrive late
 import base64
 import contextlib
 import json
+import logging
 import os
 import random
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +39,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+LOG = logging.getLogger(__name__)
 REPO_VARIABLE, TOKEN_VARIABLE = "BUSI_SYNC_REPO", "HF_TOKEN"
 BATCH = 50  # records a commit
 REMOVALS = 500  # a commit
@@ -81,7 +86,7 @@ class Outbox:
         self, store: Store, repo_id: str, token: str, endpoint: str | None = None, timeout_s: float = TIMEOUT_S
     ):
         self._store = store
-        self._repo_id = repo_id
+        self._repo_id = store.dataset = repo_id
         self._api = HfApi(endpoint=endpoint, token=token)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -90,6 +95,7 @@ class Outbox:
         self._problem = ""
         self._made = False
         self._sending: tuple[str, ...] = ()  # keys of the commit under way
+        self._elsewhere_at = 0.0  # when other datasets are next asked, by a clock that nobody sets
 
         kind, hooks = type(get_session()), get_session().event_hooks  # its own time limit is: none
         client = partial(kind, event_hooks=hooks, follow_redirects=True, timeout=timeout_s)
@@ -105,7 +111,7 @@ class Outbox:
     def start(self) -> None:
         """Push in a thread of its own, beginning with what an earlier process left."""
         with self._store.write() as connection:
-            connection.execute("UPDATE record SET sync_problem = NULL WHERE sync_problem IS NOT NULL")
+            connection.execute("UPDATE copy SET problem = NULL WHERE problem IS NOT NULL")
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
@@ -129,11 +135,11 @@ class Outbox:
 
     def _count(self) -> SyncState:
         with self._store.read() as connection:
-            waiting, synced = connection.execute(
-                "SELECT count(*) FILTER (WHERE synced_at IS NULL), count(*) FILTER (WHERE synced_at IS NOT NULL) "
-                "FROM record"
+            waiting, synced, refused = connection.execute(
+                "SELECT count(*) FILTER (WHERE synced_at IS NULL), count(synced_at), count(problem) "
+                f"FROM record LEFT JOIN {_COPY_HERE}",
+                (self._repo_id,),
             ).fetchone()
-            refused = connection.execute("SELECT count(*) FROM record WHERE sync_problem IS NOT NULL").fetchone()[0]
         problem = self._problem
         if not problem and refused:
             problem = f"The dataset refused {refused} of the records; they are kept here."
@@ -179,7 +185,8 @@ class Outbox:
         try:
             with self._store.write() as connection:
                 connection.execute(
-                    "UPDATE record SET sync_problem = ? WHERE key = ?", (f"{status} at {now()}", self._sending[0])
+                    "UPDATE copy SET problem = ? WHERE key = ? AND dataset = ?",
+                    (f"{status} at {now()}", self._sending[0], self._repo_id),
                 )
         except StoreError as error:
             return self._failed(str(error))
@@ -194,39 +201,64 @@ class Outbox:
     def _push_alone(self) -> bool:
         self._sending = ()
         with self._store.write() as connection:
+            self._adopt(connection)
             keys = [
                 row[0]
                 for row in connection.execute(
-                    "SELECT key FROM record WHERE synced_at IS NULL AND sync_problem IS NULL ORDER BY id LIMIT ?",
-                    (self._batch,),
+                    f"SELECT record.key FROM record LEFT JOIN {_COPY_HERE} "
+                    "WHERE synced_at IS NULL AND problem IS NULL ORDER BY id LIMIT ?",
+                    (self._repo_id, self._batch),
                 )
             ]
-            removals = {
-                _path(*row): row[0]
-                for row in connection.execute(
-                    f"SELECT key, saved_at FROM removal WHERE checked_at IS NULL OR {_SETTLED} LIMIT ?",
-                    (_settled_since(), REMOVALS),
-                )
-            }
-            if not keys and not removals:
+            removals = self._due_removals(connection)
+            if not keys and not any(removals.values()):
                 return False
             marks = ", ".join("?" * len(keys))
             # Said before it happens: a removal from here on knows that a copy may be out.
-            connection.execute(f"UPDATE record SET push_started_at = ? WHERE key IN ({marks})", (now(), *keys))
+            connection.executemany(
+                "INSERT INTO copy (key, dataset, push_started_at) VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET push_started_at = excluded.push_started_at",
+                [(key, self._repo_id, now()) for key in keys],
+            )
             bodies = {
                 _path(record.key, record.saved_at): render(self._store, connection, record)
                 for record in self._store.records(f"key IN ({marks})", tuple(keys))
             }
-        self._make_sure_it_is_private()
+        here = removals.pop(self._repo_id, {})
+        if bodies or here:
+            self._make_sure_it_is_private()
         if bodies:
             self._sending = tuple(keys)
             self._commit([CommitOperationAdd(path, body) for path, body in bodies.items()], f"{len(keys)} records")
             self._sending = ()
             with self._store.write() as connection:
-                connection.execute(f"UPDATE record SET synced_at = ? WHERE key IN ({marks})", (now(), *keys))
-        if removals:
-            self._remove(removals)
-        return len(keys) == self._batch or len(removals) == REMOVALS
+                connection.execute(
+                    f"UPDATE copy SET synced_at = ? WHERE dataset = ? AND key IN ({marks})",
+                    (now(), self._repo_id, *keys),
+                )
+        if here:
+            self._remove(self._repo_id, here)
+        self._remove_elsewhere(removals)
+        return len(keys) == self._batch or len(here) == REMOVALS
+
+    def _adopt(self, connection: sqlite3.Connection) -> None:
+        """What an older program pushed it pushed somewhere: here, until now. A copy may be here and is sent again,
+        which changes nothing where it is; what was removed is looked for here."""
+        for table in ("copy", "removal"):
+            connection.execute(f"UPDATE OR REPLACE {table} SET dataset = ? WHERE dataset = ''", (self._repo_id,))
+
+    def _due_removals(self, connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
+        """Of each dataset: the paths to be removed, and their keys. Other datasets only now and then."""
+        due: dict[str, dict[str, str]] = {}
+        elsewhere = time.monotonic() >= self._elsewhere_at
+        rows = connection.execute(
+            "SELECT dataset, key, saved_at FROM removal "
+            f"WHERE (dataset = ? OR ?) AND (checked_at IS NULL OR {_SETTLED}) ORDER BY dataset = ? DESC LIMIT ?",
+            (self._repo_id, elsewhere, _settled_since(), self._repo_id, REMOVALS),
+        )
+        for dataset, key, saved_at in rows:
+            due.setdefault(dataset, {})[_path(key, saved_at)] = key
+        return due
 
     def _make_sure_it_is_private(self) -> None:
         """Make the repository once; ask before each push whether it is private still."""
@@ -238,22 +270,45 @@ class Outbox:
                 "The dataset is public, so nothing is copied to it. Make it private in its settings on the hub."
             )
 
-    def _commit(self, operations: list[CommitOperationAdd] | list[CommitOperationDelete], message: str) -> None:
-        self._api.create_commit(self._repo_id, operations, commit_message=message, repo_type="dataset")
+    def _commit(
+        self,
+        operations: list[CommitOperationAdd] | list[CommitOperationDelete],
+        message: str,
+        dataset: str | None = None,
+    ) -> None:
+        repo_id = dataset or self._repo_id
+        self._api.create_commit(repo_id, operations, commit_message=message, repo_type="dataset")
 
-    def _remove(self, removals: dict[str, str]) -> None:
+    def _remove_elsewhere(self, removals: dict[str, dict[str, str]]) -> None:
+        """The same in datasets that were named before; one that this token does not reach holds nothing up, and the
+        deletion stays open."""
+        for dataset, paths in removals.items():
+            try:
+                self._remove(dataset, paths)
+            except StoreError:
+                raise
+            except Exception as error:  # as in `push`
+                self._elsewhere_at = time.monotonic() + LONGEST_WAIT_S
+                LOG.warning("Removed records may have copies in an earlier dataset (%s).", type(error).__name__)
+
+    def _remove(self, dataset: str, removals: dict[str, str]) -> None:
         """Delete copies of removed records, from the dataset's history too."""
-        there = self._api.get_paths_info(self._repo_id, list(removals), repo_type="dataset")
+        there = self._api.get_paths_info(dataset, list(removals), repo_type="dataset")
         if there:
-            self._commit([CommitOperationDelete(file.path) for file in there], f"{len(there)} records removed")
-        self._api.super_squash_history(self._repo_id, repo_type="dataset")
+            gone = [CommitOperationDelete(file.path) for file in there]
+            self._commit(gone, f"{len(there)} records removed", dataset)
+        self._api.super_squash_history(dataset, repo_type="dataset")
         with self._store.write() as connection:
             for key in removals.values():
-                connection.execute(f"DELETE FROM removal WHERE key = ? AND {_SETTLED}", (key, _settled_since()))
-                connection.execute("UPDATE removal SET checked_at = ? WHERE key = ?", (now(), key))
+                which = (key, dataset)
+                connection.execute(
+                    f"DELETE FROM removal WHERE key = ? AND dataset = ? AND {_SETTLED}", (*which, _settled_since())
+                )
+                connection.execute("UPDATE removal SET checked_at = ? WHERE key = ? AND dataset = ?", (now(), *which))
         self._store.work_off()
 
 
+_COPY_HERE = "copy ON copy.key = record.key AND copy.dataset = ?"
 _SETTLED = "coalesce(push_started_at, '') < ?"
 
 
@@ -288,7 +343,7 @@ def render(store: Store, connection: sqlite3.Connection, record: Record) -> byte
     Pictures are base64 of PNG; `image_png` is there only with the reader's consent.
     """
     body = asdict(record) | {"form": 1, "receipt": record.receipt}
-    for name in ("reader_id", "session_id", "synced_at", "image_kept"):
+    for name in ("reader_id", "session_id", "image_kept"):
         del body[name]
     for name in ("mask_png", "model_mask_png"):
         body[name] = _base64(body[name])

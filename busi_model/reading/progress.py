@@ -18,7 +18,7 @@ import numpy as np
 from busi_model.reading.clock import steady
 from busi_model.reading.errors import PictureError, RecordError, StageError
 from busi_model.reading.records import Checked, FinalRead, LeftOut, Model, OwnRead, Profile, Questionnaire, Receipt
-from busi_model.reading.store import Store, now, receipt_of
+from busi_model.reading.store import Store, now
 
 CLOCK_STEP_S = 2.0  # the wall clock and the steady one may differ by less
 STAGES = ("profile", "familiarise", "own", "reveal", "final", "questionnaire", "done", "closed")
@@ -128,7 +128,8 @@ class Desk:
                 return None
             place = Place(row["kind"], 0, row["case_number"], key)
             step = self._step(connection, session, reader, place)
-        return Saved(step, json.loads(row["content"]), receipt_of(row, again=True))
+            receipt = self._store.receipt_of(connection, row, again=True)
+        return Saved(step, json.loads(row["content"]), receipt)
 
     def owns(self, key: object) -> bool:
         """Whether a key is of one of this reader's steps."""

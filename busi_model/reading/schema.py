@@ -103,4 +103,35 @@ ALTER TABLE shown ADD COLUMN clock_s REAL;
 ALTER TABLE record ADD COLUMN clock_step_s REAL
 """
 
-MIGRATIONS = (_FIRST, _SECOND)
+# Copies are known by the dataset that they went to: what one of them has says nothing of another. An older program did
+# not write down which it was: '' stands there until the dataset that is named next is looked through.
+_THIRD = """
+CREATE TABLE copy (
+    key TEXT NOT NULL,                      -- of a record
+    dataset TEXT NOT NULL,                  -- owner/name on the hub
+    push_started_at TEXT NOT NULL,          -- from here on a copy may be there
+    synced_at TEXT,
+    problem TEXT,
+    PRIMARY KEY (key, dataset)
+) STRICT;
+INSERT INTO copy SELECT key, '', coalesce(push_started_at, synced_at), NULL, NULL FROM record
+    WHERE push_started_at IS NOT NULL OR synced_at IS NOT NULL;
+DROP INDEX record_waiting;
+ALTER TABLE record DROP COLUMN push_started_at;
+ALTER TABLE record DROP COLUMN synced_at;
+ALTER TABLE record DROP COLUMN sync_problem;
+ALTER TABLE removal RENAME TO older_removal;
+CREATE TABLE removal (
+    key TEXT NOT NULL,                      -- of a record that is gone here and must go in that dataset
+    dataset TEXT NOT NULL,
+    saved_at TEXT NOT NULL,
+    deletion_id INTEGER,
+    push_started_at TEXT,
+    checked_at TEXT,
+    PRIMARY KEY (key, dataset)
+) STRICT;
+INSERT INTO removal SELECT key, '', saved_at, deletion_id, push_started_at, checked_at FROM older_removal;
+DROP TABLE older_removal
+"""
+
+MIGRATIONS = (_FIRST, _SECOND, _THIRD)

@@ -77,7 +77,6 @@ class Record:
     times_shown: int | None  # more than once: reloaded or resumed, so `seconds` is too short
     clock_step_s: float | None  # the wall clock was set by so much meanwhile, so `saved_at` is out of order
     image_kept: bool
-    synced_at: str | None
 
     @property
     def receipt(self) -> str:
@@ -97,6 +96,7 @@ class Deletion:
     log_emptied: bool  # False: old pages may still stand in the write-ahead log, because somebody reads
     copies_left: int
     done_at: str | None
+    datasets: tuple[str, ...] = ()  # where those copies may be
 
 
 class Store(Database):
@@ -105,6 +105,8 @@ class Store(Database):
     folder: made when absent; what lies in it is closed to other users, and so is the folder itself unless other things
     lie in it too. app_version is written into each record. Raises StoreError.
     """
+
+    dataset = ""  # where copies go now, as `hub_sync` says: a receipt's `synced` means this one
 
     def __init__(self, folder: Path | str | None = None, app_version: str = ""):
         self.folder = Path(folder) if folder is not None else default_folder()
@@ -170,8 +172,7 @@ class Store(Database):
         connection.execute(f"INSERT INTO record ({names}) VALUES ({marks})", tuple(columns.values()))
         return Receipt(receipt=receipt_id(key), key=key, saved_at=columns["saved_at"], synced=False)
 
-    @staticmethod
-    def _saved_before(connection: sqlite3.Connection, key: str, kind: str, text: str) -> Receipt | None:
+    def _saved_before(self, connection: sqlite3.Connection, key: str, kind: str, text: str) -> Receipt | None:
         row = connection.execute("SELECT * FROM record WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
@@ -180,14 +181,22 @@ class Store(Database):
                 f"This step was saved before as {receipt_id(key)}, with other content; that one counts, and "
                 "this one was not taken. Copy what you want to keep, then load the page again."
             )
-        return receipt_of(row, again=True)
+        return self.receipt_of(connection, row, again=True)
+
+    def receipt_of(self, connection: sqlite3.Connection, row: sqlite3.Row, again: bool = False) -> Receipt:
+        """The receipt of a row of the table `record`."""
+        found = connection.execute(
+            "SELECT count(synced_at) FROM copy WHERE key = ? AND dataset = ?", (row["key"], self.dataset)
+        ).fetchone()
+        name = receipt_id(row["key"])
+        return Receipt(receipt=name, key=row["key"], saved_at=row["saved_at"], synced=found[0] > 0, again=again)
 
     def receipt(self, key: str) -> Receipt | None:
         """The receipt of a key, or None when nothing was saved under it; `synced` as it is now."""
         check_key(key)
         with self.read() as connection:
             row = connection.execute("SELECT * FROM record WHERE key = ?", (key,)).fetchone()
-        return receipt_of(row) if row else None
+            return self.receipt_of(connection, row) if row else None
 
     def records(self, where: str = "1", parameters: tuple = ()) -> list[Record]:
         """The records that fit an SQL condition, in the order in which they were saved."""
@@ -216,12 +225,20 @@ class Store(Database):
         with self.read() as connection:
             rows = connection.execute(
                 f"SELECT *, (SELECT count(*) FROM deletion_picture WHERE deletion_id = id) AS pictures_left, "
-                f"(SELECT count(*) FROM removal WHERE deletion_id = id) AS copies_left "
+                f"(SELECT count(*) FROM removal WHERE deletion_id = id) AS copies_left, "
+                f"(SELECT group_concat(DISTINCT dataset) FROM removal WHERE deletion_id = id) AS datasets "
                 f"FROM deletion WHERE {where} ORDER BY id DESC",
                 parameters,
             ).fetchall()
-        names = [name for name in Deletion.__dataclass_fields__ if name != "log_emptied"]
-        return [Deletion(log_emptied=row["log_emptied_at"] is not None, **{n: row[n] for n in names}) for row in rows]
+        names = [name for name in Deletion.__dataclass_fields__ if name not in ("log_emptied", "datasets")]
+        return [
+            Deletion(
+                log_emptied=row["log_emptied_at"] is not None,
+                datasets=tuple(sorted(name for name in (row["datasets"] or "").split(",") if name)),
+                **{name: row[name] for name in names},
+            )
+            for row in rows
+        ]
 
     def finish(self, number: int) -> Deletion:
         """Work off what can be done at once; the rows are gone whatever happens now. Returns how far it is."""
@@ -356,7 +373,7 @@ def forget(
     """
     kept = connection.execute(f"SELECT image_sha256 FROM record WHERE ({where}) AND image_kept", parameters).fetchall()
     pictures = {*pictures, *(row[0] for row in kept)}
-    sent = f"FROM record WHERE ({where}) AND push_started_at IS NOT NULL"
+    sent = f"FROM copy JOIN record USING (key) WHERE ({where})"
     n_records = connection.execute(f"SELECT count(*) FROM record WHERE {where}", parameters).fetchone()[0]
     n_copies = connection.execute(f"SELECT count(*) {sent}", parameters).fetchone()[0]
     connection.execute(
@@ -366,23 +383,13 @@ def forget(
     number: int = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
     connection.executemany("INSERT INTO deletion_picture VALUES (?, ?)", [(number, name) for name in pictures])
     connection.execute(
-        f"INSERT OR REPLACE INTO removal (key, saved_at, deletion_id, push_started_at) "
-        f"SELECT key, saved_at, {number}, push_started_at {sent}",
+        f"INSERT OR REPLACE INTO removal (key, dataset, saved_at, deletion_id, push_started_at) "
+        f"SELECT key, dataset, saved_at, {number}, push_started_at {sent}",
         parameters,
     )
+    connection.execute(f"DELETE FROM copy WHERE key IN (SELECT key FROM record WHERE {where})", parameters)
     connection.execute(f"DELETE FROM record WHERE {where}", parameters)
     return number
-
-
-def receipt_of(row: sqlite3.Row, again: bool = False) -> Receipt:
-    """The receipt of a row of the table `record`."""
-    return Receipt(
-        receipt=receipt_id(row["key"]),
-        key=row["key"],
-        saved_at=row["saved_at"],
-        synced=row["synced_at"] is not None,
-        again=again,
-    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -493,11 +493,7 @@ def test_a_call_without_a_session_leaves_none_behind(tmp_path):
 
 
 def test_a_full_disk_refuses_an_upload_and_the_next_one_works(app):
-    (pid,) = [
-        int(path.name)
-        for path in Path("/proc").iterdir()
-        if path.name.isdigit() and f"TMPDIR={app[1]}/temporary".encode() in _environment(path)
-    ]
+    pid = _server_of(app)
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (200_000, before[1]))
     try:
@@ -509,10 +505,23 @@ def test_a_full_disk_refuses_an_upload_and_the_next_one_works(app):
     assert status == 200 and Path(path).stat().st_size == 1_000_000
 
 
-def _environment(process):
+def _server_of(app):
+    """Id of the server's process: the child of this one that has the folder. Its helpers, which have it too, are its
+    own children."""
+    mine = b"PPid:\t%d\n" % os.getpid()
+    setting = f"TMPDIR={app[1]}/temporary".encode()
+    (pid,) = [
+        int(path.name)
+        for path in Path("/proc").iterdir()
+        if path.name.isdigit() and mine in _said_of(path / "status") and setting in _said_of(path / "environ")
+    ]
+    return pid
+
+
+def _said_of(entry):
     try:
-        return (process / "environ").read_bytes()
-    except OSError:  # it has just ended
+        return entry.read_bytes()
+    except OSError:  # it has just ended, or is another user's
         return b""
 
 

@@ -633,5 +633,6 @@ def test_how_far_a_deletion_is_is_said_and_no_more():
     assert "1 pictures are still on the disk" in words and strings.DELETED_LOG_LEFT in words
     assert "4 copies in the private dataset are being removed" in words
     assert "not set to reach: start it with BUSI_SYNC_REPO" in deletion_words(half, False)
+    assert "They are in me/first, me/second" in deletion_words(replace(half, datasets=("me/first", "me/second")), True)
     assert "7 copies in the private dataset are removed too" in deletion_words(replace(done, n_copies=7), True)
     assert deletions_html([], True) == "" and "2026-11-27 10:00 UTC" in deletions_html([half], True)

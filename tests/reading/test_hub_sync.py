@@ -1,7 +1,9 @@
 """The outbox against a stand-in of the hub that refuses, stalls and breaks: every record arrives, once, in private."""
 
 import base64
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from busi_model.reading import hub_sync as outbox_module
 from busi_model.reading.hub_sync import BATCH, LONGEST_WAIT_S, Outbox, storage_warning
 from busi_model.reading.outline import encode_mask
 from busi_model.reading.records import image_sha256, new_key
+from busi_model.reading.schema import MIGRATIONS
 from busi_model.reading.store import DATABASE, Store
 from tests.dataset_hub import HubStandIn, wait_until
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, picture, read_all, seated
@@ -41,8 +44,8 @@ def hub(monkeypatch):
     huggingface_hub.set_client_factory(_http.default_client_factory)
 
 
-def make(store, hub, token="hf_right", timeout_s=10.0):
-    return Outbox(store, "me/records", token, hub.endpoint, timeout_s)
+def make(store, hub, token="hf_right", timeout_s=10.0, dataset="me/records"):
+    return Outbox(store, dataset, token, hub.endpoint, timeout_s)
 
 
 def save(store, n, **fields):
@@ -266,6 +269,85 @@ def test_a_record_that_two_programs_push_and_remove_does_not_come_back(store, hu
     asked = len(hub.asked)
     outbox.push()
     assert len(hub.asked) == asked
+
+
+def test_what_another_dataset_has_counts_for_none(store, hub):
+    """BUSI_SYNC_REPO names another dataset than in the run before, and then the first one again."""
+    (receipt,) = save(store, 1)
+    make(store, hub).push()
+    assert store.receipt(receipt.key).synced
+    later = make(store, hub, dataset="me/later")
+    assert (later.state().waiting, later.state().synced) == (1, 0) and not store.receipt(receipt.key).synced
+    later.push()
+    assert (later.state().waiting, later.state().synced) == (0, 1) and store.receipt(receipt.key).synced
+    assert hub.datasets["me/later"] == hub.files and len(hub.files) == 1
+    n_commits = len(hub.commits)
+    first = make(store, hub)
+    assert (first.state().waiting, first.state().synced) == (0, 1)
+    first.push()
+    assert len(hub.commits) == n_commits
+
+
+def test_a_removed_record_goes_in_every_dataset_that_may_have_it(store, hub, monkeypatch):
+    monkeypatch.setattr(outbox_module, "SETTLED_S", -1.0)
+    (receipt,) = save(store, 1)
+    make(store, hub).push()
+    later = make(store, hub, dataset="me/later")
+    later.push()
+    gone = store.remove_feedback(receipt.receipt)
+    assert (gone.n_copies, gone.copies_left, gone.datasets) == (2, 2, ("me/later", "me/records"))
+    later.push()
+    assert hub.datasets == {"me/later": {}, "me/records": {}}
+    assert store.deletions("done_at IS NULL") == []
+
+
+def test_a_removal_waits_for_a_dataset_out_of_reach_and_holds_nothing_up(store, hub, monkeypatch):
+    monkeypatch.setattr(outbox_module, "SETTLED_S", -1.0)
+    (receipt,) = save(store, 1)
+    make(store, hub).push()
+    store.remove_feedback(receipt.receipt)
+    there = hub.datasets.pop("me/records")  # as the hub answers a token that may not see it
+    save(store, 1)
+    later = make(store, hub, dataset="me/later")
+    later.push()
+    assert len(hub.datasets["me/later"]) == 1 and (later.state().waiting, later.state().problem) == (0, "")
+    (still,) = store.deletions("done_at IS NULL")
+    assert (still.copies_left, still.datasets) == (1, ("me/records",))
+    asked = len(hub.asked)
+    later.push()
+    assert len(hub.asked) == asked  # not every half minute
+    hub.datasets["me/records"] = there
+    make(store, hub).push()  # started with its name again
+    assert f"records/{receipt.saved_at[:10]}/{receipt.key}.json" not in there
+    assert store.deletions("done_at IS NULL") == []
+
+
+OLDER_ROWS = """
+INSERT INTO record (key, kind, content, app_version, saved_at, push_started_at, synced_at)
+    VALUES ('kept-before', 'feedback', '{}', '1', '2026-01-01T00:00:00.000Z', '2026-01-01', '2026-01-01');
+INSERT INTO record (key, kind, content, app_version, saved_at)
+    VALUES ('never-pushed', 'feedback', '{}', '1', '2026-01-01T00:00:00.000Z');
+INSERT INTO deletion (what, began_at, n_records, n_pictures, n_copies, log_emptied_at)
+    VALUES ('feedback', '', 1, 0, 1, '');
+INSERT INTO removal VALUES ('gone-before', '2026-01-01T00:00:00.000Z', 1, '2026-01-01', NULL);
+"""
+
+
+def test_what_an_older_program_pushed_is_made_sure_of(tmp_path, hub):
+    """It did not write down to which dataset: what it calls synced is sent once more, what was removed is sought."""
+    (tmp_path / "older").mkdir()
+    with contextlib.closing(sqlite3.connect(tmp_path / "older" / DATABASE)) as older:
+        for number, script in enumerate((*MIGRATIONS[:2], OLDER_ROWS), start=1):
+            older.executescript(f"{script}; PRAGMA user_version = {min(number, 2)}")
+    hub.files["records/2026-01-01/gone-before.json"] = b"{}"
+    store = Store(tmp_path / "older")
+    outbox = make(store, hub)
+    assert (outbox.state().waiting, outbox.state().synced) == (2, 0) and not store.receipt("kept-before").synced
+    outbox.push()
+    assert store.receipt("kept-before").synced and store.receipt("never-pushed").synced
+    assert sorted(hub.files) == [f"records/2026-01-01/{key}.json" for key in ("kept-before", "never-pushed")]
+    assert store.deletions("done_at IS NULL") == []
+    store.close()
 
 
 def test_what_never_left_needs_no_removal(store, hub):

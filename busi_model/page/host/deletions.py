@@ -19,6 +19,8 @@ def deletion_words(deletion: Deletion, has_outbox: bool) -> str:
     if deletion.copies_left:
         left = strings.DELETED_COPIES_LEFT if has_outbox else strings.DELETED_COPIES_OUT_OF_REACH
         said.append(left.format(count=deletion.copies_left))
+        if deletion.datasets:
+            said.append(strings.DELETED_COPIES_WHERE.format(datasets=", ".join(deletion.datasets)))
     elif deletion.n_copies:
         said.append(strings.DELETED_COPIES.format(count=deletion.n_copies))
     else:
