@@ -25,12 +25,16 @@ class Geometry:
 
 
 def geometry(tags: Tags, frame: int = 0) -> Geometry:
-    """Of one frame, from 0 on. Millimetres come from the scan regions where there are any, else from PixelSpacing.
+    """Of one frame, from 0 on. Millimetres come from the scan regions where these have any, else from PixelSpacing.
 
     Notices go to `tags`: "regions_disagree", "spacings_differ" and "scanned_spacing" (no millimetres then),
     "pixels_not_square", "tag_ignored".
     """
     found = _measured(tags, frame)
+    if found.spacing_mm and "PixelAspectRatio" in tags.dataset:
+        said = _aspect(tags, ("PixelAspectRatio",))
+        if said and abs(said * found.spacing_mm[1] / found.spacing_mm[0] - 1) > _SQUARE:
+            tags.leave_out("PixelAspectRatio", "contradicts the spacing")
     aspect = found.spacing_mm[0] / found.spacing_mm[1] if found.spacing_mm else found.pixel_aspect
     if abs(aspect - 1) <= _SQUARE:
         return Geometry(found.scan_regions, found.spacing_mm)
@@ -44,8 +48,8 @@ def _measured(tags, frame):
     regions, spacings = _regions(tags)
     if regions is None:
         return Geometry()
-    if regions:
-        spacing_mm = spacings[0] if spacings else None
+    spacing_mm = spacings[0] if spacings else None
+    if spacing_mm:
         if any(_differ(one, spacing_mm) for one in spacings):
             tags.notices.append(Notice("spacings_differ", _SEVERAL + _UNKNOWN))
             aspects = [row / column for row, column in spacings]
@@ -53,17 +57,20 @@ def _measured(tags, frame):
             return Geometry(regions, None, aspects[0] if same else 1.0)
     else:
         spacing_mm = _pixel_spacing(tags, frame)
-    return Geometry(regions, spacing_mm, 1.0 if spacing_mm else _aspect(tags))
+    return Geometry(regions, spacing_mm, 1.0 if spacing_mm else _aspect(tags) or 1.0)
 
 
 def _regions(tags) -> tuple[tuple[Box, ...] | None, list[tuple[float, float]]]:
     """Regions of tissue or of colour flow, the only ones that are scan, and the spacings of the former; None in place
     of the regions where one of tissue shows that they belong to another picture."""
-    regions, spacings = [], []
+    regions, spacings, flow_beyond = [], [], False
     columns, rows = tags.dataset.Columns, tags.dataset.Rows
     for item in tags.items("SequenceOfUltrasoundRegions"):
         kind = tags.numbers("RegionSpatialFormat", item), tags.numbers("RegionDataType", item)
-        if None in kind or kind[0][0] == 0 or kind[1][0] not in (_TISSUE, _COLOUR_FLOW):
+        if None in kind:
+            tags.leave_out("SequenceOfUltrasoundRegions")
+            continue
+        if kind[0][0] == 0 or kind[1][0] not in (_TISSUE, _COLOUR_FLOW):
             continue
         sides = [tags.numbers(f"RegionLocation{name}", item) for name in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
         if None in sides:
@@ -75,12 +82,23 @@ def _regions(tags) -> tuple[tuple[Box, ...] | None, list[tuple[float, float]]]:
             continue
         # The last column belongs to the region; many writers give the one after it.
         if not (0 <= left < right <= columns and 0 <= top < bottom <= rows):
-            tags.notices.append(Notice("regions_disagree", _CUT + _UNKNOWN))
-            return None, []
+            if kind[1][0] == _COLOUR_FLOW:
+                flow_beyond = True
+                continue
+            return _of_another_picture(tags)
         regions.append(Box(top, left, min(bottom + 1, rows), min(right + 1, columns)))
         if (kind[0][0], kind[1][0]) == (_TWO_D, _TISSUE) and (spacing_mm := _region_spacing_mm(tags, item)):
             spacings.append(spacing_mm)
+    if flow_beyond and not regions:
+        return _of_another_picture(tags)
+    if flow_beyond:  # where tissue lies within the picture, it was not cut
+        tags.leave_out("SequenceOfUltrasoundRegions")
     return tuple(regions), spacings
+
+
+def _of_another_picture(tags):
+    tags.notices.append(Notice("regions_disagree", _CUT + _UNKNOWN))
+    return None, []
 
 
 def _region_spacing_mm(tags, item):
@@ -98,8 +116,7 @@ def _region_spacing_mm(tags, item):
 
 
 def _pixel_spacing(tags, frame):
-    places = [None, *_pixel_measures(tags, frame)]
-    for place in places:
+    for place in (None, *tags.in_groups("PixelMeasuresSequence", frame)):
         found = tags.numbers("PixelSpacing", place, least=2, usable=_plausible)
         if found:
             return found[:2]
@@ -109,20 +126,13 @@ def _pixel_spacing(tags, frame):
     return None
 
 
-def _pixel_measures(tags, frame):
-    """Where an Enhanced US Volume has its spacing: one for all frames, or one for each."""
-    groups = tags.items("SharedFunctionalGroupsSequence")[:1]
-    groups += tags.items("PerFrameFunctionalGroupsSequence")[frame : frame + 1]
-    return [item for group in groups for item in tags.items("PixelMeasuresSequence", group)[:1]]
-
-
-def _aspect(tags):
-    """PixelAspectRatio, or that of a scanned print; 1 where there is none."""
-    for keyword in ("PixelAspectRatio", "NominalScannedPixelSpacing"):
+def _aspect(tags, keywords=("PixelAspectRatio", "NominalScannedPixelSpacing")):
+    """PixelAspectRatio, or that of a scanned print; None where there is none."""
+    for keyword in keywords:
         found = tags.numbers(keyword, least=2, usable=_plausible)
         if found:
             return found[0] / found[1]  # the vertical size comes first
-    return 1.0
+    return None
 
 
 def _plausible(row, column):
