@@ -74,6 +74,7 @@ def segmentation(reference: Reference, prediction: Prediction, model: dict) -> D
         omit_empty_frames=False,
     )
     made.SeriesDescription = "BUSI outlines (research)"
+    made.PatientOrientation = None  # must be there, and is unknown
     return reference.correct(made)
 
 
@@ -146,7 +147,7 @@ def capture(reference: Reference, prediction: Prediction, gray: np.ndarray) -> D
         **_identity(reference, "sc", SC_SERIES),
     )
     made.SeriesDescription = "BUSI outline drawn in (research)"
-    made.PatientOrientation = None
+    made.PatientOrientation = made.Laterality = None
     if frame.spacing_mm is None and frame.pixel_aspect != 1:
         made.PixelAspectRatio = [round(1000 * frame.pixel_aspect), 1000]
     source = Dataset()

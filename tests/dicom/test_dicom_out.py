@@ -1,7 +1,10 @@
 """DICOM results, read back by highdicom and pydicom: the geometry is the outline's, the identifiers are the study's."""
 
+import base64
 import io
 import json
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from busi_model.dicom_out.write import IDENTIFIED, KINDS, MISSING, DicomResultEr
 from busi_model.image import read_image
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
+from tests.conftest import ROOT
 from tests.picture_files import dataset, region, written
 
 NAME = "Иванова^Анна"
@@ -161,6 +165,44 @@ def test_a_capture_is_the_overlay(run, predicted, name):
     assert ds.get("PixelSpacing") == (None if frame.spacing_mm is None else pytest.approx(frame.spacing_mm))
     again = read_image(object_of(run, name, "sc"))
     assert again.pixel_aspect == pytest.approx(frame.pixel_aspect) and again.spacing_mm == frame.spacing_mm
+
+
+@pytest.fixture(scope="module")
+def in_a_viewer(run):
+    """What dcmjs, the parser of OHIF and Cornerstone, finds in all results: by picture and kind."""
+    node = shutil.which("node")
+    if node is None or subprocess.run([node, "-e", "require('dcmjs')"], capture_output=True).returncode:
+        pytest.skip("dcmjs is not installed (npm install dcmjs, NODE_PATH); .ci/run brings it")
+    wanted = [(name, kind) for name in NAMES for kind in KINDS]
+    files = [object_of(run, *one) for one in wanted]
+    done = subprocess.run([node, ROOT / "tests/dicom/viewer.js", *files], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return dict(zip(wanted, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_viewers_parser_finds_the_same(in_a_viewer, predicted, name):
+    prediction = predicted[name]
+    frame, mask = prediction.frame, prediction.mask
+    seg, sr, sc = (in_a_viewer[name, kind] for kind in KINDS)
+    assert [found["modality"] for found in (seg, sr, sc)] == ["SEG", "SR", "OT"]
+    assert {(found["name"], found["study"]) for found in (seg, sr, sc)} == {(NAME, "1.2.840.1")}
+
+    masks = np.frombuffer(base64.b64decode(seg["pixels"]), np.uint8)[: np.prod(seg["frames"])].reshape(seg["frames"])
+    np.testing.assert_array_equal(masks.any(axis=0), mask)
+    assert seg["labels"] == [f"Lesion {number}" for number in range(1, len(masks) + 1)]
+
+    lesions = measure_lesions(mask, prediction.margin, frame.spacing_mm, frame.pixel_aspect)
+    unit, code = ("px", "{pixels}") if frame.spacing_mm is None else ("mm", "mm")
+    for points, lesion in zip(sr["outlines"], lesions, strict=True):
+        assert np.abs(np.reshape(points, (-1, 2)) - 0.5 - lesion.outline_xy).max() < 0.01
+        length = getattr(lesion, f"longest_axis_{unit}")
+        assert ["Long axis", pytest.approx(length, abs=0.001), code] in sr["measured"]
+    shares = [value for _, value, units in sr["measured"] if units == "%"]
+    assert shares == pytest.approx([100 * p for p in prediction.class_probabilities.values()], abs=0.01)
+
+    pixels = np.frombuffer(base64.b64decode(sc["pixels"]), np.uint8)[: np.prod(sc["frames"])].reshape(sc["frames"])
+    np.testing.assert_array_equal(pixels, draw_overlay(frame.gray, mask))
 
 
 def test_identifiers_stay_in_dicom_results_and_that_is_said(run):
