@@ -253,6 +253,8 @@ def _inflate(file):
 def _refuse_compression(syntax):
     # The name comes from the standard's list: what the file itself says could be any text.
     name = syntax.name if syntax in uid.UID_dictionary else "an unknown method"
+    if syntax == uid.JPEGExtended12Bit:
+        name += " with 12 bits"
     wanted = "uncompressed, RLE, 8-bit JPEG, JPEG 2000, JPEG-LS or MPEG is expected. Export it uncompressed or as PNG."
     raise ImageError(f"The DICOM file is compressed by {name}; {wanted}")
 

@@ -5,15 +5,20 @@ the picture's own pixels: the segmentation has its rows and columns, the report 
 first pixel is 0\\0 and its centre 0.5\\0.5 (PS3.3 C.18.6).
 """
 
+import warnings
+
 import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.uid import UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
 from busi_model.clinic.measure import Lesion
 from busi_model.clinic.view import draw_overlay, regions
 from busi_model.dicom_out.reference import Reference
 from busi_model.predict import Prediction
+
+warnings.filterwarnings("ignore", module="highdicom")  # of names in one piece, which it repeats
 
 NAME, MAKER = "BUSI", "BUSI (research use only)"
 SEG_SERIES, SR_SERIES, SC_SERIES = 9601, 9602, 9603  # numbers that a scanner does not use
@@ -87,8 +92,9 @@ def report(reference: Reference, prediction: Prediction, lesions: list[Lesion], 
         ),
     )
     algorithm = hd.sr.AlgorithmIdentification(NAME, _version(model), family=codes.DCM.ArtificialIntelligence)
+    # highdicom does not know retired and private classes; `correct` puts the file's own in their place.
     source = (
-        reference.sop_class_uid,
+        UltrasoundImageStorage if reference.frame_number is None else UltrasoundMultiFrameImageStorage,
         reference.identity.SOPInstanceUID,
         None if reference.frame_number is None else [reference.frame_number],
     )

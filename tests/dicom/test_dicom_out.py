@@ -251,6 +251,57 @@ def test_odd_identifiers_end_in_a_sentence_or_a_result(predicted, tmp_path, tags
         assert words != "more than 1024 letters" and pydicom.dcmread(io.BytesIO(made["sr"])).StudyInstanceUID
 
 
+@pytest.mark.parametrize(
+    ("date", "time", "expected"),
+    [
+        ("1994.05.01", "11:20:00", ("19940501", "112000")),
+        ("19940501", "112000.25", ("19940501", "112000.25")),
+        ("19941399", "99", ("", "")),
+        ("soon", "noon", ("", "")),
+    ],
+)
+def test_dates_of_old_files_are_taken_and_useless_ones_cost_no_result(predicted, tmp_path, date, time, expected):
+    ds = study(draw_phantom("malignant", 1, 300, 400)[0])
+    for keyword, value in (("StudyDate", date), ("StudyTime", time)):
+        vr = pydicom.datadict.dictionary_VR(keyword)
+        ds[keyword] = pydicom.DataElement(keyword, vr, value, validation_mode=pydicom.config.IGNORE)
+    (tmp_path / "old.dcm").write_bytes(written(ds))
+    made = dicom_results(tmp_path / "old.dcm", predicted["still.dcm"], [], MODEL)
+    assert set(made) == set(KINDS)
+    for content in made.values():
+        read_back = pydicom.dcmread(io.BytesIO(content))
+        assert (read_back.StudyDate or "", read_back.StudyTime or "") == expected
+
+
+@pytest.mark.parametrize("sop_class", ["1.2.840.10008.5.1.4.1.1.6", "1.2.840.113619.4.99", "1.2.840.10008.5.1.4.1.1.3"])
+def test_pictures_of_retired_and_private_classes_get_results(predicted, tmp_path, sop_class):
+    gray, n_frames = draw_phantom("malignant", 1, 300, 400)[0], 3 if sop_class.endswith("1.1.3") else 1
+    ds = study(np.stack([gray] * n_frames) if n_frames > 1 else gray, n_frames)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = sop_class
+    (tmp_path / "old.dcm").write_bytes(written(ds))
+    prediction = predicted["still.dcm"]
+    lesions = measure_lesions(prediction.mask, prediction.margin, None, 1.0)
+    for kind, content in dicom_results(tmp_path / "old.dcm", prediction, lesions, MODEL).items():
+        read_back = pydicom.dcmread(io.BytesIO(content))
+        items = [item for element in read_back.iterall() if element.VR == "SQ" for item in element.value]
+        own = {
+            item.ReferencedSOPClassUID for item in items if item.get("ReferencedSOPInstanceUID") == ds.SOPInstanceUID
+        }
+        assert own == {sop_class}, kind
+
+
+def test_no_name_is_printed_beside_the_results(untrained, tmp_path):
+    """highdicom warns of a name in one piece, and says it."""
+    ds = study(draw_phantom("malignant", 1, 300, 400)[0])
+    ds.PatientName = "PLATO"
+    (tmp_path / "old.dcm").write_bytes(written(ds))
+    command = [sys.executable, "-m", "busi_model", "predict", "--weights", untrained, "--device", "cpu"]
+    command += ["--dicom-sr", "--dicom-sc", "--out", tmp_path / "out", tmp_path / "old.dcm"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "PLATO" not in done.stdout + done.stderr
+    assert any(b"PLATO" in path.read_bytes() for path in (tmp_path / "out" / "dicom").iterdir())
+
+
 def test_sending_twice_keeps_one(source, predicted):
     prediction = predicted["cine.dcm"]
     once, twice = (dicom_results(source / "cine.dcm", prediction, [], MODEL, ("sr",))["sr"] for _ in range(2))
