@@ -18,13 +18,14 @@ MAX_HEADER_BYTES = 8 * 2**20  # as read by Pillow; those of a telephone's photog
 MAX_HEADER_READS = 20_000  # a picture has some hundred
 MAX_READS = 2_000_000  # of header and pixels; a run-length encoded BMP of a megapixel can have as many
 
+PHOTOGRAPH = "a HEIC or AVIF photograph"
 _HEAD_BYTES = 4096
 _SIGNATURES = (  # offset, bytes, what to call it
     (0, b"PK", "a ZIP archive or an Office document"),
     (0, b"%PDF", "a PDF document"),
     (0, b"%!PS", "a PostScript document"),
     (0, b"8BPS", "a Photoshop document"),
-    (4, b"ftyp", "a HEIC or AVIF photograph"),
+    (4, b"ftyp", PHOTOGRAPH),
     (0, b"MZ", "a program"),
     (0, b"\x7fELF", "a program"),
 )
@@ -68,7 +69,10 @@ def open_picture(file: BinaryIO) -> Image.Image:
         raise
     except Image.UnidentifiedImageError:
         # The cause would name the file.
-        raise ImageError(f"The file holds {_describe(file)}; {WANTED}. Export the frame as PNG.") from None
+        found, advice = _describe(file), "Export the frame as PNG."
+        if found == PHOTOGRAPH:
+            advice = 'Save it as JPEG or PNG; an iPhone takes JPEG when its camera\'s format is "Most Compatible".'
+        raise ImageError(f"The file holds {found}; {WANTED}. {advice}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"The image has far too many pixels; {LIMIT}") from error
     except Exception as error:  # Pillow raises whatever a damaged header leads it to

@@ -127,6 +127,8 @@ def _table(tags: Tags, keyword: str) -> _Table | None:
             continue
         n_entries, first, bits = (int(number) for number in descriptor[:3])
         n_entries = n_entries or _MOST_ENTRIES
+        if first >= 2**15 and tags.dataset.PixelRepresentation == 1:  # signed, and written as if it were not
+            first -= 2**16
         if isinstance(data, bytes):
             packed = len(data) < 2 * n_entries and bits <= 8  # one byte an entry
             data = np.frombuffer(data[: len(data) // 2 * 2], np.uint8 if packed else "<u2")
@@ -140,9 +142,14 @@ def _table(tags: Tags, keyword: str) -> _Table | None:
 
 def _window(tags: Tags) -> Show | None:
     """The file's first window (PS3.3 C.11.2.1.2 and C.11.2.1.3); None where there is none of use."""
-    if "WindowCenter" not in tags.dataset or "WindowWidth" not in tags.dataset:
+    halves = [keyword for keyword in ("WindowCenter", "WindowWidth") if keyword in tags.dataset]
+    if len(halves) < 2:
+        for keyword in halves:
+            tags.leave_out(keyword, "stands alone, and a window needs a centre and a width")
         return None
     kind = tags.word("VOILUTFunction") or "LINEAR"
+    if kind not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
+        tags.leave_out("VOILUTFunction")
     centres, widths = tags.numbers("WindowCenter"), tags.numbers("WindowWidth", usable=positive)
     if centres is None or widths is None:
         return None

@@ -27,12 +27,16 @@ class Geometry:
 
 
 def geometry(tags: Tags, frame: int = 0) -> Geometry:
-    """Of one frame, from 0 on. Millimetres come from the scan regions where there are any, else from PixelSpacing.
+    """Of one frame, from 0 on. Millimetres come from the scan regions where these have any, else from PixelSpacing.
 
     Notices go to `tags`: "regions_disagree", "spacings_differ" and "scanned_spacing" (no millimetres then),
     "pixels_not_square", "tag_ignored".
     """
     found = _measured(tags, frame)
+    if found.spacing_mm and "PixelAspectRatio" in tags.dataset:
+        said = _aspect(tags, ("PixelAspectRatio",))
+        if said and abs(said * found.spacing_mm[1] / found.spacing_mm[0] - 1) > _SQUARE:
+            tags.leave_out("PixelAspectRatio", "contradicts the spacing")
     aspect = found.spacing_mm[0] / found.spacing_mm[1] if found.spacing_mm else found.pixel_aspect
     if abs(aspect - 1) <= _SQUARE:
         return Geometry(found.scan_regions, found.spacing_mm)
@@ -46,26 +50,29 @@ def _measured(tags: Tags, frame: int) -> Geometry:
     regions, spacings = _regions(tags)
     if regions is None:
         return Geometry()
-    if regions:
-        spacing_mm = spacings[0] if spacings else None
-        if any(_differ(one, spacings[0]) for one in spacings):
+    spacing_mm = spacings[0] if spacings else None
+    if spacing_mm:
+        if any(_differ(one, spacing_mm) for one in spacings):
             tags.notices.append(Notice("spacings_differ", _SEVERAL + _UNKNOWN))
             aspects = [row / column for row, column in spacings]
             same = max(aspects) <= min(aspects) * (1 + _SQUARE)
             return Geometry(regions, None, aspects[0] if same else 1.0)
     else:
         spacing_mm = _pixel_spacing(tags, frame)
-    return Geometry(regions, spacing_mm, 1.0 if spacing_mm else _aspect(tags))
+    return Geometry(regions, spacing_mm, 1.0 if spacing_mm else _aspect(tags) or 1.0)
 
 
 def _regions(tags: Tags) -> tuple[tuple[Box, ...] | None, list[tuple[float, float]]]:
     """Regions of tissue or of colour flow, the only ones that are scan, and the spacings of the former; None in place
     of the regions where one of tissue shows that they belong to another picture."""
-    regions, spacings = [], []
+    regions, spacings, flow_beyond = [], [], False
     columns, rows = tags.dataset.Columns, tags.dataset.Rows
     for item in tags.items("SequenceOfUltrasoundRegions"):
         space, kind = tags.numbers("RegionSpatialFormat", item), tags.numbers("RegionDataType", item)
-        if space is None or kind is None or space[0] == 0 or kind[0] not in (_TISSUE, _COLOUR_FLOW):
+        if space is None or kind is None:
+            tags.leave_out("SequenceOfUltrasoundRegions")
+            continue
+        if space[0] == 0 or kind[0] not in (_TISSUE, _COLOUR_FLOW):
             continue
         places = (tags.numbers(f"RegionLocation{name}", item) for name in ("MinX0", "MinY0", "MaxX1", "MaxY1"))
         sides = [side for side in places if side]
@@ -78,12 +85,23 @@ def _regions(tags: Tags) -> tuple[tuple[Box, ...] | None, list[tuple[float, floa
             continue
         # The last column belongs to the region; many writers give the one after it.
         if not (0 <= left < right <= columns and 0 <= top < bottom <= rows):
-            tags.notices.append(Notice("regions_disagree", _CUT + _UNKNOWN))
-            return None, []
+            if kind[0] == _COLOUR_FLOW:
+                flow_beyond = True
+                continue
+            return _of_another_picture(tags)
         regions.append(Box(top, left, min(bottom + 1, rows), min(right + 1, columns)))
         if (space[0], kind[0]) == (_TWO_D, _TISSUE) and (spacing_mm := _region_spacing_mm(tags, item)):
             spacings.append(spacing_mm)
+    if flow_beyond and not regions:
+        return _of_another_picture(tags)
+    if flow_beyond:  # where tissue lies within the picture, it was not cut
+        tags.leave_out("SequenceOfUltrasoundRegions")
     return tuple(regions), spacings
+
+
+def _of_another_picture(tags: Tags) -> tuple[None, list[tuple[float, float]]]:
+    tags.notices.append(Notice("regions_disagree", _CUT + _UNKNOWN))
+    return None, []
 
 
 def _region_spacing_mm(tags: Tags, item: Dataset) -> tuple[float, float] | None:
@@ -101,8 +119,7 @@ def _region_spacing_mm(tags: Tags, item: Dataset) -> tuple[float, float] | None:
 
 
 def _pixel_spacing(tags: Tags, frame: int) -> tuple[float, float] | None:
-    places = [None, *_pixel_measures(tags, frame)]
-    for place in places:
+    for place in (None, *tags.in_groups("PixelMeasuresSequence", frame)):
         found = tags.numbers("PixelSpacing", place, least=2, usable=_plausible)
         if found:
             return found[0], found[1]
@@ -112,20 +129,13 @@ def _pixel_spacing(tags: Tags, frame: int) -> tuple[float, float] | None:
     return None
 
 
-def _pixel_measures(tags: Tags, frame: int) -> list[Dataset]:
-    """Where an Enhanced US Volume has its spacing: one for all frames, or one for each."""
-    groups = tags.items("SharedFunctionalGroupsSequence")[:1]
-    groups += tags.items("PerFrameFunctionalGroupsSequence")[frame : frame + 1]
-    return [item for group in groups for item in tags.items("PixelMeasuresSequence", group)[:1]]
-
-
-def _aspect(tags: Tags) -> float:
-    """PixelAspectRatio, or that of a scanned print; 1 where there is none."""
-    for keyword in ("PixelAspectRatio", "NominalScannedPixelSpacing"):
+def _aspect(tags: Tags, keywords: tuple[str, ...] = ("PixelAspectRatio", "NominalScannedPixelSpacing")) -> float | None:
+    """PixelAspectRatio, or that of a scanned print; None where there is none."""
+    for keyword in keywords:
         found = tags.numbers(keyword, least=2, usable=_plausible)
         if found:
             return found[0] / found[1]  # the vertical size comes first
-    return 1.0
+    return None
 
 
 def _plausible(row: float, column: float) -> bool:

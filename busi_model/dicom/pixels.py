@@ -114,10 +114,25 @@ def _stored(pixels: np.ndarray, meaning: str, tags: Tags) -> Stored:
     if meaning not in ("MONOCHROME1", "MONOCHROME2"):
         wanted = "gray, RGB, YBR or palette colour is expected. Export the frame as PNG."
         raise ImageError(f"The DICOM file holds an unusual kind of colour; {wanted}")
+    pixels = _without_padding(pixels, tags, meaning == "MONOCHROME1")
     show, notices = shown_gray(tags)
     turned = inverted(tags, meaning == "MONOCHROME1")
     notices += (INVERTED,) * turned
     return Stored(pixels, show, turned or meaning == "MONOCHROME1", notices)
+
+
+def _without_padding(pixels: np.ndarray, tags: Tags, white_is_zero: bool) -> np.ndarray:
+    """Deep gray in which what the file calls padding is as dark as its darkest: -2000 or 65535 beside the scan would
+    take all of the range."""
+    value, limit = tags.numbers("PixelPaddingValue"), tags.numbers("PixelPaddingRangeLimit")
+    if value is None or pixels.dtype.itemsize == 1:
+        return pixels
+    low, high = sorted((value[0], (limit or value)[0]))
+    padding = (pixels >= low) & (pixels <= high)
+    if padding.all() or not padding.any():
+        return pixels
+    kept = pixels[~padding]
+    return np.where(padding, kept.max() if white_is_zero else kept.min(), pixels)
 
 
 def _as_it_is(pixels: np.ndarray) -> np.ndarray:

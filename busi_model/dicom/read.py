@@ -81,6 +81,7 @@ def _read(source: Source, frame: int | None) -> DicomPicture:
     if tags.word("BurnedInAnnotation") == "YES":
         text = "The file says that text is burned into its pixels. It may name the patient: look before you share it."
         notices.append(Notice("burned_in", text))
+    tags.take_from_groups(frame)
     stored = stored_pixels(source, tags, frame)
     stored.show(stored.pixels[:1])  # damaged tables are found here, where that is told
     found = geometry(tags, frame)

@@ -37,6 +37,7 @@ _INFLATED_AT_ONCE = 2**20
 FLOAT_PIXELS, PIXEL_DATA = Tag("FloatPixelData"), Tag("PixelData")  # the first element of that kind, the usual one
 
 NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
+COLOURS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # of masks, of labels
 _PIXEL_TAGS = (
     "SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated "
@@ -49,7 +50,8 @@ _PIXEL_TAGS = (
 )
 _OTHER_TAGS = (
     "SOPClassUID Modality PixelSpacing PixelAspectRatio NominalScannedPixelSpacing SequenceOfUltrasoundRegions "
-    "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence BurnedInAnnotation"
+    "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence BurnedInAnnotation PixelPaddingValue "
+    "PixelPaddingRangeLimit"
 )
 _TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in f"{_PIXEL_TAGS} {_OTHER_TAGS}".split()]
 
@@ -117,13 +119,13 @@ def open_source(file: BinaryIO) -> Source:
     check_sequences(tags)
     header = file.read(8 if syntax.is_implicit_VR else 12)
     little = "<" if syntax.is_little_endian else ">"
-    if not header or "Rows" not in tags:
-        text = "The DICOM file holds no picture (a report, a plan or an index?); an ultrasound image is expected."
-        raise ImageError(f"{text} Choose the file with the image.")
+    if not header:
+        _refuse_without_pixels("Rows" in tags)
     if struct.unpack(f"{little}HH", header[:4]) != (PIXEL_DATA.group, PIXEL_DATA.element):
         raise ImageError("The DICOM file holds no integer pixels; an ultrasound image is expected. Export it as PNG.")
     _refuse_segmentation(tags)
     _complete(tags, syntax)
+    _refuse_nonsense(tags, syntax)
     check_size(tags.Columns, tags.Rows)
     if syntax == uid.JPEGExtended12Bit and tags.BitsStored > 8:
         _refuse_compression(syntax)
@@ -137,7 +139,10 @@ def open_source(file: BinaryIO) -> Source:
         file.seek(0, io.SEEK_END)
         bits = tags.Rows * tags.Columns * tags.SamplesPerPixel * tags.BitsAllocated
         if tags.PhotometricInterpretation == "YBR_FULL_422":
-            bits = bits * 2 // 3
+            if _length(header, syntax) >= n_frames * bits // 8:  # some writers say so and halve nothing
+                tags.PhotometricInterpretation = "YBR_FULL"
+            else:
+                bits = bits * 2 // 3
         possible = (file.tell() - start) * 8 // bits
     elif syntax in FILMS:
         possible = MAX_FRAMES  # the film itself says how many, when one is asked for
@@ -152,12 +157,30 @@ def open_source(file: BinaryIO) -> Source:
     return Source(tags, file, syntax, pixel_vr, n_frames, tuple(careful.notices))
 
 
+def _length(header: bytes, syntax: uid.UID) -> int:
+    """Bytes of the pixel data, as its element says."""
+    return int.from_bytes(header[-4:], "little" if syntax.is_little_endian else "big")
+
+
+def _refuse_without_pixels(described: bool) -> NoReturn:
+    """described: whether the file says of what size its picture is."""
+    if described:
+        text = "The DICOM file describes a picture, but lacks PixelData; a whole file is expected."
+        raise ImageError(f"{text} Export it again, or as PNG.")
+    text = "The DICOM file holds no picture (a report, a plan or an index?); an ultrasound image is expected."
+    raise ImageError(f"{text} Choose the file with the image.")
+
+
 def _complete(tags: Dataset, syntax: uid.UID) -> None:
     """Refuse a file without one of the tags that its pixels cannot be read without, and name it; what can be known
     without its tag is filled in."""
     needed = ["Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored"]
     if tags.get("SamplesPerPixel") == 3 and syntax in NATIVE:
         needed.append("PlanarConfiguration")
+    if tags.get("PhotometricInterpretation") == "PALETTE COLOR":
+        for colour in ("Red", "Green", "Blue"):
+            table = f"{colour}PaletteColorLookupTable"
+            needed += [f"{table}Descriptor", *[f"{table}Data"] * (f"Segmented{table}Data" not in tags)]
     for keyword in needed:
         if tags.get(keyword) in (None, ""):
             text = f"The DICOM file lacks {keyword}, without which its pixels cannot be read; a whole file is expected."
@@ -165,6 +188,29 @@ def _complete(tags: Dataset, syntax: uid.UID) -> None:
     for keyword, usual in (("PixelRepresentation", 0), ("PlanarConfiguration", 0)):
         if tags.get(keyword) is None:
             setattr(tags, keyword, usual)
+
+
+def _refuse_nonsense(tags: Dataset, syntax: uid.UID) -> None:
+    """Refuse a file whose tags cannot describe pixels, and name the tag."""
+    allocated = tags.BitsAllocated
+    possible = {
+        "Rows": lambda value: value >= 0,
+        "Columns": lambda value: value >= 0,
+        "SamplesPerPixel": lambda value: value in (1, 3),
+        "BitsAllocated": lambda value: value in (1, 8, 16, 32),
+        "BitsStored": lambda value: 1 <= value <= allocated,
+        "PixelRepresentation": lambda value: value in (0, 1),
+        "PlanarConfiguration": lambda value: value in (0, 1),
+    }
+    for keyword, makes_sense in possible.items():
+        value = tags.get(keyword)
+        if not isinstance(value, int) or not makes_sense(value):
+            text = f"The DICOM file's {keyword} makes no sense, and without it its pixels cannot be read"
+            raise ImageError(f"{text}; a whole file is expected. Export it again, or as PNG.")
+    tags.PhotometricInterpretation = str(tags.PhotometricInterpretation).strip().upper()
+    if syntax not in FILMS and tags.PhotometricInterpretation not in COLOURS:
+        wanted = "gray, RGB, YBR or palette colour is expected. Export the frame as PNG."
+        raise ImageError(f"The DICOM file holds an unusual kind of colour; {wanted}")
 
 
 def _refuse_segmentation(tags: Dataset) -> None:
@@ -210,6 +256,8 @@ def _inflate(file: BinaryIO) -> io.BytesIO:
 def _refuse_compression(syntax: uid.UID) -> NoReturn:
     # The name comes from the standard's list: what the file itself says could be any text.
     name = syntax.name if syntax in uid.UID_dictionary else "an unknown method"
+    if syntax == uid.JPEGExtended12Bit:
+        name += " with 12 bits"
     wanted = "uncompressed, RLE, 8-bit JPEG, JPEG 2000, JPEG-LS or MPEG is expected. Export it uncompressed or as PNG."
     raise ImageError(f"The DICOM file is compressed by {name}; {wanted}")
 

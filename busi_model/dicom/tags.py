@@ -4,13 +4,18 @@ Enters: a pydicom data set. Leaves: plain numbers, and notices that name a tag b
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset
 
 from busi_model.frame import Notice
+
+_SHOWN = {
+    "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
+    "FrameVOILUTSequence": ("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+}
 
 
 class Tags:
@@ -32,8 +37,10 @@ class Tags:
             return None
 
     def word(self, keyword: str) -> str:
-        """A coded word in capitals; "" where there is none."""
-        return str(self.value(keyword) or "").strip().upper()
+        """A coded word in capitals, the first of several; "" where there is none."""
+        found = self.value(keyword)
+        words = [found] if isinstance(found, str) or not isinstance(found, Iterable) else list(found)
+        return str(words[0] or "").strip().upper() if words else ""
 
     def numbers(
         self,
@@ -61,9 +68,23 @@ class Tags:
         found = self.value(keyword, item)
         return [] if found is None or isinstance(found, (str, bytes)) else list(found)
 
-    def leave_out(self, keyword: str) -> None:
+    def in_groups(self, keyword: str, frame: int) -> list:
+        """The items of a sequence that enhanced files have in groups: one for all frames, or one for each."""
+        groups = self.items("SharedFunctionalGroupsSequence")[:1]
+        groups += self.items("PerFrameFunctionalGroupsSequence")[frame : frame + 1]
+        return [item for group in groups for item in self.items(keyword, group)[:1]]
+
+    def take_from_groups(self, frame: int) -> None:
+        """How an enhanced file's gray is to be shown, moved to where other files say it."""
+        for sequence, keywords in _SHOWN.items():
+            for item in self.in_groups(sequence, frame):
+                for keyword in keywords:
+                    if keyword in item and keyword not in self.dataset:
+                        self.dataset[keyword] = item.get_item(keyword)
+
+    def leave_out(self, keyword: str, why: str = "is empty or makes no sense") -> None:
         """Say that a tag was of no use."""
-        text = f"The file's {keyword} is empty or makes no sense; it was left out."
+        text = f"The file's {keyword} {why}; it was left out."
         if all(notice.text != text for notice in self.notices):
             self.notices.append(Notice("tag_ignored", text))
 

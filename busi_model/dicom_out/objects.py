@@ -5,17 +5,21 @@ the picture's own pixels: the segmentation has its rows and columns, the report 
 first pixel is 0\\0 and its centre 0.5\\0.5 (PS3.3 C.18.6).
 """
 
+import warnings
 from typing import Any
 
 import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.uid import UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
 from busi_model.clinic.measure import Lesion
 from busi_model.clinic.view import draw_overlay, regions
 from busi_model.dicom_out.reference import Reference
 from busi_model.predict import Prediction
+
+warnings.filterwarnings("ignore", module="highdicom")  # of names in one piece, which it repeats
 
 NAME, MAKER = "BUSI", "BUSI (research use only)"
 SEG_SERIES, SR_SERIES, SC_SERIES = 9601, 9602, 9603  # numbers that a scanner does not use
@@ -76,6 +80,7 @@ def segmentation(reference: Reference, prediction: Prediction, model: dict[str, 
         omit_empty_frames=False,
     )
     made.SeriesDescription = "BUSI outlines (research)"
+    made.PatientOrientation = None  # must be there, and is unknown
     return reference.correct(made)
 
 
@@ -90,8 +95,9 @@ def report(reference: Reference, prediction: Prediction, lesions: list[Lesion], 
         ),
     )
     algorithm = hd.sr.AlgorithmIdentification(NAME, _version(model), family=codes.DCM.ArtificialIntelligence)
+    # highdicom does not know retired and private classes; `correct` puts the file's own in their place.
     source = (
-        reference.sop_class_uid,
+        UltrasoundImageStorage if reference.frame_number is None else UltrasoundMultiFrameImageStorage,
         reference.identity.SOPInstanceUID,
         None if reference.frame_number is None else [reference.frame_number],
     )
@@ -150,7 +156,8 @@ def capture(reference: Reference, prediction: Prediction, gray: np.ndarray) -> D
         **_identity(reference, "sc", SC_SERIES),
     )
     made.SeriesDescription = "BUSI outline drawn in (research)"
-    made["PatientOrientation"].clear()
+    for unknown in ("PatientOrientation", "Laterality"):
+        setattr(made, unknown, None)
     if frame.spacing_mm is None and frame.pixel_aspect != 1:
         made.PixelAspectRatio = [round(1000 * frame.pixel_aspect), 1000]
     source = Dataset()

@@ -8,6 +8,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID, UltrasoundImageStorage, generate_uid
+from pydicom.valuerep import DA, TM
 
 from busi_model.dicom.kind import HEAD_BYTES, is_dicom
 from busi_model.image import ImageError, count_frames
@@ -19,6 +20,7 @@ _MAY_BE_EMPTY = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
     *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
 )
+_MOMENTS = {"PatientBirthDate": DA, "StudyDate": DA, "StudyTime": TM}
 _TAKEN_ALONG = ("SpecificCharacterSet", "Modality", "StudyDescription", "PatientAge", "IssuerOfPatientID")
 _MOST_LETTERS = 1024  # of a value; a name has at most 5 x 64
 
@@ -103,13 +105,26 @@ def _identifiers(path: Path | str) -> dict[str, int | str | list | None]:
     for keyword in wanted:
         value = tags.get(keyword)
         if value not in (None, ""):
-            found[keyword] = _plain(value)
+            found[keyword] = _moment(keyword, _plain(value))
         elif keyword in _MAY_BE_EMPTY:
             found[keyword] = None
         elif keyword in _NEEDED:
             text = f"The DICOM file lacks {keyword}, so no result can be tied to it; a whole file is expected."
             raise DicomResultError(f"{text} Export it again.")
     return found
+
+
+def _moment(keyword: str, value: int | str | list) -> int | str | list | None:
+    """Dates and times as they are written today: ACR-NEMA had 1994.05.01 and 11:20:00. None for what is none: the
+    study is known without it."""
+    kind = _MOMENTS.get(keyword)
+    if kind is None or not isinstance(value, str):
+        return value
+    value = value.strip().replace(":", "") if kind is TM else value.strip().replace(".", "")
+    try:
+        return value if kind(value) is not None else None
+    except ValueError:
+        return None
 
 
 def _plain(value: object) -> int | str | list:

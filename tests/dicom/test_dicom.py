@@ -394,6 +394,39 @@ def test_an_enhanced_volume_has_its_spacing_in_groups(read):
     assert [read(ds, number).spacing_mm for number in (0, 1)] == [(0.1, 0.1), (0.2, 0.2)]
 
 
+def test_an_enhanced_volume_has_its_window_and_its_slope_in_groups(read):
+    def group(sequence, **tags):
+        item, group = Dataset(), Dataset()
+        for keyword, value in tags.items():
+            setattr(item, keyword, value)
+        setattr(group, sequence, [item])
+        return group
+
+    gray = noise(64, 64)
+    windows = [group("FrameVOILUTSequence", WindowCenter=64, WindowWidth=width) for width in (128, 256)]
+    ds = dataset(np.stack([gray, gray]), n_frames=2, PerFrameFunctionalGroupsSequence=windows)
+    np.testing.assert_array_equal(read(ds, 0).gray, np.rint(np.clip(gray / 127, 0, 1) * 255))
+    assert read(ds, 1).gray.max() > read(ds, 0).gray.min() and not (read(ds, 1).gray == read(ds, 0).gray).all()
+    slope = group("PixelValueTransformationSequence", RescaleSlope=-1, RescaleIntercept=255)
+    frame = read(dataset(np.stack([gray, gray]), n_frames=2, SharedFunctionalGroupsSequence=[slope]), 0)
+    np.testing.assert_array_equal(frame.gray, 255 - gray)
+    assert codes(frame) == ["inverted"]
+
+
+def test_regions_without_lengths_leave_the_spacing_to_its_own_tag(read):
+    for items in ([region((0, 0, 80, 70), units=0)], [region((0, 0, 80, 70), kind=(1, 2))]):
+        frame = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=items, PixelSpacing=[0.3, 0.3]))
+        assert frame.spacing_mm == (0.3, 0.3) and len(frame.scan_regions) == 1
+
+
+def test_a_box_of_colour_flow_beyond_the_picture_costs_no_millimetres(read):
+    flow, tissue = region((0, 0, 900, 900), kind=(1, 2)), region((10, 20, 59, 69), 0.01, 0.01)
+    frame = read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[flow, tissue]))
+    assert (frame.spacing_mm, codes(frame)) == (pytest.approx((0.1, 0.1)), ["tag_ignored"])
+    assert frame.scan_regions == (Box(20, 10, 70, 60),)
+    assert codes(read(dataset(noise(80, 90), SequenceOfUltrasoundRegions=[flow]))) == ["regions_disagree"]
+
+
 def test_the_spacing_of_a_scanned_print_is_said_and_not_used(read):
     frame = read(dataset(noise(64, 64), NominalScannedPixelSpacing=[0.5, 0.25]))
     assert (frame.spacing_mm, frame.pixel_aspect) == (None, 2)
@@ -431,6 +464,29 @@ def test_a_useless_optional_tag_never_costs_the_picture(read, tags, bits):
     assert frame.spacing_mm is None
     assert codes(frame)[0] == "tag_ignored" and "Doe" not in frame.notices[0].text
     assert [code for code in codes(frame) if code != "tag_ignored"] == codes(plain)
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({"WindowCenter": 128}, "WindowCenter stands alone"),
+        ({"WindowCenter": 128, "WindowWidth": 256, "VOILUTFunction": "DOE"}, "VOILUTFunction is empty or makes"),
+        ({"PixelAspectRatio": [1, 2], "PixelSpacing": [0.1, 0.1]}, "PixelAspectRatio contradicts the spacing"),
+    ],
+)
+def test_a_tag_that_says_half_or_contradicts_is_named(read, tags, words):
+    frame = read(dataset(noise(64, 64), **tags))
+    np.testing.assert_array_equal(frame.gray, noise(64, 64))
+    assert codes(frame) == ["tag_ignored"] and words in frame.notices[0].text and frame.pixel_aspect == 1
+
+
+def test_the_first_of_several_words_counts(read):
+    ds = dataset(noise(64, 64))
+    for keyword, value in (("Modality", "US\\CT"), ("PresentationLUTShape", "INVERSE\\IDENTITY")):
+        setattr(ds, keyword, value)
+    frame = read(ds)
+    np.testing.assert_array_equal(frame.gray, 255 - noise(64, 64))
+    assert codes(frame) == ["inverted"]
 
 
 def test_text_in_place_of_numbers_costs_nothing(read):
@@ -483,6 +539,28 @@ def test_tables_are_applied(read, bits, syntax, keyword):
         expected = (expected - expected.min()) / (expected.max() - expected.min()) * 255
     assert np.abs(frame.gray - expected).max() <= 0.51
     assert set(codes(frame)) == {"rescaled" if keyword == "ModalityLUTSequence" and bits == 12 else "windowed"}
+
+
+def test_a_table_for_signed_values_may_say_its_first_as_if_they_were_not(read):
+    values = np.arange(-2048, 2048, dtype=np.int16).reshape(64, 64)
+    frame = read(dataset(values, BitsStored=12, HighBit=11, VOILUTSequence=[table(range(4096), 2**16 - 2048, 12)]))
+    np.testing.assert_array_equal(frame.gray, np.rint((values.astype(int) + 2048) / 4095 * 255))
+
+
+@pytest.mark.parametrize(("value", "limit"), [(-2000, None), (30000, None), (30000, 32767)])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_padding_takes_no_part_of_the_range(read, photometric, value, limit):
+    deep = noise(64, 64).astype(np.int16) * 10
+    padded = deep.copy()
+    padded[:20], padded[20] = value, limit or value
+    tags = {"PixelPaddingValue": value} | ({"PixelPaddingRangeLimit": limit} if limit else {})
+    ds = dataset(padded, photometric=photometric, **tags)
+    for keyword in tags:
+        ds[keyword].VR = "SS"
+    frame = read(ds)
+    expected = noise(64, 64) if photometric == "MONOCHROME2" else 255 - noise(64, 64)
+    np.testing.assert_array_equal(frame.gray[21:], expected[21:])
+    assert not frame.gray[:21].any()
 
 
 def test_an_8_bit_window_is_applied_and_one_that_changes_nothing_is_not_told(read):
@@ -663,6 +741,55 @@ def test_missing_tags_are_refused(read, missing):
     ds = dataset(noise(64, 64))
     delattr(ds, missing)
     assert f"The DICOM file lacks {missing}, without which" in refusal(read, ds)
+
+
+@pytest.mark.parametrize("missing", ["Rows", "PixelData", "GreenPaletteColorLookupTableData"])
+def test_the_missing_tag_is_named_whichever_it_is(read, missing):
+    ds = palette(dataset(noise(64, 64) % 3))
+    delattr(ds, missing)
+    assert f"lacks {missing}" in refusal(read, ds)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("BitsStored", 0),
+        ("BitsStored", 9),
+        ("BitsAllocated", 12),
+        ("SamplesPerPixel", 4),
+        ("PixelRepresentation", 5),
+        ("Rows", [64, 64]),
+    ],
+)
+def test_a_required_tag_that_makes_no_sense_is_named(read, keyword, value):
+    ds = dataset(noise(64, 64), **{keyword: value})
+    assert f"The DICOM file's {keyword} makes no sense" in refusal(read, ds)
+
+
+def test_a_kind_of_colour_is_known_in_small_letters_and_refused_when_unknown(read):
+    ds = dataset(noise(64, 64))
+    for word in ("monochrome1", "MONOCHROME3"):
+        ds["PhotometricInterpretation"] = pydicom.DataElement(
+            "PhotometricInterpretation", "CS", word, validation_mode=pydicom.config.IGNORE
+        )
+        if word == "monochrome1":
+            np.testing.assert_array_equal(read(ds).gray, 255 - noise(64, 64))
+        else:
+            assert "an unusual kind of colour" in refusal(read, ds)
+
+
+@pytest.mark.parametrize("syntax", [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian])
+def test_ybr_422_that_halves_nothing_is_read_as_it_is(read, syntax):
+    """Its length tells it from real 4:2:2, of which two pixels share their colour."""
+    ybr = np.full((2, 64, 64, 3), 128, np.uint8)
+    ybr[..., 0] = noise(2, 64, 64)
+    whole = dataset(ybr, syntax, "YBR_FULL_422", n_frames=2)
+    halved = dataset(ybr, syntax, "YBR_FULL_422", n_frames=2)
+    luma, colour = ybr[..., 0].reshape(-1, 2), np.full((2 * 64 * 32, 2), 128, np.uint8)
+    halved.PixelData = np.hstack([luma, colour]).tobytes()
+    for ds in (whole, halved):
+        for number in (0, 1):
+            assert np.abs(read(ds, number).gray.astype(int) - ybr[number, :, :, 0]).max() <= 1
 
 
 @pytest.mark.parametrize("syntax", [uid.JPEGBaseline8Bit, uid.JPEG2000Lossless])

@@ -1,7 +1,10 @@
 """DICOM results, read back by highdicom and pydicom: the geometry is the outline's, the identifiers are the study's."""
 
+import base64
 import io
 import json
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from busi_model.dicom_out.write import IDENTIFIED, KINDS, MISSING, DicomResultEr
 from busi_model.image import read_image
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
+from tests.conftest import ROOT
 from tests.picture_files import dataset, region, written
 
 NAME = "Иванова^Анна"
@@ -163,6 +167,45 @@ def test_a_capture_is_the_overlay(run, predicted, name):
     assert again.pixel_aspect == pytest.approx(frame.pixel_aspect) and again.spacing_mm == frame.spacing_mm
 
 
+@pytest.fixture(scope="module")
+def in_a_viewer(run):
+    """What dcmjs, the parser of OHIF and Cornerstone, finds in all results: by picture and kind."""
+    node = shutil.which("node")
+    if node is None or subprocess.run([node, "-e", "require('dcmjs')"], capture_output=True).returncode:
+        pytest.skip("dcmjs is not installed (npm install dcmjs, NODE_PATH); .ci/run brings it")
+    wanted = [(name, kind) for name in NAMES for kind in KINDS]
+    files = [object_of(run, *one) for one in wanted]
+    done = subprocess.run([node, ROOT / "tests/dicom/viewer.js", *files], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return dict(zip(wanted, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.dcmjs
+@pytest.mark.parametrize("name", NAMES)
+def test_a_viewers_parser_finds_the_same(in_a_viewer, predicted, name):
+    prediction = predicted[name]
+    frame, mask = prediction.frame, prediction.mask
+    seg, sr, sc = (in_a_viewer[name, kind] for kind in KINDS)
+    assert [found["modality"] for found in (seg, sr, sc)] == ["SEG", "SR", "OT"]
+    assert {(found["name"], found["study"]) for found in (seg, sr, sc)} == {(NAME, "1.2.840.1")}
+
+    masks = np.frombuffer(base64.b64decode(seg["pixels"]), np.uint8)[: np.prod(seg["frames"])].reshape(seg["frames"])
+    np.testing.assert_array_equal(masks.any(axis=0), mask)
+    assert seg["labels"] == [f"Lesion {number}" for number in range(1, len(masks) + 1)]
+
+    lesions = measure_lesions(mask, prediction.margin, frame.spacing_mm, frame.pixel_aspect)
+    unit, code = ("px", "{pixels}") if frame.spacing_mm is None else ("mm", "mm")
+    for points, lesion in zip(sr["outlines"], lesions, strict=True):
+        assert np.abs(np.reshape(points, (-1, 2)) - 0.5 - lesion.outline_xy).max() < 0.01
+        length = getattr(lesion, f"longest_axis_{unit}")
+        assert ["Long axis", pytest.approx(length, abs=0.001), code] in sr["measured"]
+    shares = [value for _, value, units in sr["measured"] if units == "%"]
+    assert shares == pytest.approx([100 * p for p in prediction.class_probabilities.values()], abs=0.01)
+
+    pixels = np.frombuffer(base64.b64decode(sc["pixels"]), np.uint8)[: np.prod(sc["frames"])].reshape(sc["frames"])
+    np.testing.assert_array_equal(pixels, draw_overlay(frame.gray, mask))
+
+
 def test_identifiers_stay_in_dicom_results_and_that_is_said(run):
     rows, out, said = run
     assert IDENTIFIED in said
@@ -207,6 +250,57 @@ def test_odd_identifiers_end_in_a_sentence_or_a_result(predicted, tmp_path, tags
         assert words is not None and words in str(error) and str(error).endswith(".") and "7777" not in str(error)
     else:
         assert words != "more than 1024 letters" and pydicom.dcmread(io.BytesIO(made["sr"])).StudyInstanceUID
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "expected"),
+    [
+        ("1994.05.01", "11:20:00", ("19940501", "112000")),
+        ("19940501", "112000.25", ("19940501", "112000.25")),
+        ("19941399", "99", ("", "")),
+        ("soon", "noon", ("", "")),
+    ],
+)
+def test_dates_of_old_files_are_taken_and_useless_ones_cost_no_result(predicted, tmp_path, date, time, expected):
+    ds = study(draw_phantom("malignant", 1, 300, 400)[0])
+    for keyword, value in (("StudyDate", date), ("StudyTime", time)):
+        vr = pydicom.datadict.dictionary_VR(keyword)
+        ds[keyword] = pydicom.DataElement(keyword, vr, value, validation_mode=pydicom.config.IGNORE)
+    (tmp_path / "old.dcm").write_bytes(written(ds))
+    made = dicom_results(tmp_path / "old.dcm", predicted["still.dcm"], [], MODEL)
+    assert set(made) == set(KINDS)
+    for content in made.values():
+        read_back = pydicom.dcmread(io.BytesIO(content))
+        assert (read_back.StudyDate or "", read_back.StudyTime or "") == expected
+
+
+@pytest.mark.parametrize("sop_class", ["1.2.840.10008.5.1.4.1.1.6", "1.2.840.113619.4.99", "1.2.840.10008.5.1.4.1.1.3"])
+def test_pictures_of_retired_and_private_classes_get_results(predicted, tmp_path, sop_class):
+    gray, n_frames = draw_phantom("malignant", 1, 300, 400)[0], 3 if sop_class.endswith("1.1.3") else 1
+    ds = study(np.stack([gray] * n_frames) if n_frames > 1 else gray, n_frames)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = sop_class
+    (tmp_path / "old.dcm").write_bytes(written(ds))
+    prediction = predicted["still.dcm"]
+    lesions = measure_lesions(prediction.mask, prediction.margin, None, 1.0)
+    for kind, content in dicom_results(tmp_path / "old.dcm", prediction, lesions, MODEL).items():
+        read_back = pydicom.dcmread(io.BytesIO(content))
+        items = [item for element in read_back.iterall() if element.VR == "SQ" for item in element.value]
+        own = {
+            item.ReferencedSOPClassUID for item in items if item.get("ReferencedSOPInstanceUID") == ds.SOPInstanceUID
+        }
+        assert own == {sop_class}, kind
+
+
+def test_no_name_is_printed_beside_the_results(untrained, tmp_path):
+    """highdicom warns of a name in one piece, and says it."""
+    ds = study(draw_phantom("malignant", 1, 300, 400)[0])
+    ds.PatientName = "PLATO"
+    (tmp_path / "old.dcm").write_bytes(written(ds))
+    command = [sys.executable, "-m", "busi_model", "predict", "--weights", untrained, "--device", "cpu"]
+    command += ["--dicom-sr", "--dicom-sc", "--out", tmp_path / "out", tmp_path / "old.dcm"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "PLATO" not in done.stdout + done.stderr
+    assert any(b"PLATO" in path.read_bytes() for path in (tmp_path / "out" / "dicom").iterdir())
 
 
 def test_sending_twice_keeps_one(source, predicted):
