@@ -396,7 +396,8 @@ def test_descriptors_stand_in_the_table_with_their_agreement():
     said = " ".join(lengths.notes(lesions, None, False, FITTED, described=described))
     assert "no BI-RADS category" in said and words.DESCRIPTORS_NOTE_EDITED not in said
     found = AGREEMENT["posterior"]
-    assert f"kappa {found.kappa} ({found.low} to {found.high}, n = {found.n}) with the radiologists of BrEaST" in said
+    figures = f"kappa {found.kappa:.2f} ({found.low:.2f} to {found.high:.2f}, n = {found.n})"
+    assert f"{figures} with the radiologists of BrEaST" in said
     folded = as_html("measures", table=lengths.table(lesions, described), notes=["First.", said])
     assert "kappa" in folded and "kappa" not in visible(folded)
 
