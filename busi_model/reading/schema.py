@@ -103,4 +103,7 @@ ALTER TABLE shown ADD COLUMN clock_s REAL;
 ALTER TABLE record ADD COLUMN clock_step_s REAL
 """
 
-MIGRATIONS = (_FIRST, _SECOND)
+# Nothing moves: from here on a record may hold descriptors, which older programs would refuse to read.
+_THIRD = "SELECT 1"
+
+MIGRATIONS = (_FIRST, _SECOND, _THIRD)
