@@ -29,7 +29,7 @@ def outline(*polygons) -> Outline:
     return Outline.checked(polygons=list(polygons), width=WIDTH, height=HEIGHT)
 
 
-def model(class_name="benign", polygon=SQUARE, weights="ab" * 32) -> Model:
+def model(class_name="benign", polygon=SQUARE, weights="ab" * 32, **fields) -> Model:
     shape = outline(polygon) if polygon else outline()
     rest = {name: 0.1 for name in ("benign", "malignant", "normal")}
     return Model.checked(
@@ -40,6 +40,7 @@ def model(class_name="benign", polygon=SQUARE, weights="ab" * 32) -> Model:
         mask_png=encode_mask(shape.mask()),
         weights_sha256=weights,
         weights_revision="r1",
+        **fields,
     )
 
 

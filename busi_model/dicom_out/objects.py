@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import UltrasoundImageStorage, UltrasoundMultiFrameImageStorage
 
+from busi_model.clinic.descriptors import Descriptor, describe
 from busi_model.clinic.measure import Lesion
 from busi_model.clinic.view import draw_overlay, regions
 from busi_model.dicom_out.reference import Reference
@@ -41,6 +42,30 @@ _LENGTHS = (  # field of Lesion without its unit, name
     ("width", codes.SCT.Width),
     ("height", hd.sr.CodedConcept("busi-height", "99BUSI", "Height, along the depth")),
 )
+_NUMBERS = {  # by name of a `Descriptor`: what it is, as the record says it, and its unit
+    "posterior": ("Gray behind / beside the lesion", codes.UCUM.NoUnits),
+    "orientation": ("Depth / width of the outline", codes.UCUM.NoUnits),
+    "shape": ("Probability of an irregular shape", codes.UCUM.NoUnits),
+    "roundness": ("Short / long axis", codes.UCUM.NoUnits),
+    "echo": (
+        "Gray inside - beside the lesion, of 255",
+        hd.sr.CodedConcept("{gray levels}", "UCUM", "gray levels"),
+    ),
+}
+# Words of our own: by measurement, no finding of the BI-RADS lexicon, whose codes would say so.
+_WORD_OF = {
+    "posterior": hd.sr.CodedConcept("busi-word-post", "99BUSI", "Behind the lesion, by measurement"),
+    "orientation": hd.sr.CodedConcept("busi-word-orient", "99BUSI", "Orientation, by measurement"),
+    "shape": hd.sr.CodedConcept("busi-word-shape", "99BUSI", "Shape, by measurement"),
+}
+_CODE_OF_WORD = {
+    "posterior shadowing": "busi-shadow",
+    "no posterior shadowing": "busi-no-shadow",
+    "parallel": "busi-parallel",
+    "not parallel": "busi-not-paral",
+    "irregular": "busi-irregular",
+    "not irregular": "busi-not-irreg",
+}
 
 
 def segmentation(reference: Reference, prediction: Prediction, model: dict[str, str]) -> Dataset | None:
@@ -85,7 +110,7 @@ def segmentation(reference: Reference, prediction: Prediction, model: dict[str, 
 
 
 def report(reference: Reference, prediction: Prediction, lesions: list[Lesion], model: dict[str, str]) -> Dataset:
-    """TID 1500: the class and its probabilities for the picture, outline and measurements for each lesion."""
+    """TID 1500: the class and its probabilities for the picture, outline, measurements, descriptors of each lesion."""
     if prediction.label is None:
         raise ValueError("The picture was refused; a report is made of one that was judged.")
     device = hd.sr.ObserverContext(
@@ -112,17 +137,20 @@ def report(reference: Reference, prediction: Prediction, lesions: list[Lesion], 
         ],
         qualitative_evaluations=[hd.sr.QualitativeEvaluation(_CLASS_BY_NETWORK, _CLASSES[prediction.label])],
     )
-    outlined = [
-        hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+    outlined = []
+    for lesion in lesions:
+        described = describe(prediction.frame.gray, lesion)
+        group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
             hd.sr.TrackingIdentifier(reference.uid("lesion", str(lesion.number)), f"Lesion {lesion.number}"),
             hd.sr.ImageRegion("POLYLINE", _closed(lesion.outline_xy) + 0.5, hd.sr.SourceImageForRegion(*source)),
             finding_type=codes.SCT.Lesion,
             algorithm_id=algorithm,
             finding_sites=[hd.sr.FindingSite(codes.SCT.Breast)],
-            measurements=_measurements(lesion),
+            measurements=[*_measurements(lesion), *_numbers(described)],
+            qualitative_evaluations=_words(described),
         )
-        for lesion in lesions
-    ]
+        group[0].ContentSequence.extend(_agreements(described))
+        outlined.append(group)
     content = hd.sr.MeasurementReport(
         hd.sr.ObservationContext(observer_device_context=device),
         hd.sr.CodedConcept("47079-9", "LN", "US Breast"),
@@ -202,4 +230,33 @@ def _measurements(lesion: Lesion) -> list[hd.sr.Measurement]:
     return [
         area,
         *(hd.sr.Measurement(name, round(getattr(lesion, f"{field}_{unit}"), 3), length) for field, name in _LENGTHS),
+    ]
+
+
+def _numbers(described: tuple[Descriptor, ...]) -> list[hd.sr.Measurement]:
+    found = []
+    for one in described:
+        if one.number is not None:
+            meaning, unit = _NUMBERS[one.name]
+            name = hd.sr.CodedConcept(f"busi-{one.name}", "99BUSI", meaning)
+            found.append(hd.sr.Measurement(name, round(one.number, 4), unit))
+    return found
+
+
+def _words(described: tuple[Descriptor, ...]) -> list[hd.sr.QualitativeEvaluation]:
+    return [
+        hd.sr.QualitativeEvaluation(_WORD_OF[one.name], hd.sr.CodedConcept(_CODE_OF_WORD[one.word], "99BUSI", one.word))
+        for one in described
+        if one.word
+    ]
+
+
+def _agreements(described: tuple[Descriptor, ...]) -> list[hd.sr.TextContentItem]:
+    """What each word is worth, beside it: a word alone would claim more."""
+    return [
+        hd.sr.TextContentItem(
+            codes.DCM.Comment, f"{_WORD_OF[one.name].meaning}: {one}.", hd.sr.RelationshipTypeValues.CONTAINS
+        )
+        for one in described
+        if one.word
     ]

@@ -4,13 +4,16 @@ Enters: the editor's value, the verdict on the outline, a Prediction. Leaves: pa
 sentence that says what does not fit. An outline that crosses itself is not saved but mended and shown again: `Mended`.
 """
 
+from busi_model.clinic.descriptors import describe
+from busi_model.clinic.measure import measure_lesions
+from busi_model.names import DESCRIPTOR_WORDS
 from busi_model.page import strings
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import model_polygons
 from busi_model.predict import Prediction
 from busi_model.reading.errors import OutlineError, RecordError
 from busi_model.reading.outline import Repaired, encode_mask, repair
-from busi_model.reading.records import Model, Outline
+from busi_model.reading.records import Descriptors, Model, Outline
 
 
 class Mended(ValueError):  # noqa: N818 - it reads as what it says
@@ -55,7 +58,17 @@ def sound_outline(polygons, width: int, height: int) -> Outline:
     return Outline.checked(polygons=polygons, width=width, height=height)
 
 
-def model_record(prediction: Prediction, weights_sha256: str) -> Model:
+def program_descriptors(prediction: Prediction) -> Descriptors | None:
+    """What the program says of the largest lesion; None without an outline."""
+    if prediction.refused or not prediction.mask.any():
+        return None
+    frame = prediction.frame
+    lesion, *_ = measure_lesions(prediction.mask, None, frame.spacing_mm, frame.pixel_aspect)
+    words = {one.name: one.word for one in describe(frame.gray, lesion)}
+    return Descriptors.checked(**{name: words[name] for name in DESCRIPTOR_WORDS})
+
+
+def model_record(prediction: Prediction, weights_sha256: str, descriptors: Descriptors | None = None) -> Model:
     """What the model said, as it is kept: the outline is the one that the editor shows, the mask is the model's own."""
     height, width = prediction.mask.shape
     polygons = []
@@ -73,4 +86,5 @@ def model_record(prediction: Prediction, weights_sha256: str) -> Model:
         weights_sha256=weights_sha256,
         refused=prediction.refused,
         warnings=tuple(warning.code for warning in prediction.warnings),
+        descriptors=descriptors,
     )

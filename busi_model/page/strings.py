@@ -213,6 +213,7 @@ CLASS_LABEL = "Your class"
 CONFIDENCE = "Your confidence in it, 0 (a guess) to 100 (certain)"
 BIRADS = "BI-RADS category (optional)"
 NOT_GIVEN = "not given"
+DESCRIPTORS = "Optional, of the largest lesion:"
 NO_LESION = "No lesion: I have looked at the whole image"
 OUTLINE_VERDICT = "The model's outline"
 OUTLINE_VERDICTS = {

@@ -25,11 +25,12 @@ records   What may be kept, as frozen pydantic models. Build each with `Model.ch
           "4C" "5" "6"; OutlineVerdict "good" | "corrected" | "wrong_place" | "nothing_there"; Role (tuple ROLES).
           Outline(polygons, width, height)                 polygons=[] means "no lesion"
           Model(class_name | None, confidence 0..1 | None, class_probabilities, outline: Outline, mask_png,
-                weights_sha256, weights_revision, refused=False, warnings=())         what the model said
-          OwnRead(class_name, confidence 0..100, birads=None, outline=None)
+                weights_sha256, weights_revision, refused=False, warnings=(), descriptors=None)   what the model said
+          OwnRead(class_name, confidence 0..100, birads=None, outline=None, descriptors=None)
           FinalRead(class_name, confidence 0..100, birads=None, outline_verdict, outline=None,
-                no_lesion_confirmed=False, comment="")
+                no_lesion_confirmed=False, comment="", descriptors=None)
                 outline is required for "corrected", refused for "good"; polygons [] need the confirmation
+          Descriptors(shape=None, orientation=None, posterior=None)   words of `names.DESCRIPTOR_WORDS`, or nothing
           Profile(pseudonym, role, years)                  2-32 letters, digits, space, - _ ; no "@"
           Questionnaire(answers)                           ten of 1..5, in the order of SUS_ITEMS
           Feedback(verdict "agree" | "disagree" | "unsure", model: Model, image_sha256, own_class=None,

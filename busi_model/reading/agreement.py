@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, DESCRIPTOR_WORDS
 from busi_model.reading.bootstrap import Formula, Row, bootstrap, by_case
 
 BIRADS_ORDER = ("1", "2", "3", "4A", "4B", "4C", "5")  # 0 (incomplete) and 6 (known) stand in no order with these
@@ -99,20 +99,44 @@ def birads_rows(table: pd.DataFrame, rng: np.random.Generator) -> Iterator[Row]:
         given = table[table[f"{kind}_birads"].isin(BIRADS_ORDER)]
         pairs = list(combinations(dict.fromkeys(given["reader"]), 2))
         if pairs:
-            sums, n_cases = _pair_sums(given.pivot(index="case", columns="reader", values=f"{kind}_birads"), pairs)
+            wide = given.pivot(index="case", columns="reader", values=f"{kind}_birads")
+            sums, n_cases = _pair_sums(wide, pairs, BIRADS_ORDER)
             value, low, high = bootstrap(sums, _kappa_of_sums(n, weights), rng)
             name = f"BI-RADS category, weighted kappa between readers, {kind} read"
             yield name, value, low, high, n_cases, f"{BIRADS_NOTE}; mean over {len(pairs)} pairs; n counts cases"
 
 
-def _pair_sums(wide: pd.DataFrame, pairs: list[tuple[str, str]]) -> tuple[np.ndarray, int]:
-    """Categories (cases, readers) -> counts of each pair for each case (cases, pairs x C x C), cases with a pair."""
+def descriptor_rows(table: pd.DataFrame, rng: np.random.Generator) -> Iterator[Row]:
+    """Cohen's kappas of each descriptor's word: with the program's, and between readers (mean over their pairs, as for
+    the category). None where no reader said a word."""
+    for descriptor, words in DESCRIPTOR_WORDS.items():
+        formula = _kappa_of_sums(len(words), np.eye(len(words)))
+        for kind in ("own", "final"):
+            said = table[table[f"{kind}_{descriptor}"].notna()]
+            if said.empty:
+                continue
+            both = said[said[f"model_{descriptor}"].notna()]
+            sums = by_case(both, _one_hot(both[f"{kind}_{descriptor}"], both[f"model_{descriptor}"], words))
+            value, low, high = bootstrap(sums, formula, rng)
+            note = f"{' or '.join(words)}; the program said a word in {len(both)} of {len(said)} readings"
+            yield f"{descriptor}, kappa with the program, {kind} read", value, low, high, len(both), note
+            pairs = list(combinations(dict.fromkeys(said["reader"]), 2))
+            if pairs:
+                wide = said.pivot(index="case", columns="reader", values=f"{kind}_{descriptor}")
+                sums, n_cases = _pair_sums(wide, pairs, words)
+                value, low, high = bootstrap(sums, formula, rng)
+                note = f"{' or '.join(words)}; mean over {len(pairs)} pairs; n counts cases"
+                yield f"{descriptor}, kappa between readers, {kind} read", value, low, high, n_cases, note
+
+
+def _pair_sums(wide: pd.DataFrame, pairs: list[tuple[str, str]], names: tuple[str, ...]) -> tuple[np.ndarray, int]:
+    """Words (cases, readers) -> counts of each pair for each case (cases, pairs x C x C), cases with a pair."""
     wide = wide[wide.notna().sum(axis=1) > 1]
     parts = []
     for one, other in pairs:
         read = wide[[one, other]].notna().all(axis=1).to_numpy()
-        part = np.zeros((len(wide), len(BIRADS_ORDER) ** 2))
-        part[read] = _one_hot(wide.loc[read, one], wide.loc[read, other], BIRADS_ORDER)
+        part = np.zeros((len(wide), len(names) ** 2))
+        part[read] = _one_hot(wide.loc[read, one], wide.loc[read, other], names)
         parts.append(part)
     return np.concatenate(parts, axis=1), len(wide)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from busi_model.reading.agreement import birads_rows, class_rows
+from busi_model.reading.agreement import birads_rows, class_rows, descriptor_rows
 from busi_model.reading.bootstrap import Row, rate, ratio, step
 from busi_model.reading.outline import decode_mask, dice
 from busi_model.reading.reader_study import POSITIVE, area_rows, study_rows
@@ -39,6 +39,7 @@ def summarise(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 def _measures(table: pd.DataFrame, pooled: bool, rng: np.random.Generator) -> Iterator[Row]:
     yield from class_rows(table, rng)
     yield from birads_rows(table, rng)
+    yield from descriptor_rows(table, rng)
     known = table[table["truth"].notna()]
     if len(known):
         yield from _against_truth(known, pooled, rng)

@@ -10,9 +10,18 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from busi_model.names import CLASS_NAMES, ClassName  # noqa: F401 (export, figures and session take them from here)
+from busi_model.names import CLASS_NAMES, ClassName, Orientation, Posterior, Shape  # noqa: F401 (others take them here)
 from busi_model.reading import outline as outlines
 from busi_model.reading.errors import OutlineError, RecordError
 
@@ -115,6 +124,27 @@ class Outline(Checked):
         return outlines.rasterise(self.polygons, self.width, self.height)
 
 
+class Descriptors(Checked):
+    """What was said of the largest lesion; None: nothing. As `clinic.descriptors` measures it."""
+
+    shape: Shape | None = None
+    orientation: Orientation | None = None
+    posterior: Posterior | None = None
+
+
+class _Described(Checked):
+    """A record that may hold descriptors; one without them is kept as it was before there were any."""
+
+    descriptors: Descriptors | None = None
+
+    @model_serializer(mode="wrap")
+    def _nothing_said(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content = dump(self)
+        if content["descriptors"] is None:
+            del content["descriptors"]
+        return content
+
+
 def _in_pydantic(check: Callable[[outlines.Polygons, int, int], None], outline: Outline) -> None:
     try:
         check(outline.polygons, outline.width, outline.height)
@@ -122,7 +152,7 @@ def _in_pydantic(check: Callable[[outlines.Polygons, int, int], None], outline: 
         raise ValueError(str(error).removesuffix(".")) from None
 
 
-class Model(Checked):
+class Model(_Described):
     """What the model said of a picture, and which model it was."""
 
     class_name: ClassName | None  # None: it refused the picture
@@ -182,7 +212,7 @@ class _OutlineJudgement(_Judgement):
         return self
 
 
-class OwnRead(_Judgement):
+class OwnRead(_Judgement, _Described):
     """What a reader thinks before seeing the model."""
 
     class_name: ClassName
@@ -190,7 +220,7 @@ class OwnRead(_Judgement):
     birads: BiRads | None = None
 
 
-class FinalRead(_OutlineJudgement):
+class FinalRead(_OutlineJudgement, _Described):
     """What the reader thinks after it."""
 
     class_name: ClassName

@@ -137,6 +137,7 @@ Approval and consent of patients and readers: {host}
 
 ## Results: agreement, accuracy, switches, trust, time
 `low` and `high` are 95 % limits unless the note says otherwise. Cases are resampled whole for figures over all readers.
+Shape, orientation and posterior concern the largest lesion; readers could leave them out and did not see the program's.
 
 {figures}
 

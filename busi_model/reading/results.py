@@ -7,6 +7,7 @@ import json
 
 import pandas as pd
 
+from busi_model.names import DESCRIPTOR_WORDS
 from busi_model.reading.figures import dice_of, summarise
 from busi_model.reading.questionnaire import sus_score
 from busi_model.reading.records import Questionnaire
@@ -14,10 +15,17 @@ from busi_model.reading.store import Record, Store
 
 __all__ = ["feedback", "learning_curve", "readings", "summarise", "usability"]
 
+
+def _descriptor_columns(whose: str) -> list[str]:
+    return [f"{whose}_{name}" for name in DESCRIPTOR_WORDS]
+
+
 READING_COLUMNS = (
     *("reader", "role", "years", "position", "case", "image_sha256", "truth"),
-    *("own_class", "own_confidence", "own_birads", "model_class", "model_confidence", "model_malignant"),
-    *("final_class", "final_confidence", "final_birads", "outline_verdict", "dice_model_own", "dice_model_final"),
+    *("own_class", "own_confidence", "own_birads", *_descriptor_columns("own")),
+    *("model_class", "model_confidence", "model_malignant", *_descriptor_columns("model")),
+    *("final_class", "final_confidence", "final_birads", *_descriptor_columns("final")),
+    *("outline_verdict", "dice_model_own", "dice_model_final"),
     *("own_seconds", "final_seconds", "interrupted", "comment"),
     *("weights_sha256", "weights_revision", "app_version", "saved_at", "receipt"),
 )
@@ -34,6 +42,7 @@ def readings(store: Store, session_id: str) -> pd.DataFrame:
     reader is the pseudonym; position counts from 1 in that reader's order, case in the host's; confidences of readers
     are 0..100, the model's 0..1, as is its probability of malignant; dice_model_own and dice_model_final compare the
     model's mask with the outline that was drawn before and after the reveal (NaN: none was drawn, or both are empty);
+    own_shape, model_shape and the like are descriptors of the largest lesion, None where nothing was said;
     seconds run from the step's last appearance on the screen to its saving, and interrupted says that a step appeared
     more than once (reload, pause), so its seconds are too few.
     """
@@ -64,6 +73,9 @@ def _reading(own: Record | None, model: Record, final: Record) -> dict:
         **{f"model_{name.removesuffix('_name')}": model.content[name] for name in opinion[:2]},
         "model_malignant": model.content["class_probabilities"].get("malignant"),
         **{f"final_{name.removesuffix('_name')}": final.content[name] for name in opinion},
+        **_descriptors("own", own),
+        **_descriptors("model", model),
+        **_descriptors("final", final),
         "outline_verdict": final.content["outline_verdict"],
         "dice_model_own": dice_of(model.model_mask_png, own.mask_png if own else None),
         "dice_model_final": dice_of(model.model_mask_png, final.mask_png),
@@ -78,6 +90,11 @@ def _reading(own: Record | None, model: Record, final: Record) -> dict:
         "saved_at": final.saved_at,
         "receipt": final.receipt,
     }
+
+
+def _descriptors(whose: str, record: Record | None) -> dict:
+    said = (record.content.get("descriptors") if record else None) or {}
+    return {f"{whose}_{name}": said.get(name) for name in DESCRIPTOR_WORDS}
 
 
 def learning_curve(table: pd.DataFrame) -> pd.DataFrame:

@@ -104,7 +104,8 @@ ALTER TABLE record ADD COLUMN clock_step_s REAL
 """
 
 # Copies are known by the dataset that they went to: what one of them has says nothing of another. An older program did
-# not write down which it was: '' stands there until the dataset that is named next is looked through.
+# not write down which it was: '' stands there until the dataset that is named next is looked through. From here on a
+# record may also hold descriptors, which older programs would refuse to read.
 _THIRD = """
 CREATE TABLE copy (
     key TEXT NOT NULL,                      -- of a record

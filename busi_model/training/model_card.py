@@ -4,7 +4,10 @@ Abroad comes first: what the recipe is worth in a hospital that its network neve
 """
 
 import json
+import re
 from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCardData
 
 from busi_model import checkpoint
 from busi_model.files import write_json
@@ -12,13 +15,13 @@ from busi_model.training.evaluate import figure_table, trust_sections
 from busi_model.training.fit import RunError
 from busi_model.training.out_of_distribution import ood_section
 
-HEADER = """---
-license: apache-2.0
-library_name: pytorch
-pipeline_tag: image-segmentation
-tags: [breast-ultrasound, medical, segmentation, classification, busi]
----
-# BUSI multi-task U-Net
+MODEL_NAME = "BUSI multi-task U-Net"
+JUDGED = "{name}: the recipe, trained without the hospital that judges it"  # of the model-index: not these weights
+TAGS = ["breast-ultrasound", "medical", "segmentation", "classification", "busi"]
+OUTLINE_FIGURES = ("Dice", "missed", "normals outlined")  # of summary.json; the others are of the class
+METRIC_TYPES = {"Dice": "dice", "AUC benign/malignant": "roc_auc", "ECE": "expected_calibration_error"}
+
+HEADER = f"""# {MODEL_NAME}
 
 One gray breast-ultrasound image in; the lesion's outline, the class (benign, malignant, normal) and a calibrated
 probability out. **For research and teaching. Not a medical device: no diagnosis may rest on it.**
@@ -110,6 +113,7 @@ def write_card(weights_folder, abroad, home=None, evaluation_folders=()) -> None
     folder = Path(weights_folder)
     loaded = checkpoint.load(folder)
     studies = [(words, *_study(place)) for words, place in ((ABROAD, abroad), (HOME, home)) if place]
+    summary = _read(Path(abroad, "evaluation", "summary.json")) if abroad else None
     evaluations = [_read(Path(place, "metrics.json")) for place in evaluation_folders]
     ood = Path(abroad, "ood.json") if abroad else None
     config_path = folder / checkpoint.CONFIG_NAME
@@ -118,7 +122,8 @@ def write_card(weights_folder, abroad, home=None, evaluation_folders=()) -> None
     config["figures"] = {content["title"]: content for content in everything}
     write_json(config, config_path)
     refused = _read(ood) if ood and ood.is_file() else None
-    (folder / "README.md").write_text(card_text(loaded, studies, evaluations, refused), encoding="utf-8")
+    text = front_matter(summary) + card_text(loaded, studies, evaluations, refused)
+    (folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def _study(folder):
@@ -140,9 +145,50 @@ def _read(path):
         ) from error
 
 
+def front_matter(abroad: dict | None) -> str:
+    """The block at the top of the card, as the Hub reads it. abroad: a study's summary.json, whose figures become the
+    model-index, each hospital one data set that the judged network never saw; None: there is no model-index."""
+    facts = ModelCardData(
+        license="apache-2.0",
+        library_name="pytorch",
+        pipeline_tag="image-segmentation",
+        tags=TAGS,
+        model_name=JUDGED.format(name=MODEL_NAME) if abroad else None,
+        eval_results=list(_eval_results(abroad)) if abroad else None,
+    )
+    return f"---\n{facts.to_yaml(original_order=['license'])}\n---\n"
+
+
+def _eval_results(abroad):
+    what, hospitals = abroad["what"], abroad["hospitals"]
+    for hospital, figures in hospitals.items():
+        for name, figure in figures.items():
+            if isinstance(figure, dict) and figure["value"] is not None:
+                low, high, n = (figure.get(key) for key in ("low", "high", "n"))
+                words = name if low is None else f"{name}, 95 % interval {low:.3f} to {high:.3f}"
+                words += "" if n is None else f", n = {n}"
+                yield _eval_result(hospital, f"{hospital}, {what}: {figures['n']} images", name, words, figure["value"])
+    for name, value in abroad["mean"].items():
+        if value is not None:
+            yield _eval_result("mean", f"Mean of {len(hospitals)} hospitals, each {what}", name, name, value)
+
+
+def _eval_result(hospital, dataset_name, name, metric_name, value):
+    outline = name in OUTLINE_FIGURES
+    return EvalResult(
+        task_type="image-segmentation" if outline else "image-classification",
+        task_name="Outline of the lesion" if outline else "Benign, malignant or normal",
+        dataset_type=hospital.lower(),
+        dataset_name=dataset_name,
+        metric_type=METRIC_TYPES.get(name) or re.sub(r"\W+", "_", name.lower()),
+        metric_name=metric_name,
+        metric_value=round(value, 4),
+    )
+
+
 def card_text(loaded: checkpoint.Checkpoint, studies, evaluations: list[dict], refused: dict | None) -> str:
-    """The card as Markdown. studies: (introduction, table with a row a hospital, contents of metrics.json);
-    evaluations: contents of metrics.json; refused: of ood.json."""
+    """The card as Markdown, below its front matter. studies: (introduction, table with a row a hospital, contents of
+    metrics.json); evaluations: contents of metrics.json; refused: of ood.json."""
     lines = [HEADER]
     for introduction, table, _ in studies:
         lines += [introduction, table]

@@ -21,7 +21,7 @@ from busi_model.clinic.render import as_html, as_json, as_text, pixels_sha256, s
 from busi_model.clinic.report import Finding, is_measured, percent, report
 from busi_model.clinic.view import draw_overlay
 from busi_model.image import Frame, Notice
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, DESCRIPTOR_WORDS
 from busi_model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
 from busi_model.predict import REFUSALS, Prediction
 from tests.clinic.test_view import rectangle
@@ -396,7 +396,8 @@ def test_descriptors_stand_in_the_table_with_their_agreement():
     said = " ".join(lengths.notes(lesions, None, False, FITTED, described=described))
     assert "no BI-RADS category" in said and words.DESCRIPTORS_NOTE_EDITED not in said
     found = AGREEMENT["posterior"]
-    assert f"kappa {found.kappa} ({found.low} to {found.high}, n = {found.n}) with the radiologists of BrEaST" in said
+    figures = f"kappa {found.kappa:.2f} ({found.low:.2f} to {found.high:.2f}, n = {found.n})"
+    assert f"{figures} with the radiologists of BrEaST" in said
     folded = as_html("measures", table=lengths.table(lesions, described), notes=["First.", said])
     assert "kappa" in folded and "kappa" not in visible(folded)
 
@@ -426,6 +427,7 @@ def test_every_word_of_a_descriptor_is_in_the_catalogue():
     source = Path(describe.__code__.co_filename).read_text(encoding="utf-8")
     said = set(re.findall(r'word = "([^"]+)"|"([a-z ]+)" if ratio|else "([a-z ]+)"', source))
     assert {word for found in said for word in found if word} == set(words.DESCRIPTOR_WORDS)
+    assert {word for pair in DESCRIPTOR_WORDS.values() for word in pair} == set(words.DESCRIPTOR_WORDS)  # readers' too
     assert set(words.DESCRIPTOR_ROWS) == set(words.DESCRIPTOR_AGAINST) == set(AGREEMENT)
 
 

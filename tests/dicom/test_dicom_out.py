@@ -18,10 +18,13 @@ from pydicom.sr.codedict import codes
 
 from busi_model.__main__ import main
 from busi_model.batch.rows import ROWS, TABLE
+from busi_model.clinic.descriptors import describe
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.view import draw_overlay, outlines_xy
+from busi_model.dicom_out import objects
 from busi_model.dicom_out.write import IDENTIFIED, KINDS, MISSING, DicomResultError, dicom_results
 from busi_model.image import read_image
+from busi_model.names import DESCRIPTOR_WORDS
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from tests.conftest import ROOT
@@ -155,6 +158,35 @@ def test_a_report_has_the_outlines_and_the_measurements(run, predicted, name):
     assert probabilities == pytest.approx([100 * p for p in prediction.class_probabilities.values()], abs=0.01)
     meanings = [evaluation.value.meaning.lower() for evaluation in picture.get_qualitative_evaluations()]
     assert meanings[-1] == prediction.label
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_report_has_the_descriptors_and_what_each_word_is_worth(run, predicted, name):
+    prediction = predicted[name]
+    frame = prediction.frame
+    lesions = measure_lesions(prediction.mask, prediction.margin, frame.spacing_mm, frame.pixel_aspect)
+    groups = hd.sr.srread(object_of(run, name, "sr")).content.get_planar_roi_measurement_groups()
+    said = []
+    for group, lesion in zip(groups, lesions, strict=True):
+        numbers = {m.name.value: m.value for m in group.get_measurements() if m.name.scheme_designator == "99BUSI"}
+        words = {e.value.meaning for e in group.get_qualitative_evaluations() if e.name.scheme_designator == "99BUSI"}
+        comments = [str(i.TextValue) for i in group[0].ContentSequence if i.name == codes.DCM.Comment]
+        for one in describe(frame.gray, lesion):
+            expected = None if one.number is None else pytest.approx(one.number, abs=1e-4)
+            assert numbers.get(f"busi-{one.name}") == expected
+            assert (one.word in words) == (one.word is not None)
+            if one.word:
+                (comment,) = [text for text in comments if f": {one.word};" in text]
+                assert str(one.agreement) in comment and "by measurement" in comment
+                said.append(one.word)
+        assert len(words) == len(comments)
+    assert said
+
+
+def test_every_word_has_a_code_that_dicom_takes():
+    coded = [*objects._CODE_OF_WORD.values(), *(concept.value for concept in objects._WORD_OF.values())]
+    assert set(objects._CODE_OF_WORD) == {word for pair in DESCRIPTOR_WORDS.values() for word in pair}
+    assert len(set(coded)) == len(coded) and max(map(len, coded)) <= 16  # a code value's limit
 
 
 @pytest.mark.parametrize("name", NAMES)

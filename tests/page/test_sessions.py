@@ -1,6 +1,7 @@
 """Reading sessions, quick feedback and the host's view as their users meet them, in a real browser."""
 
 import base64
+import html
 import io
 import json
 import os
@@ -23,7 +24,7 @@ from playwright.sync_api import expect
 
 from busi_model.clinic.view import encode_png
 from busi_model.image import Frame, Notice
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, DESCRIPTOR_WORDS
 from busi_model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.page import strings
 from busi_model.page.answers import Mended, model_record
@@ -276,6 +277,20 @@ def test_what_was_typed_and_drawn_survives_a_reload(chromium, store, tmp_path):
             session.build(sessions, Model(), None, None)
     with served_here(page, tmp_path) as url:
         reader = Reader(chromium, url, created.codes[0], 1)
+        reader.arrive(1)
+        reader.fill(1)
+        reader.tab.locator("#case-confidence input").focus()
+        for _ in range(20):  # the keyboard reaches the button before anything that is optional
+            reader.tab.keyboard.press("Tab")
+            passed = reader.tab.evaluate("document.activeElement.closest('[id^=case-], #session-lock')?.id")
+            assert passed not in [f"case-{name}" for name in DESCRIPTOR_WORDS]
+            if passed == "session-lock":
+                break
+        assert passed == "session-lock"
+        for key in ("Tab", "Tab", "Space"):  # past "not given"
+            reader.tab.keyboard.press(key)
+        expect(reader.tab.locator("#case-shape").get_by_label("irregular", exact=True)).to_be_checked()
+        reader.wait_until_kept('"irregular"')
         reader.lock(1)
         reader.fill(1, final=True)
         canvas = Canvas(reader.tab, "#session-editor")
@@ -291,7 +306,8 @@ def test_what_was_typed_and_drawn_survives_a_reload(chromium, store, tmp_path):
         reader.save()
         reader.arrive(2)
         reader.tab.context.close()
-    *_, saved = store.records()
+    own, *_, saved = store.records()
+    assert own.content["descriptors"]["shape"] == "irregular" and "descriptors" not in saved.content
     assert (saved.kind, saved.content["outline_verdict"]) == ("final", "corrected")
     assert np.abs(np.subtract(saved.content["outline"]["polygons"][0][0], (x + 7, y + 6))).max() <= 0.5
 
@@ -372,7 +388,8 @@ def read_everything(sessions, code, comment=""):
     desk.familiarised()
     while (step := desk.step()).stage in ("own", "reveal", "final"):
         if step.stage == "own":
-            fields = Fields("benign", 60, carried=editor.value(step.key, []))
+            said = {"shape": "irregular"}
+            fields = Fields("benign", 60, carried=editor.value(step.key, []), descriptors=said)
             desk.save_own(step.key, session_form.own_read(step, fields))
         elif step.stage == "reveal":
             gray = np.asarray(Image.open(step.image_path))
@@ -442,6 +459,26 @@ def test_the_model_is_asked_after_the_lock_and_only_once(panel, at_first_case, s
     assert elsewhere[on.task] == revealed[on.task] and elsewhere[on.editor].value == revealed[on.editor].value
     assert panel.predictor.asked == 1
     assert [record.kind for record in store.records()] == ["own", "reveal"]
+
+
+def test_readers_describe_the_lesion_as_the_program_does(panel, at_first_case, store):
+    """Shape, orientation and what lies behind: kept when said, shown once locked, offered as text when not taken."""
+    on = panel.layout
+    seat, carried = at_first_case[on.seat], at_first_case[on.editor].value
+    answers = [None] * len(on.answers)
+    revealed = panel.lock(seat, "benign", 60, "", None, False, "", carried, *answers, "irregular", "", "")
+    assert "Shape: irregular." in revealed[on.task] and "Orientation" not in revealed[on.task]
+    own, reveal = store.records()
+    assert own.content["descriptors"] == {"shape": "irregular", "orientation": None, "posterior": None}
+    program = reveal.content["descriptors"]  # of a rectangle of 40 x 30 pixels
+    assert program["orientation"] == "parallel" and set(program) == set(DESCRIPTOR_WORDS)
+    assert all(part["value"] == "" for part in (revealed[field] for field in on.descriptors))
+    other = panel.lock(seat, "benign", 60, "", None, False, "", carried, *answers, "not irregular", "", "")
+    assert other[on.unsaved].visible and "Shape: not irregular" in other[on.unsaved].value
+    refused = panel.save(
+        revealed[on.seat], "benign", 60, "", "good", False, "", revealed[on.editor].value, *answers, "x"
+    )
+    assert "Not saved. shape: one of 'irregular' or 'not irregular' is expected" in html.unescape(refused[on.problem])
 
 
 def test_a_draft_comes_back_to_its_own_step_only(panel, at_first_case):
@@ -583,6 +620,9 @@ def test_results_show_figures_plots_and_comments_as_text(store):
     assert "<img src=x" not in shown and "&lt;img src=x onerror=alert(1)&gt;" in shown
     accuracy = re.search(r"accuracy, final read</td><td>([\d.]+)</td>", shown).group(1)
     assert float(accuracy) == 0.5  # always malignant, of one benign and one malignant case
+    assert re.search(
+        "shape, kappa with the program, own read</td>.*the program said a word in \\d of 2 readings", shown
+    )
     assert "data:image/png;base64," in shown and re.search(r"Otter</td><td>75", shown)  # SUS: 5 x (3 + 3) x 2.5
 
 

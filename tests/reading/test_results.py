@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, DESCRIPTOR_WORDS
 from busi_model.reading import report, results
 from busi_model.reading.agreement import BIRADS_ORDER, cohen_kappa, fleiss_kappa, linear_weights, weighted_kappa
 from busi_model.reading.errors import RecordError, StoreError
@@ -80,6 +80,7 @@ def table_of(rows, **columns):
     defaults = {"own_confidence": 50.0, "final_confidence": 60.0, "own_seconds": 10.0, "final_seconds": 5.0}
     defaults |= {"interrupted": False, "dice_model_own": math.nan, "dice_model_final": math.nan}
     defaults |= {"own_birads": None, "final_birads": None, "model_malignant": math.nan}
+    defaults |= {f"{whose}_{name}": None for whose in ("own", "model", "final") for name in DESCRIPTOR_WORDS}
     for name, value in (defaults | columns).items():
         table[name] = value
     table["position"] = table.groupby("reader").cumcount() + 1
@@ -209,6 +210,43 @@ def test_a_category_that_one_reader_gave_alone_is_compared_with_nobody():
     assert "BI-RADS" not in " ".join(summarise(table)["measure"])
 
 
+SHAPES = {  # r: irregular, o: not irregular, -: nothing said; case by case
+    "Owl": "rrrooorro-",
+    "Fox": "rrooooro-r",
+    "Elk": "oor-------",
+}
+PROGRAM = "rrroo-rooo"
+
+
+def shapes_table():
+    """Three readers' own reads of ten cases, and what the program said."""
+    word = {"r": "irregular", "o": "not irregular", "-": None}
+    rows = [(name, case, M, M, M, M) for name in SHAPES for case in range(1, 11)]
+    said = [word[letter] for letters in SHAPES.values() for letter in letters]
+    return table_of(rows).assign(own_shape=said, model_shape=[word[letter] for letter in PROGRAM] * 3)
+
+
+def kappa_of(one, other):
+    pairs = [(a, b) for a, b in zip(one, other, strict=True) if "-" not in (a, b)]
+    return cohen_kappa_score(*zip(*pairs, strict=True))
+
+
+def test_descriptors_are_compared_with_the_program_and_between_readers():
+    table = shapes_table()
+    owl = figure(table, "shape, kappa with the program, own read")
+    assert owl.value == pytest.approx(kappa_of(SHAPES["Owl"], PROGRAM)) and owl.low <= owl.value <= owl.high
+    assert owl.n == 8 and "the program said a word in 8 of 9 readings" in owl.note
+    between = figure(table, "shape, kappa between readers, own read", ALL)
+    pairs = [("Owl", "Fox"), ("Owl", "Elk"), ("Fox", "Elk")]
+    kappas = [kappa_of(SHAPES[one], SHAPES[other]) for one, other in pairs]
+    assert between.value == pytest.approx(np.mean(kappas)) and "mean over 3 pairs" in between.note
+    assert between.n == 8  # cases of which two readers at least said a word
+    measures = " ".join(summarise(table)["measure"])
+    assert "orientation" not in measures and "posterior" not in measures
+    assert "shape, kappa with the program, final read" not in measures
+    assert "shape" not in " ".join(summarise(EIGHT)["measure"])
+
+
 def test_order_effects_by_hand():
     table = EIGHT.assign(own_seconds=[20, 20, 20, 20, 10, 10, 10, 10], final_seconds=5.0)
     row = figure(table, "seconds, whole case, second half minus first")
@@ -282,6 +320,34 @@ def test_a_table_of_readings_holds_what_was_said(store, session):
     assert (fox["app_version"], fox["weights_sha256"], fox["weights_revision"]) == ("1.2", "ab" * 32, "r1")
     assert not table["interrupted"].any() and (table["own_seconds"] >= 0).all()
     assert set(results.usability(store, session)["sus"]) == {75.0}  # 2.5 * (5 * 3 + 5 * 3)
+
+
+def test_descriptors_reach_the_tables_and_the_report(store, tmp_path):
+    """Two readers: one says a word of each lesion, the other of the first only; the program of all."""
+    sessions, created = new_session(store, n_readers=2, truths=["benign", "malignant", "normal"])
+    shape = {1: "irregular", 2: "not irregular", 3: "irregular"}
+    program = model(descriptors={"shape": "irregular", "posterior": "posterior shadowing"})
+
+    def say(words):
+        return lambda step: (own(descriptors=words(step)), program, final(descriptors={"orientation": "parallel"}))
+
+    read_all(seated(sessions, created.codes[0], "Owl"), say(lambda step: {"shape": shape.get(step.position)}))
+    read_all(
+        seated(sessions, created.codes[1], "Fox"),
+        say(lambda step: {"shape": "irregular"} if step.position == 1 else None),
+    )
+    table = results.readings(store, created.session_id)
+    owl = table[table["reader"] == "Owl"]
+    assert list(owl["own_shape"]) == list(shape.values()) and list(owl["final_orientation"]) == ["parallel"] * 3
+    assert list(table["own_shape"].notna()) == [True] * 4 + [False] * 2 and table["own_posterior"].isna().all()
+    assert set(table["model_shape"]) == {"irregular"} and table["model_orientation"].isna().all()
+    files = {path.name: path for path in report.write_downloads(store, created.session_id, tmp_path / "files")}
+    assert "own_shape" in files["readings.csv"].read_text(encoding="utf-8-sig").splitlines()[0]
+    assert "posterior shadowing" in files["readings.jsonl"].read_text()
+    for name in ("summary.csv", "report.md"):
+        text = files[name].read_text(encoding="utf-8-sig").replace("\\", "")
+        assert "shape, kappa with the program, own read" in text and "shape, kappa between readers, own read" in text
+        assert "orientation, kappa between readers, final read" in text
 
 
 def test_a_model_that_refuses_is_not_counted_as_an_opinion(store, tmp_path):

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from busi_model.reading import schema
 from busi_model.reading.errors import ConflictError, PictureError, RecordError, StoreError
 from busi_model.reading.records import image_sha256, new_key, receipt_id
+from busi_model.reading.sessions import Sessions
 from busi_model.reading.store import DATABASE, Store, default_folder
-from tests.reading_help import feedback, outline, picture
+from tests.reading_help import feedback, final, model, new_session, outline, own, picture, read_all, seated
 
 ROOT = Path(__file__).parents[2]
 
@@ -160,6 +161,28 @@ def test_an_older_database_is_brought_up_to_date(monkeypatch, store):
     monkeypatch.undo()
     with pytest.raises(StoreError, match="newer program"):
         Store(store.folder)
+
+
+def test_records_from_before_there_were_descriptors_are_known_again(monkeypatch, tmp_path):
+    """A store of the second form: the same answer gets its first receipt again, and the session goes on."""
+    with monkeypatch.context() as older:
+        older.setattr("busi_model.reading.database.MIGRATIONS", schema.MIGRATIONS[:2])
+        store = Store(tmp_path / "store")
+        sessions, created = new_session(store, n_cases=1)
+        desk = seated(sessions, created.codes[0])
+        key = desk.step().key
+        receipt = desk.save_own(key, own())
+        store.close()
+    store = Store(tmp_path / "store")
+    desk = Sessions(store).enter(created.codes[0])
+    again = desk.save_own(key, own())
+    assert again.again and again.receipt == receipt.receipt
+    saved = desk.saved(key)
+    assert saved.is_same(own()) and "descriptors" not in saved.content
+    assert not saved.is_same(own(descriptors={"shape": "irregular"}))
+    read_all(desk, lambda step: (own(), model(), final(descriptors={"shape": "irregular"})))
+    assert [record.kind for record in store.records()] == ["own", "reveal", "final", "questionnaire"]
+    store.close()
 
 
 def test_a_program_that_was_started_before_a_newer_one_came_stops_with_a_sentence(monkeypatch, store):

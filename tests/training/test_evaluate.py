@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from huggingface_hub import ModelCard
 from PIL import Image
 
 from busi_model.__main__ import main
@@ -17,8 +18,10 @@ from busi_model.training import evaluate, plots
 from busi_model.training.cases import CaseError
 from busi_model.training.evaluate import choose_split, evaluate_cases, write_report, write_summary
 from busi_model.training.layouts import find_cases, find_hospital
+from busi_model.training.model_card import front_matter
 from busi_model.training.plots import plot_history
 from busi_model.training.worst import worst_cases, write_worst
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +182,13 @@ def test_card_leads_with_abroad_and_tells_whose_figures_it_shows(table, untraine
     assert text.startswith("---\nlicense: apache-2.0")
     assert text.index("## Abroad") < text.index("## Operating point") < text.index("## Limits")
     assert "| mean |" in text and "CC BY-NC in the LICENSE" in text
+    found = {(r.dataset_type, r.metric_type): r for r in ModelCard.load(weights / "README.md").data.eval_results}
+    summary = json.loads((place / "summary.json").read_text())
+    for hospital in ("A", "B"):
+        dice = summary["hospitals"][hospital]["Dice"]
+        assert found[hospital.lower(), "dice"].metric_value == pytest.approx(dice["value"], abs=1e-4)
+        assert f"{dice['low']:.3f} to {dice['high']:.3f}" in found[hospital.lower(), "dice"].metric_name
+    assert found["mean", "roc_auc"].metric_value == pytest.approx(summary["mean"]["AUC benign/malignant"], abs=1e-4)
     a, b, own = (text.split(f"### {title}")[1] for title in ("A, left out", "B, left out", "Own"))
     assert "Not these weights: 2 networks" in a and "These very weights" in own
     assert "| Brier score" in a.split("###")[0] and "| Brier score" not in b.split("###")[0]
@@ -186,6 +196,27 @@ def test_card_leads_with_abroad_and_tells_whose_figures_it_shows(table, untraine
     assert f"| Accuracy | {accuracy} |" in own
     figures = Predictor.load(weights, device="cpu").checkpoint.figures
     assert figures["A, left out"]["figures"]["accuracy"]["value"] == pytest.approx(float(accuracy), abs=5e-4)
+
+
+def test_the_shipped_card_tells_the_hub_what_was_measured_abroad():
+    """As the Hub's own client parses it: all figures of docs/figures/abroad, and none besides."""
+    summary = json.loads((ROOT / "docs" / "figures" / "abroad" / "summary.json").read_text())
+    data = ModelCard.load(ROOT / "weights" / "README.md").data
+    assert (data.license, data.library_name, data.pipeline_tag) == ("apache-2.0", "pytorch", "image-segmentation")
+    assert "without the hospital that judges it" in data.model_name
+    told = sorted(
+        (r.dataset_name.split(",")[0], r.metric_name.split(", 95")[0], r.metric_value) for r in data.eval_results
+    )
+    measured = [
+        (hospital, name, round(figure["value"], 4))
+        for hospital, figures in summary["hospitals"].items()
+        for name, figure in figures.items()
+        if name != "n" and figure["value"] is not None
+    ]
+    mean = f"Mean of {len(summary['hospitals'])} hospitals"
+    measured += [(mean, name, round(value, 4)) for name, value in summary["mean"].items() if value is not None]
+    assert told == sorted(measured) and len(told) > 20
+    assert ModelCard(front_matter(None)).data.eval_results is None
 
 
 def test_names_that_are_wrong_are_no_full_disk(untrained, tmp_path, capsys):

@@ -4,14 +4,17 @@ Enters: the fields' values as Gradio hands them over, and the step that they ans
 the store. An outline that crosses itself is not saved but mended and shown again: `Mended`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from busi_model.clinic import words
+from busi_model.names import DESCRIPTOR_WORDS
 from busi_model.page import strings
 from busi_model.page.answers import Mended, outline_answer, sound_outline
 from busi_model.page.viewer import field as editor
 from busi_model.reading.errors import ReadingError, RecordError
 from busi_model.reading.progress import Saved, Step
-from busi_model.reading.records import FinalRead, OwnRead, Questionnaire
+from busi_model.reading.questionnaire import SUS_ITEMS
+from busi_model.reading.records import Descriptors, FinalRead, OwnRead, Questionnaire
 
 
 @dataclass(frozen=True)
@@ -25,18 +28,25 @@ class Fields:
     no_lesion: bool = False
     comment: str = ""
     carried: str = editor.NOTHING  # the editor's value
+    descriptors: dict[str, str] = field(default_factory=dict)  # those that were said; laid out last
+
+    @classmethod
+    def of(cls, values) -> "Fields":
+        """All fields' values, the questionnaire's too. A draft may come from before there were descriptors."""
+        said = zip(DESCRIPTOR_WORDS, values[N_CASE_FIELDS + N_ANSWERS :], strict=False)
+        return cls(*values[:N_CASE_FIELDS], descriptors={name: word for name, word in said if word})
 
 
-N_CASE_FIELDS = 7  # the questionnaire's ten answers follow them
+N_CASE_FIELDS, N_ANSWERS = 7, len(SUS_ITEMS)  # the questionnaire's answers follow the case's fields
 
 
 def answer_of(step: Step, values) -> OwnRead | FinalRead | Questionnaire:
     """All fields' values -> the record that this step asks for. Raises as `own_read` and `final_read` do."""
     if step.stage == "own":
-        return own_read(step, Fields(*values[:N_CASE_FIELDS]))
+        return own_read(step, Fields.of(values))
     if step.stage == "final":
-        return final_read(step, Fields(*values[:N_CASE_FIELDS]))
-    answers = values[N_CASE_FIELDS:]
+        return final_read(step, Fields.of(values))
+    answers = values[N_CASE_FIELDS : N_CASE_FIELDS + N_ANSWERS]
     if None in answers:
         raise RecordError(strings.MISSING_ANSWERS)
     return Questionnaire.checked(answers=answers)
@@ -55,7 +65,7 @@ def typed_text(key, values) -> str:
     if not isinstance(key, str) or not values:
         return ""
     try:
-        fields, answers = Fields(*values[:N_CASE_FIELDS]), values[N_CASE_FIELDS:]
+        fields, answers = Fields.of(values), values[N_CASE_FIELDS : N_CASE_FIELDS + N_ANSWERS]
         lines = [
             f"{strings.CLASS_LABEL}: {strings.CLASS_NAMES[fields.class_name]}" if fields.class_name else "",
             f"{strings.CONFIDENCE}: {fields.confidence:g}" if fields.confidence is not None else "",
@@ -65,6 +75,10 @@ def typed_text(key, values) -> str:
             if fields.outline_verdict
             else "",
             f"{strings.COMMENT}: {fields.comment}" if fields.comment else "",
+            *(
+                f"{words.DESCRIPTOR_ROWS[name]}: {words.DESCRIPTOR_WORDS[said]}"
+                for name, said in fields.descriptors.items()
+            ),
         ]
         lines += [f"{number}. {answer}" for number, answer in enumerate(answers, start=1) if answer is not None]
         if any(lines) and key.rsplit("-", 1)[-1] in ("own", "final"):
@@ -87,6 +101,7 @@ def own_read(step: Step, fields: Fields) -> OwnRead:
         confidence=fields.confidence,
         birads=fields.birads or None,
         outline=outline,
+        descriptors=_descriptors(fields),
     )
 
 
@@ -100,8 +115,13 @@ def final_read(step: Step, fields: Fields) -> FinalRead:
         confidence=fields.confidence,
         birads=fields.birads or None,
         comment=fields.comment,
+        descriptors=_descriptors(fields),
         **outline_answer(step.key, step.model.outline, fields.outline_verdict, fields.no_lesion, fields.carried),
     )
+
+
+def _descriptors(fields) -> Descriptors | None:
+    return Descriptors.checked(**fields.descriptors) if fields.descriptors else None
 
 
 def _need_class_and_confidence(fields):

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import gradio as gr
 
+from busi_model.clinic import words
+from busi_model.names import DESCRIPTOR_WORDS
 from busi_model.page import strings
 from busi_model.page.remarks import plain_html, warning_html
 from busi_model.page.viewer import field as editor
@@ -58,11 +60,11 @@ class Layout:
                     buttons=["copy"],
                     elem_id="session-unsaved",
                 )
-        # What a reader fills in, in the order of form.Fields; the questionnaire follows.
+        # What a reader fills in, in the order of form.Fields; then the questionnaire, and what is optional.
         self.case_fields = [
             *(self.class_name, self.confidence, self.birads, self.verdict, self.no_lesion, self.comment, self.editor)
         ]
-        self.fields = [*self.case_fields, *self.answers]
+        self.fields = [*self.case_fields, *self.answers, *self.descriptors]
         self.forms = {
             "profile": self.profile,
             "familiarise": self.practice,
@@ -89,8 +91,8 @@ class Layout:
         self.join_button = gr.Button(strings.JOIN, variant="primary", elem_id="session-join")
 
     def _lay_out_case(self):
-        classes = [(words, name) for name, words in strings.CLASS_NAMES.items()]
-        verdicts = [(words, name) for name, words in strings.OUTLINE_VERDICTS.items()]
+        classes = [(shown, name) for name, shown in strings.CLASS_NAMES.items()]
+        verdicts = [(shown, name) for name, shown in strings.OUTLINE_VERDICTS.items()]
         birads = [(strings.NOT_GIVEN, ""), *((category, category) for category in BIRADS)]
         self.class_name = gr.Radio(classes, label=strings.CLASS_LABEL, elem_id="case-class")
         # A number, not a slider: a slider has a place before anybody touches it, and readers would leave it there.
@@ -102,8 +104,18 @@ class Layout:
             self.comment = gr.Textbox(label=strings.COMMENT, lines=2, max_lines=8, elem_id="case-comment")
         self.lock_button = gr.Button(strings.LOCK, variant="primary", elem_id="session-lock")
         self.save_button = gr.Button(strings.SAVE_CASE, variant="primary", elem_id="session-save")
+        # Below the buttons: whoever leaves them out passes none of them on the way.
+        plain_html(f"<p>{strings.DESCRIPTORS}</p>", elem_classes="door-words", elem_id="case-descriptors")
+        self.descriptors = [_descriptor_radio(name) for name in DESCRIPTOR_WORDS]
+
+
+def _descriptor_radio(name):
+    said = [(words.DESCRIPTOR_WORDS[word], word) for word in DESCRIPTOR_WORDS[name]]
+    return gr.Radio(
+        [(strings.NOT_GIVEN, ""), *said], value="", label=words.DESCRIPTOR_ROWS[name], elem_id=f"case-{name}"
+    )
 
 
 def _sus_radio(number, item):
-    answers = [(words, answer) for answer, words in enumerate(strings.SUS_ANSWERS, start=1)]
+    answers = [(shown, answer) for answer, shown in enumerate(strings.SUS_ANSWERS, start=1)]
     return gr.Radio(answers, label=f"{number}. {item}", elem_classes="sus", elem_id=f"sus-{number}")

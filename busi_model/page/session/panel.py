@@ -18,7 +18,7 @@ import numpy as np
 
 from busi_model.image import Frame
 from busi_model.page import strings
-from busi_model.page.answers import Mended, model_record
+from busi_model.page.answers import Mended, model_record, program_descriptors
 from busi_model.page.remarks import problem_html, receipt_html, remark_html
 from busi_model.page.session import view as session_view
 from busi_model.page.session.form import answer_of, is_same, typed_text
@@ -308,9 +308,11 @@ class Panel:
         """
         on = self.layout
         step, gray, problem = self._look(desk)
-        values = [None, None, "", None, False, "", None, *(None for _ in on.answers)]
+        blank = [None, None, "", None, False, "", None, *(None for _ in on.answers), *("" for _ in on.descriptors)]
+        values = blank
         kept = draft.get("values", []) if isinstance(draft, dict) else []
-        if isinstance(kept, list) and len(kept) == len(on.fields):
+        if isinstance(kept, list) and len(blank) - len(on.descriptors) <= len(kept) <= len(blank):
+            kept = [*kept, *blank[len(kept) :]]  # a draft may come from before there were descriptors
             if draft.get("key") == _mark(step):
                 values = kept
             else:
@@ -354,7 +356,8 @@ class Panel:
             return step, gray, ""
         try:
             prediction = self.predictor(Frame(gray, None, ()))
-            desk.reveal(step.key, model_record(prediction, self.predictor.checkpoint.weights_sha256))
+            weights = self.predictor.checkpoint.weights_sha256
+            desk.reveal(step.key, model_record(prediction, weights, program_descriptors(prediction)))
             return desk.step(), gray, ""
         except Exception as error:
             if not isinstance(error, ReadingError):

@@ -5,6 +5,7 @@ Everything that a reader, a host or the store supplied is escaped.
 
 import html
 
+from busi_model.clinic import words
 from busi_model.clinic.render import as_html
 from busi_model.clinic.report import Finding, report
 from busi_model.frame import Notice
@@ -53,4 +54,7 @@ def own_html(own: OwnRead) -> str:
     text = strings.OWN_LOCKED.format(name=strings.CLASS_NAMES[own.class_name], confidence=f"{own.confidence:.0f}")
     if own.birads:
         text += " " + strings.OWN_BIRADS.format(birads=own.birads)
+    for name, word in own.descriptors or ():
+        if word:
+            text += f" {words.DESCRIPTOR_ROWS[name]}: {words.DESCRIPTOR_WORDS[word]}."
     return f'<p class="locked">{html.escape(text)}</p>'
