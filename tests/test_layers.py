@@ -28,6 +28,7 @@ SPINE = (
     "predict",
     "phantom",
     "spreadsheet",
+    "intervals",
 )
 MAY_IMPORT = {
     "frame": (),
@@ -47,6 +48,7 @@ MAY_IMPORT = {
     "operating_point": ("frame",),
     "phantom": (),
     "spreadsheet": (),
+    "intervals": (),
     "ood": (),
     "quality": ("frame",),
     "checkpoint": ("network", "ood", "operating_point", "preprocess"),
@@ -54,7 +56,7 @@ MAY_IMPORT = {
     "clinic": SPINE,
     "dicom_out": (*SPINE, "clinic"),
     "training": SPINE,
-    "reading": ("spreadsheet",),
+    "reading": ("intervals", "spreadsheet"),
     "page": (*SPINE, "clinic", "dicom_out", "reading"),
     "batch": (*SPINE, "clinic", "dicom_out"),
     "commands": (*SPINE, "clinic", "training", "reading", "batch", "start"),

@@ -107,7 +107,7 @@ reader_study
           A session as a reader study: ratings of malignancy, areas of each reader, the analysis of all, and its files
           for iMRMC and MRMCaov.
 
-bootstrap Intervals of ratios, cases drawn again whole. `agreement` makes kappas of it.
+(intervals, beside this folder: the bootstrap, cases drawn again whole.)
 
 figures   Rates, exact tests, switches, trust, time, order, and the rows of `agreement` and `reader_study`: what
           `results.summarise` is made of.

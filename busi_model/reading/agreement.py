@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from busi_model.intervals import Formula, Row, bootstrap, sums_by
 from busi_model.names import CLASS_NAMES, DESCRIPTOR_WORDS
-from busi_model.reading.bootstrap import Formula, Row, bootstrap, by_case
 
 BIRADS_ORDER = ("1", "2", "3", "4A", "4B", "4C", "5")  # 0 (incomplete) and 6 (known) stand in no order with these
 BIRADS_NOTE = "linear weights, 1 to 5; 0 and 6 left out"
@@ -72,7 +72,7 @@ def class_rows(table: pd.DataFrame, rng: np.random.Generator) -> Iterator[Row]:
 
 def _with_model(table: pd.DataFrame, kind: str, rng: np.random.Generator) -> Row:
     both = table[table[f"{kind}_class"].notna() & table["model_class"].notna()]
-    sums = by_case(both, _one_hot(both[f"{kind}_class"], both["model_class"], CLASS_NAMES))
+    sums = sums_by(both["case"], _one_hot(both[f"{kind}_class"], both["model_class"], CLASS_NAMES))
     value, low, high = bootstrap(sums, _kappa_of_sums(len(CLASS_NAMES), np.eye(len(CLASS_NAMES))), rng)
     return f"Cohen's kappa with the model, {kind} read", value, low, high, len(both), ""
 
@@ -92,7 +92,7 @@ def birads_rows(table: pd.DataFrame, rng: np.random.Generator) -> Iterator[Row]:
     n, weights = len(BIRADS_ORDER), linear_weights(len(BIRADS_ORDER))
     both = table[table["own_birads"].isin(BIRADS_ORDER) & table["final_birads"].isin(BIRADS_ORDER)]
     if len(both):
-        sums = by_case(both, _one_hot(both["own_birads"], both["final_birads"], BIRADS_ORDER))
+        sums = sums_by(both["case"], _one_hot(both["own_birads"], both["final_birads"], BIRADS_ORDER))
         value, low, high = bootstrap(sums, _kappa_of_sums(n, weights), rng)
         yield "BI-RADS category, weighted kappa, own against final read", value, low, high, len(both), BIRADS_NOTE
     for kind in ("own", "final"):
@@ -116,7 +116,7 @@ def descriptor_rows(table: pd.DataFrame, rng: np.random.Generator) -> Iterator[R
             if said.empty:
                 continue
             both = said[said[f"model_{descriptor}"].notna()]
-            sums = by_case(both, _one_hot(both[f"{kind}_{descriptor}"], both[f"model_{descriptor}"], words))
+            sums = sums_by(both["case"], _one_hot(both[f"{kind}_{descriptor}"], both[f"model_{descriptor}"], words))
             value, low, high = bootstrap(sums, formula, rng)
             note = f"{' or '.join(words)}; the program said a word in {len(both)} of {len(said)} readings"
             yield f"{descriptor}, kappa with the program, {kind} read", value, low, high, len(both), note

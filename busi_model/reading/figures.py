@@ -2,7 +2,7 @@
 trust, time, order.
 
 Enters: the table of `results.readings`. Leaves: one row a figure. Kappas are in `agreement`, ROC areas and what holds
-for readers in general in `study`, intervals in `bootstrap`. Undefined is NaN, never 0.
+for readers in general in `reader_study`, the bootstrap in `intervals`. Undefined is NaN, never 0.
 """
 
 import math
@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from busi_model.intervals import Interval, Row, bootstrap, sums_by
 from busi_model.reading.agreement import birads_rows, class_rows, descriptor_rows
-from busi_model.reading.bootstrap import Row, rate, ratio, step
 from busi_model.reading.outline import decode_mask, dice
 from busi_model.reading.reader_study import POSITIVE, area_rows, study_rows
 
@@ -50,6 +50,50 @@ def _measures(table: pd.DataFrame, pooled: bool, rng: np.random.Generator) -> It
         yield _mean(f"Dice of model and outline drawn {_WHEN[when]}", table, f"dice_model_{when}", rng)
     yield from _seconds(table)
     yield from _order(table, rng)
+
+
+# Ratios of readings: kept as their sums for each case, so that cases are drawn again whole, with all their readers
+
+
+def rate(name: str, table: pd.DataFrame, hit: pd.Series, pooled: bool, rng: np.random.Generator) -> Row:
+    """A share of readings -> name, value, low, high, n, note; exact for one reader (Clopper & Pearson)."""
+    n, hits = len(table), int(hit.sum())
+    if n == 0:
+        return name, math.nan, math.nan, math.nan, 0, "no such readings"
+    exact = binomtest(hits, n).proportion_ci(method="exact")
+    if not pooled:
+        return name, hits / n, exact.low, exact.high, n, ""
+    value, low, high = ratio(table, hit.astype(float), rng)
+    if hits in (0, n):
+        n_cases = table["case"].nunique()
+        exact = binomtest(n_cases if hits else 0, n_cases).proportion_ci(method="exact")
+        return name, value, exact.low, exact.high, n, f"exact interval for {n_cases} cases"
+    return name, value, low, high, n, ""
+
+
+def ratio(table: pd.DataFrame, values: np.ndarray | pd.Series, rng: np.random.Generator) -> Interval:
+    """Mean of values, one a row of the table -> value, low, high."""
+    sums = sums_by(table["case"], np.column_stack([np.asarray(values, float), np.ones(len(table))]))
+
+    def formula(s: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return s[..., 0] / s[..., 1]
+
+    return bootstrap(sums, formula, rng)
+
+
+def step(
+    table: pd.DataFrame, values: np.ndarray | pd.Series, later: np.ndarray | pd.Series, rng: np.random.Generator
+) -> Interval:
+    """Mean of the values where `later` (bool, one a row) minus their mean elsewhere -> value, low, high."""
+    values, later = np.asarray(values, float), np.asarray(later, bool)
+    sums = sums_by(table["case"], np.column_stack([values * later, later, values * ~later, ~later]))
+
+    def formula(s: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return s[..., 0] / s[..., 1] - s[..., 2] / s[..., 3]
+
+    return bootstrap(sums, formula, rng)
 
 
 _WHEN = {"own": "before the reveal", "final": "after the reveal"}

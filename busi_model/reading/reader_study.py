@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from busi_model.reading.bootstrap import Row
+from busi_model.intervals import Row
 from busi_model.reading.mrmc import (
     MAX_CASES,
     Analysis,

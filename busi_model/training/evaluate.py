@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from busi_model import checkpoint
 from busi_model.files import write_json
+from busi_model.intervals import N_RESAMPLES
 from busi_model.names import CLASS_NAMES
 from busi_model.predict import Predictor
 from busi_model.training import metrics
@@ -108,7 +109,7 @@ def write_report(
     weights_sha256: str,
     recipe: dict,
     calibrated_on: str,
-    resamples: int = 1000,
+    resamples: int = N_RESAMPLES,
     marked: pd.DataFrame | None = None,
     left_out: dict[str, list[str]] | None = None,
 ) -> dict:

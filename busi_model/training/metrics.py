@@ -1,8 +1,8 @@
 """A table with one row a case becomes figures with intervals. No images here, no network: numbers in, numbers out.
 
 Undefined is NaN and is counted, never 0 or 1: Dice of a normal image, HD95 when either mask is empty, AUC without
-both classes. Intervals are percentiles of a bootstrap over groups, so that twins and one patient's images move
-together (Efron & Tibshirani 1993; for clustered images see Metrics Reloaded, Nat Methods 2024).
+both classes. Intervals are of whole groups (`intervals`), so that twins and one patient's images
+move together (for clustered images see Metrics Reloaded, Nat Methods 2024).
 """
 
 import warnings
@@ -14,6 +14,7 @@ from monai.metrics import compute_dice, compute_hausdorff_distance, compute_iou
 from scipy.special import softmax
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score, roc_curve
 
+from busi_model.intervals import LIMITS, N_RESAMPLES, drawn_groups
 from busi_model.names import CLASS_NAMES
 
 warnings.filterwarnings("ignore", "monai.metrics.utils", FutureWarning)  # MONAI 1.6 warns of its own argument
@@ -151,20 +152,19 @@ def _nan_if_empty(function, values):
     return float(function(values)) if len(values) else float("nan")
 
 
-def with_intervals(table: pd.DataFrame, resamples: int = 1000, seed: int = 0) -> dict[str, dict[str, float]]:
+def with_intervals(table: pd.DataFrame, resamples: int = N_RESAMPLES, seed: int = 0) -> dict[str, dict[str, float]]:
     """Every figure with its 95 % interval: {name: {"value", "low", "high"}}, by resampling whole groups."""
     rng = np.random.default_rng(seed)
     values = case_figures(table)
     rows_of_group = list(table.groupby("group", sort=True).indices.values())
     drawn = []
-    for _ in range(resamples):
-        chosen = rng.integers(len(rows_of_group), size=len(rows_of_group))
+    for chosen in drawn_groups(len(rows_of_group), rng, resamples):
         drawn.append(case_figures(table.iloc[np.concatenate([rows_of_group[g] for g in chosen])]))
     drawn = pd.DataFrame(drawn)
     result = {}
     for name, value in values.items():
         defined = drawn[name].dropna()
-        low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) and value == value else (np.nan, np.nan)
+        low, high = np.percentile(defined, LIMITS) if len(defined) and value == value else (np.nan, np.nan)
         result[name] = {"value": value, "low": float(low), "high": float(high)}
     return result
 

@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from busi_model.files import write_json
+from busi_model.intervals import N_RESAMPLES
 from busi_model.names import CLASS_NAMES
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
@@ -138,7 +139,7 @@ def _class_scaling(base, logits, labels, weights, free):
     return {"temperature": float(np.exp(x[0])), "class_bias": tuple(map(float, bias))}
 
 
-def comparison(result: Recalibrated, resamples: int = 1000) -> str:
+def comparison(result: Recalibrated, resamples: int = N_RESAMPLES) -> str:
     """Lines for the terminal: figures before and after, each with its 95 % interval."""
     rows = []
     for table in (result.before, result.after):

@@ -9,13 +9,16 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
+from busi_model.intervals import LIMITS, N_RESAMPLES, resampled_sums
 from busi_model.operating_point import Rate
 from busi_model.training.metrics import MISSED_BELOW, PROBABILITY_COLUMNS
 
 REFERRED = 0.2  # share of cases that are handed to somebody else in the risk-coverage figure
 
 
-def mean_rate(hits: pd.Series, groups: pd.Series, hospitals: pd.Series, resamples: int = 1000, seed: int = 0) -> Rate:
+def mean_rate(
+    hits: pd.Series, groups: pd.Series, hospitals: pd.Series, resamples: int = N_RESAMPLES, seed: int = 0
+) -> Rate:
     """As `rate`, the mean over hospitals, each counting alike whatever it sent; those where nothing counts are left
     out. The interval is of these hospitals' patients: it does not say how much other hospitals may differ."""
     counted = hits.notna()
@@ -27,24 +30,24 @@ def mean_rate(hits: pd.Series, groups: pd.Series, hospitals: pd.Series, resample
         own = hits[counted & (hospitals == name)].astype(float)
         means.append(own.mean())
         drawn += _resampled_means(own, groups[own.index], rng, resamples) / len(names)
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = np.percentile(drawn, LIMITS)
     return Rate(float(np.mean(means)), float(low), float(high), int(counted.sum()))
 
 
 def _resampled_means(hits, groups, rng, resamples):
     of_group = pd.DataFrame({"sum": hits, "n": 1}).groupby(groups.to_numpy()).sum().to_numpy()
-    drawn = of_group[rng.integers(len(of_group), size=(resamples, len(of_group)))].sum(axis=1)
+    drawn = resampled_sums(of_group, rng, resamples)
     return drawn[:, 0] / drawn[:, 1]
 
 
-def rate(hits: pd.Series, groups: pd.Series, resamples: int = 1000, seed: int = 0) -> Rate:
+def rate(hits: pd.Series, groups: pd.Series, resamples: int = N_RESAMPLES, seed: int = 0) -> Rate:
     """Numbers in [0, 1] of single cases (NaN: does not count), their groups -> mean, 95 % bootstrap interval."""
     counted = hits.notna()
     hits, groups = hits[counted].astype(float), groups[counted]
     if hits.empty:
         return Rate(float("nan"), float("nan"), float("nan"), 0)
     means = _resampled_means(hits, groups, np.random.default_rng(seed), resamples)
-    low, high = np.percentile(means, [2.5, 97.5])
+    low, high = np.percentile(means, LIMITS)
     return Rate(float(hits.mean()), float(low), float(high), len(hits))
 
 
