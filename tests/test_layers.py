@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "dicom_out": (*SPINE, "clinic"),
     "training": SPINE,
     "reading": ("spreadsheet",),
-    "page": (*SPINE, "clinic", "dicom_out", "reading"),
+    "page": (*SPINE, "clinic", "dicom_out", "batch", "reading"),
     "batch": (*SPINE, "clinic", "dicom_out"),
     "__main__": (*SPINE, "clinic", "training", "reading", "batch", "start"),
     "start": (*SPINE, "page", "reading", "temporary"),
