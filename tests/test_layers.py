@@ -57,7 +57,7 @@ MAY_IMPORT = {
     "dicom_out": (*SPINE, "clinic"),
     "training": SPINE,
     "reading": ("intervals", "spreadsheet"),
-    "page": (*SPINE, "clinic", "dicom_out", "reading"),
+    "page": (*SPINE, "clinic", "dicom_out", "batch", "reading"),
     "batch": (*SPINE, "clinic", "dicom_out"),
     "commands": (*SPINE, "clinic", "training", "reading", "batch", "start"),
     "__main__": ("commands",),

@@ -140,6 +140,7 @@ def test_frames_are_looked_through_judged_on_demand_and_the_worst_is_found(stage
     tab = staged_tab
     upload(tab, film_file(tmp_path))
     expect_result(tab, 420, 300)
+    expect(tab.locator(f"{FILM} .clip")).to_be_hidden()
     at = tab.locator(f"{FILM} .at")
     expect(at).to_have_text("Frame 1 of 6")
     picture = tab.locator(f"{PICTURE} image.frame")
@@ -161,6 +162,9 @@ def test_frames_are_looked_through_judged_on_demand_and_the_worst_is_found(stage
     expect(tab.locator(f"{FILM} .judge")).to_be_hidden()
     expect(worst).to_contain_text("frame 1, 87 %")
     assert tab.locator(f"{FILM} .scores rect").count() == 6
+    clip = tab.locator(f"{FILM} .clip")
+    expect(clip).to_contain_text("6 of 6 frames judged.")
+    expect(clip).to_contain_text("Most suspicious: frame 1, malignant 87 %.")
     worst.click()
     expect(picture).to_have_attribute("href", re.compile(r"busi-image-0000\.png"))
     tab.locator(f"{FILM} .play").click()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from busi_model.__main__ import main
 from busi_model.clinic import words
 from busi_model.clinic.scan import scan_area
 from busi_model.frame import Box, Frame, Notice
@@ -192,10 +193,28 @@ def test_one_frame_is_judged_at_once_the_others_on_demand_and_the_worst_is_found
     assert progress["judging"] and not last["judging"] and oracle.asked == 4
     assert [index for index, _ in last["scores"]] == [0, 1, 2, 3] and last["worst"] == 1
     assert last["worst_percent"] == round(100 * last["scores"][1][1])
+    assert first.viewer["clip"] == progress["clip"] == ""  # not before all are judged
+    assert last["clip"].startswith("4 of 4 frames judged. Commonest class: ")
+    assert f"Most suspicious: frame 2, malignant {last['worst_percent']} %." in last["clip"]
     judging, worst = p.reader.frame(p.visit, None, dict(case=case.case_id, index=1))
     assert strings.ANALYSING in judging.words and worst.viewer["frame"] == 1 and worst.viewer["done"]
     assert case.frame.gray.mean() > 0.8 * draw_phantom("malignant", 3, 200, 260)[0].mean()
     assert json.loads(p.reader.takeaway.content("data", case, None))["frame"] == 2
+
+
+def test_a_clip_comes_to_the_same_on_the_page_and_in_a_run(panel, predictor, weights, tmp_path, capsys):
+    """One frame of the four cannot be judged; the middle one was judged before the others."""
+    gray, _ = draw_phantom("malignant", 3, 120, 160)
+    frames = np.stack([gray, np.roll(gray, 6, axis=1), np.roll(gray, 9, axis=1), np.full_like(gray, 9)])
+    (tmp_path / "clip.dcm").write_bytes(written(dataset(frames, n_frames=4)))
+    options = ["--frames", "all", "--device", "cpu", "--weights", str(weights)]
+    assert main(["predict", *options, str(tmp_path / "clip.dcm")]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    p = panel(predictor)
+    case, _ = opened(p, tmp_path / "clip.dcm")
+    *_, last = p.reader.judge(p.visit, case.case_id)
+    assert said == f"{tmp_path / 'clip.dcm'}: {last['clip']}"
+    assert last["clip"].startswith("3 of 4 frames judged.") and "mean Dice of 0." in last["clip"]
 
 
 def test_a_cine_loop_opens_in_its_middle_and_turns_to_any_frame_with_its_millimetres(panel, tmp_path):

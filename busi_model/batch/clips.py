@@ -1,9 +1,12 @@
-"""The rows of a clip's frames become one line: the worst frame, and how far the frames agree over time."""
+"""The rows of a clip's frames become one line: the worst frame, and how far the frames agree over time. The command
+line and the page say it alike."""
 
 from collections import Counter
 
 import numpy as np
 
+from busi_model.clinic import words
+from busi_model.clinic.report import percent
 from busi_model.names import CLASS_NAMES
 
 COLUMNS = ["file", "frames", "judged", "refused", "failed", *(f"frames_{name}" for name in CLASS_NAMES)]
@@ -45,3 +48,18 @@ def summary(rows: list[dict]) -> dict:
         "outlined_frames": sum(row["outlined_px2"] > 0 for row in judged),
         "outline_agreement": round(float(np.mean(followed)), 4) if followed else None,
     }
+
+
+def in_words(line: dict) -> str:
+    """line: of `summary`."""
+    counts = {"judged": line["judged"], "frames": line["frames"]}
+    if not line["judged"]:
+        return words.CLIP["none"].format(**counts)
+    share, dice = round(100 * line["label_share"]), line["outline_agreement"]
+    said = [
+        words.CLIP["judged"].format(**counts),
+        words.CLIP["label"].format(name=words.CLASS_NAMES[line["label"]].lower(), share=share),
+        words.CLIP["worst"].format(frame=line["worst_frame"], percent=percent(line["worst_malignant"])),
+        words.CLIP["no_agreement"] if dice is None else words.CLIP["agreement"].format(dice=dice),
+    ]
+    return " ".join(said)

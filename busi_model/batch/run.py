@@ -9,6 +9,7 @@ import sys
 
 from tqdm import tqdm
 
+from busi_model.batch.clips import in_words, summary
 from busi_model.batch.find import PassedOver, find_images
 from busi_model.batch.local import judge
 from busi_model.batch.rows import Results
@@ -84,16 +85,20 @@ def _say(passed, stream):
 
 
 def _print(portions) -> int:
-    n_failed = 0
+    n_failed, clip = 0, []
     for rows in portions:
         for row in rows:
+            clip += [row] if row["frame"] is not None else []
             n_failed += row["status"] == "failed"
             if row["status"] == "failed":
                 print(_failure(row), file=sys.stderr)
-                continue
-            print(f"{_place(row)}: {_verdict(row)}")
-            for warning in row["warnings"]:
-                print(f"  {warning['code']}: {warning['text']}")
+            else:
+                print(f"{_place(row)}: {_verdict(row)}")
+                for warning in row["warnings"]:
+                    print(f"  {warning['code']}: {warning['text']}")
+            if clip and row["frame"] == row["frames"]:
+                print(f"{_on_one_line(row['file'])}: {in_words(summary(clip))}")
+                clip = []
     return 1 if n_failed else 0
 
 

@@ -31,6 +31,14 @@ CLASS_OR = " or "
 CLASS_OPEN_ALL = "Class open: all are possible"
 OUTLINED = {0: "No region is outlined.", 1: "One region is outlined."}
 OUTLINED_SEVERAL = "{count} regions are outlined."
+CLIP = {  # what a clip comes to, all its frames judged
+    "judged": "{judged} of {frames} frames judged.",
+    "none": "None of {frames} frames could be judged.",
+    "label": "Commonest class: {name}, in {share} % of them.",
+    "worst": "Most suspicious: frame {frame}, malignant {percent}.",
+    "agreement": "From frame to frame outlines agree with a mean Dice of {dice:.2f}.",
+    "no_agreement": "No two frames in a row have outlines to compare.",
+}
 PROBABILITIES_CAPTION = "Probability of each class"
 COLUMN_CLASS, COLUMN_PROBABILITY = "Class", "Probability"
 PERCENT = "{percent} %"

@@ -19,7 +19,7 @@ from pydicom import uid
 
 from busi_model import checkpoint
 from busi_model.__main__ import main
-from busi_model.batch.clips import dice, summary
+from busi_model.batch.clips import dice, in_words, summary
 from busi_model.batch.find import PassedOver, find_images
 from busi_model.batch.local import SMALL
 from busi_model.batch.rows import CLIPS, LESIONS, ROWS, RUN, TABLE, Results
@@ -265,7 +265,7 @@ def outlining(untrained, folder):
     return folder
 
 
-def test_the_frames_of_a_clip_are_summed_up(untrained, tmp_path):
+def test_the_frames_of_a_clip_are_summed_up(untrained, tmp_path, capsys):
     """Two frames of one lesion, an empty one, and another lesion."""
     gray, other = draw_phantom("malignant", 1, 90, 120)[0], draw_phantom("benign", 2, 90, 120)[0]
     frames = np.stack([gray, gray, np.full_like(gray, 7), other])
@@ -283,8 +283,12 @@ def test_the_frames_of_a_clip_are_summed_up(untrained, tmp_path):
         assert (int(clip["worst_frame"]), float(clip["worst_malignant"])) == (worst["frame"], worst["malignant"])
         assert float(clip["mean_malignant"]) == pytest.approx(np.mean([row["malignant"] for row in judged]), abs=1e-6)
         assert sum(int(clip[f"frames_{name}"]) for name in CLASSES) == 3
+        clip_words = in_words(summary(rows[:4]))
         compared = {row["frame"]: row["dice_to_previous"] for row in judged}  # nothing lies before frame 4
         assert compared == {1: None, 2: 1.0, 4: None} and float(clip["outline_agreement"]) == 1
+    capsys.readouterr()
+    assert predict("--weights", weights, "--frames", "all", *places) == 0
+    assert f"{tmp_path / 'clip'}: {clip_words}" in capsys.readouterr().out
 
 
 def test_a_summary_by_hand():
@@ -300,6 +304,12 @@ def test_a_summary_by_hand():
     assert (line["worst_frame"], line["worst_malignant"]) == (3, 0.9)
     assert line["mean_malignant"] == pytest.approx(0.466667) and line["outline_agreement"] == pytest.approx(0.6)
     assert "label" not in summary(rows[3:])
+    assert in_words(line) == (
+        "3 of 4 frames judged. Commonest class: benign, in 67 % of them. Most suspicious: frame 3, malignant 90 %. "
+        "From frame to frame outlines agree with a mean Dice of 0.60."
+    )
+    assert in_words(summary(rows[:1])).endswith("No two frames in a row have outlines to compare.")
+    assert in_words(summary(rows[3:])) == "None of 1 frames could be judged."
     full, half = np.ones((4, 4), bool), np.zeros((4, 4), bool)
     half[:2] = True
     assert dice(full, half) == pytest.approx(2 * 8 / 24, abs=1e-4) and dice(~full, ~full) is None

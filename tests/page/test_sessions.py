@@ -22,6 +22,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from busi_model.batch.find import PassedOver
 from busi_model.clinic.view import encode_png
 from busi_model.image import Frame, Notice
 from busi_model.names import CLASS_NAMES, DESCRIPTOR_WORDS
@@ -46,6 +47,8 @@ from busi_model.reading.records import NewSession, Profile, Questionnaire, image
 from busi_model.reading.sessions import NewCase, Sessions
 from busi_model.reading.store import DATABASE, Deletion, Store
 from tests.panel import PATIENCE_MS, Canvas, free_port, new_tab, served_here
+from tests.picture_files import dataset, region, written
+from tests.test_banner import screen
 
 ROOT = Path(__file__).parents[2]
 HEIGHT, WIDTH = 72, 96
@@ -647,6 +650,29 @@ def test_the_host_s_files_become_cases_with_their_truth(tmp_path):
     for files, where in ((None, ""), (None, str(tmp_path / "absent"))):
         with pytest.raises(RecordError):
             find_images(files, where)
+
+
+def test_pictures_of_any_name_are_found_in_the_host_s_folder_and_the_rest_is_named(tmp_path):
+    scan, _ = draw_phantom("benign", 3, 300, 380)
+    screen_gray, painted, box = screen(scan, 0, 220, 18, (48, 64, 48, 64))
+    whole = region((box.left, box.top, box.right - 1, box.bottom - 1))
+    (tmp_path / "1.2.840.113619.2.55").write_bytes(written(dataset(screen_gray, SequenceOfUltrasoundRegions=[whole])))
+    (tmp_path / "IM000001.dcm").write_bytes(written(dataset(scan)))
+    (tmp_path / "scan").write_bytes(encode_png(scan))
+    (tmp_path / "scan_mask.png").write_bytes(encode_png(scan > 90))
+    (tmp_path / "notes.txt").write_text("not an image")
+    passed = PassedOver()
+    paths = find_images(None, str(tmp_path), passed)
+    assert [path.name for path in paths] == ["1.2.840.113619.2.55", "IM000001.dcm", "scan"]
+    assert passed.sentences() == ["2 files or folders were passed over: 1 mask beside its picture, 1 text or table."]
+    first, *others = read_cases(paths, None)
+    assert not (first.gray[painted] > 40).any()  # name and number beside the scan
+    np.testing.assert_array_equal(first.gray[box.top : box.bottom, box.left : box.right], scan)
+    assert all(np.array_equal(case.gray, scan) for case in others)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("not an image")
+    with pytest.raises(RecordError, match="No image was chosen.* 1 file was passed over: 1 text or table"):
+        find_images(None, str(tmp_path / "empty"))
 
 
 def test_the_class_folders_of_busi_are_the_truth(tmp_path):

@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from busi_model.banner import without_banner
+from busi_model.batch import find
+from busi_model.dicom.kind import HEAD_BYTES, is_dicom
 from busi_model.image import ImageError
 from busi_model.names import CLASS_NAMES
 from busi_model.page import strings
@@ -14,22 +17,24 @@ from busi_model.page.server.decoding import read_image
 from busi_model.reading.errors import RecordError
 from busi_model.reading.sessions import NewCase, read_truth
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 MASK = re.compile(r"_mask(_\d+)?$")  # BUSI keeps the reference outlines beside the images
 
 
-def find_images(files, folder: str) -> list[Path]:
-    """Uploaded files and the images of a folder on this machine, sorted by name. Raises RecordError."""
-    paths = [Path(file) for file in files or ()]
+def find_images(files, folder: str, passed: find.PassedOver | None = None) -> list[Path]:
+    """Uploaded files and the images of a folder on this machine, known by what they hold, sorted by name. passed: where
+    to count what was left out. Raises RecordError."""
+    paths, passed = [Path(file) for file in files or ()], passed or find.PassedOver()
     if folder and folder.strip():
         root = Path(folder.strip()).expanduser()
         if not root.is_dir():
             raise RecordError(strings.HOST_NO_FOLDER)
-        paths += [path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES]
-    paths = [path for path in paths if not MASK.search(path.stem)]
-    if not paths:
-        raise RecordError(strings.HOST_NO_IMAGES)
-    return sorted(paths, key=lambda path: (path.name, path))
+        paths += map(Path, find.find_images([root], passed=passed))
+    images = [path for path in paths if not MASK.search(path.stem)]
+    if len(images) < len(paths):
+        passed.kinds[find.MASK] += len(paths) - len(images)
+    if not images:
+        raise RecordError(" ".join([strings.HOST_NO_IMAGES, *passed.sentences()]))
+    return sorted(images, key=lambda path: (path.name, path))
 
 
 def read_cases(paths: list[Path], manifest) -> Iterator[NewCase]:
@@ -49,9 +54,16 @@ def read_cases(paths: list[Path], manifest) -> Iterator[NewCase]:
         if given and of_folder and given != of_folder:
             raise RecordError(strings.HOST_TWO_TRUTHS.format(name=path.name, csv=given, folder=of_folder))
         try:
-            yield NewCase(read_image(path).gray, given or of_folder)
+            frame = read_image(path)
+            gray = without_banner(frame).gray if _is_dicom(path) else frame.gray  # a scanner writes names beside a scan
+            yield NewCase(gray, given or of_folder)
         except ImageError as error:
             raise RecordError(strings.HOST_BAD_IMAGE.format(name=path.name, error=error)) from error
+
+
+def _is_dicom(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return is_dicom(file.read(HEAD_BYTES))
 
 
 def _plain(name: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import gradio as gr
 import pandas as pd
 
+from busi_model.batch.find import PassedOver
 from busi_model.page import strings
 from busi_model.page.host.cases import find_images, read_cases
 from busi_model.page.host.deletions import deletion_words, deletions_html
@@ -158,9 +159,11 @@ class Panel:
                 seed=seed,
                 images_may_be_kept=may_keep,
             )
-            created = self.sessions.create(new, read_cases(find_images(images, folder), manifest))
+            passed = PassedOver()
+            created = self.sessions.create(new, read_cases(find_images(images, folder, passed), manifest))
+            said = " ".join([strings.HOST_CREATED, *passed.sentences()])
             emptied = {self.name: "", self.images: None, self.images_folder: "", self.manifest: None}
-            return {**self._state(created.session_id, strings.HOST_CREATED), **emptied, **self._codes(created.codes)}
+            return {**self._state(created.session_id, said), **emptied, **self._codes(created.codes)}
 
         return self._guarded(allowed, make)
 

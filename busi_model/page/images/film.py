@@ -1,15 +1,18 @@
 """The frames of one file: which is shown, what became of those that were judged, what was drawn on them.
 
-One frame is judged when the file is opened, the others when they are asked for. Of those only the malignant probability
-is kept, so a film takes no more memory than a still.
+One frame is judged when the file is opened, the others when they are asked for. Of those only a row as in `batch` and
+the packed mask are kept, a few kilobytes, so a film takes little more memory than a still.
 """
 
 import io
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
+from busi_model.batch import clips
 from busi_model.clinic.view import thumbnail
 from busi_model.image import Frame, ImageError
 from busi_model.page.server.decoding import count_frames, read_image
@@ -21,12 +24,13 @@ QUALITY = 85  # of a preview: it is looked through, not judged
 
 @dataclass(eq=False)
 class Film:
-    """Changed only by the `Lightbox`, under its case's lock; `scores` also while all frames are judged."""
+    """Changed only by the `Lightbox`, under its case's lock; `rows` also while all frames are judged."""
 
     source: object  # path: Gradio deletes the file after about an hour
     count: int
     index: int  # the shown one, from 0
-    scores: dict[int, float | None] = field(default_factory=dict)  # malignant probability; None: not judged
+    rows: dict[int, dict] = field(default_factory=dict)  # of the frames asked for, as `clips.summary` has them
+    masks: dict[int, tuple] = field(default_factory=dict)  # of the judged ones: shape, packed bits
     drawn: dict = field(default_factory=dict)  # index -> outline that the user edited, or None
     ready: int = 0  # previews that are written, from the first on
 
@@ -43,6 +47,18 @@ class Film:
         return cls(source, count, count // 2 if "middle_frame" in codes else 0)
 
     @property
+    def scores(self) -> dict[int, float | None]:
+        """Malignant probabilities of the frames that were asked for; None: not judged."""
+        return {index: row.get("malignant") for index, row in list(self.rows.items())}
+
+    @property
+    def summary(self) -> str:
+        """What the whole clip comes to, in words; "" until every frame was asked for."""
+        if len(self.rows) < self.count:
+            return ""
+        return clips.in_words(clips.summary([self.rows[index] for index in range(self.count)]))
+
+    @property
     def worst(self) -> int | None:
         """The judged frame with the highest malignant probability."""
         judged = {index: score for index, score in list(self.scores.items()) if score is not None}
@@ -54,15 +70,32 @@ class Film:
 
     def keep(self, index: int, prediction: Prediction) -> None:
         """Remember what a frame's judgement came to."""
-        self.scores[index] = None if prediction.refused else prediction.class_probabilities["malignant"]
+        if prediction.refused:
+            self.rows[index] = self._row(index, "refused")
+            return
+        mask, malignant = prediction.mask, prediction.class_probabilities["malignant"]
+        judged = {"label": prediction.label, "malignant": malignant, "outlined_px2": int(mask.sum())}
+        self.masks[index] = mask.shape, zlib.compress(np.packbits(mask).tobytes())
+        self.rows[index] = self._row(index, "ok") | judged
+        for later in (index, index + 1):
+            if later in self.masks and later - 1 in self.masks:
+                self.rows[later]["dice_to_previous"] = clips.dice(self._mask(later - 1), self._mask(later))
+
+    def _row(self, index, status):
+        return {"file": "", "frame": index + 1, "frames": self.count, "status": status}
+
+    def _mask(self, index):
+        (height, width), packed = self.masks[index]
+        bits = np.unpackbits(np.frombuffer(zlib.decompress(packed), np.uint8), count=height * width)
+        return bits.reshape(height, width).astype(bool)
 
     def judge(self, predictor, index: int) -> None:
         """Judge a frame, once; one that cannot be read is counted as not judged."""
-        if index not in self.scores:
+        if index not in self.rows:
             try:
                 self.keep(index, predictor(self.read(index)).judged_anyway)
             except ImageError:
-                self.scores[index] = None
+                self.rows[index] = self._row(index, "failed")
 
     def preview(self, folder: Path, index: int) -> Path:
         """Where a frame's preview lies; frames.js knows the name."""

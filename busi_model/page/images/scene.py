@@ -62,16 +62,17 @@ def _film(case, judging):
     if film is None:
         return {"frames": 1, "frame": 0}
     first = FileData(path=str(film.preview(case.folder, 0))).model_dump() if film.ready else None
-    worst = film.worst
+    scores, worst = film.scores, film.worst
     return {
         "frames": film.count,
         "frame": film.index,
         "film": {"first": first, "ready": film.ready},
-        "scores": [[index, round(score, 3)] for index, score in sorted(film.scores.items()) if score is not None],
-        "judged": len(film.scores),
+        "scores": [[index, round(score, 3)] for index, score in sorted(scores.items()) if score is not None],
+        "judged": len(scores),
+        "clip": film.summary,
         "judging": judging,
         "worst": worst,
-        "worst_percent": None if worst is None else round(100 * film.scores[worst]),
+        "worst_percent": None if worst is None else round(100 * scores[worst]),
     }
 
 

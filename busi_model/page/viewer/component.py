@@ -77,7 +77,7 @@ def _film_bar():
         '<div class="track"><svg class="scores" preserveAspectRatio="none" aria-hidden="true"></svg>'
         f'<input type="range" min="0" max="0" step="1" value="0" aria-label="{strings.FILM_SLIDER}"></div>'
         '<span class="at"></span><button type="button" class="judge"></button>'
-        '<button type="button" class="worst" hidden></button></div>'
+        '<button type="button" class="worst" hidden></button><p class="clip" role="status" hidden></p></div>'
     )
 
 

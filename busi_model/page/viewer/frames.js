@@ -6,6 +6,7 @@ const slider = filmBar.querySelector("input");
 const playButton = filmBar.querySelector(".play");
 const worstButton = filmBar.querySelector(".worst");
 const judgeButton = filmBar.querySelector(".judge");
+const clipLine = filmBar.querySelector(".clip"); // what the whole clip comes to
 const REST_MS = 350; // this long on one frame, and it is judged
 const FRAME_MS = 90;
 let index = 0; // the frame on the screen
@@ -72,6 +73,8 @@ function drawFilm() {
   judgeButton.textContent = words(data.judging ? "judging" : "judge", { judged: data.judged, frames: data.frames });
   judgeButton.disabled = Boolean(data.judging);
   worstButton.hidden = data.worst === null || data.worst === undefined || data.judged < 2;
+  clipLine.hidden = !data.clip;
+  if (clipLine.textContent !== (data.clip || "")) clipLine.textContent = data.clip || "";
   worstButton.textContent = words("worst", { number: data.worst + 1, percent: data.worst_percent });
 }
 // New data are here: an answer to another turn than before is one to what was asked.
