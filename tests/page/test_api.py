@@ -1,7 +1,8 @@
 """The page as a Hugging Face Space runs it, called as scripts call it.
 
 One server for all tests: the files that `export --space --out` stages, in a folder that cannot be written to, run by a
-user who is not root, on two cores, with SPACE_ID and without a token.
+user who is not root, on two cores, with SPACE_ID and without a token, in an environment that holds the Space's own
+requirements only (linked, not downloaded: see fresh_environment).
 """
 
 import json
@@ -32,6 +33,8 @@ from busi_model.names import CLASS_NAMES
 from busi_model.page import strings
 from busi_model.page.api import Outlined, Reading
 from busi_model.phantom import draw_phantom
+from busi_model.training.publish import stage_space
+from tests import fresh_environment
 from tests.browser import wait_until_served
 from tests.conftest import ROOT
 from tests.examples import blocks, example
@@ -84,6 +87,7 @@ def space():
     somebody = as_somebody()
     if somebody:
         os.chown(home, NOBODY, NOBODY)
+    python = fresh_environment.make(place / "venv", (code / "requirements.txt").read_text(encoding="utf-8"))
     probe = subprocess.run([*somebody, "touch", str(code / "written")], capture_output=True)
     assert probe.returncode != 0, "the code folder can be written to, so this would test nothing"
     with socket.socket() as free:
@@ -93,7 +97,7 @@ def space():
     environment |= {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     with log.open("w") as sink:
         server = subprocess.Popen(
-            [*on_two_cores(), *somebody, sys.executable, "app.py"],
+            [*on_two_cores(), *somebody, python, "app.py"],
             cwd=code,
             env=environment,
             stdout=sink,
@@ -112,6 +116,16 @@ def space():
         shutil.rmtree(place)
     assert f"{code}/busi_model" not in printed and "scan" not in printed, printed
     assert not left_behind
+
+
+def test_the_spaces_environment_holds_nothing_of_training(tmp_path):
+    """Else the server of these tests would say nothing of a machine that has just installed the requirements."""
+    stage_space(ROOT, ROOT / "weights", tmp_path / "code", "owner/name")
+    python = fresh_environment.make(tmp_path / "venv", (tmp_path / "code" / "requirements.txt").read_text())
+    script = "import sys, importlib.util as u; print([n for n in sys.argv[1:] if u.find_spec(n)])"
+    names = ["gradio", "torch", "safetensors", "monai", "sklearn", "openpyxl", "pytest", "highdicom", "ray"]
+    done = subprocess.run([python, "-c", script, *names], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.stdout.strip() == "['gradio', 'torch', 'safetensors']", done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
