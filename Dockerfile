@@ -14,6 +14,7 @@ RUN pip install --index-url "$TORCH_INDEX" "$(grep '^torch==' requirements.txt)"
 COPY app.py LICENSE README.md ./
 COPY weights ./weights
 COPY busi_model ./busi_model
+COPY docs/api.md ./docs/
 
 # Code belongs to root and cannot be changed by the program; records go to the volume.
 RUN useradd --create-home --uid 1000 busi && mkdir /data && chown busi:busi /data

@@ -89,7 +89,8 @@ def test_the_wheel_holds_program_and_weights(wheel):
     expected = {f"busi_model/{n}" if n.startswith("weights/") else n for n in listed.stdout.splitlines()}
     assert expected <= names
     surplus = {n for n in names - expected if ".dist-info/" not in n}
-    assert surplus <= {"busi_model/training/command.py"}
+    assert surplus <= {"busi_model/training/command.py", "busi_model/docs/api.md"}
+    assert "busi_model/docs/api.md" in names  # shown under "About"
     asked = {Requirement(r) for r in metadata.get_all("Requires-Dist") if "extra ==" not in r}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert asked == {Requirement(r) for r in project["dependencies"]}

@@ -96,16 +96,22 @@ def as_json(
         "refused": prediction.refused,
         "warnings": [asdict(warning) for warning in report.warnings],
         **reading,
-        "lesions": [_lesion(lesion) for lesion in lesions],
+        "lesions": lesion_values(lesions, described),
     }
-    for lesion, one in zip(content["lesions"], described, strict=False):
-        lesion["descriptors"] = as_values(one)
     return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def pixels_sha256(gray: np.ndarray) -> str:
     """uint8 (H, W) -> hash of its bytes, row by row."""
     return hashlib.sha256(np.ascontiguousarray(gray).tobytes()).hexdigest()
+
+
+def lesion_values(lesions: list[Lesion], described: Described = ()) -> list[dict[str, object]]:
+    """Each lesion as plain values: lengths as in `Lesion`, outline and axes as points (x, y), and its descriptors."""
+    values = [_lesion(lesion) for lesion in lesions]
+    for lesion, one in zip(values, described, strict=False):
+        lesion["descriptors"] = as_values(one)
+    return values
 
 
 def _lesion(lesion: Lesion) -> dict[str, object]:

@@ -43,6 +43,7 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
     how = {"analytics_enabled": False, "delete_cache": (600, 3600), "fill_width": True}
     with server.Page(title=strings.TITLE, **how) as page:
         page.expects_oauth = hub_login.HubUsers.from_environment() is not None
+        api.build(predictor, private_folder)  # first: a panel's own event of the same name would take it
         gr.HTML(_top_line(page.expects_oauth), apply_default_css=False, elem_id="top")
         with gr.Tabs(elem_id="page-tabs"):
             with gr.Tab(strings.TAB_READ):
@@ -56,7 +57,6 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
                         host.build(store, sessions, gate, private_folder, outbox)
             with gr.Tab(strings.TAB_ABOUT):
                 about.build(predictor.checkpoint, weights_folder)
-        api.build(predictor, private_folder)
     waiting.limit(page)
     return page
 

@@ -1,21 +1,26 @@
-"""The page's one public endpoint: an uploaded image goes in, figures as JSON and the mask as a PNG file come out.
+"""The page's three public endpoints: an uploaded image goes in; its class, its outlines or its report come out.
 
-Its types are what clients see: `gradio_client` shows them with `view_api`, others under /gradio_api/info. All other
-endpoints of the page are private. docs/api.md has its schema and examples.
+Their types are what clients see: `gradio_client` shows them with `view_api`, others under /gradio_api/info. All other
+endpoints of the page are private. docs/api.md has the schema and examples.
 """
 
 import logging
 import tempfile
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, TypedDict, get_args
 
 import gradio as gr
 
+from busi_model.clinic.descriptors import describe
+from busi_model.clinic.measure import measure_lesions
+from busi_model.clinic.render import lesion_values
 from busi_model.clinic.report import Finding, report
 from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.image import ImageError
 from busi_model.page import strings
+from busi_model.page.images.case import Case
 from busi_model.page.images.inbox import uploaded
+from busi_model.page.images.takeaway import Takeaway, model_version
 from busi_model.page.server.decoding import read_image
 
 LOG = logging.getLogger(__name__)
@@ -56,9 +61,48 @@ class Reading(TypedDict):
     weights_sha256: str
 
 
+class Outlined(TypedDict):
+    """Where the lesions are, and how large."""
+
+    refused: bool
+    warnings: list[Warned]
+    height_px: int
+    width_px: int
+    spacing_mm: list[float] | None  # of a pixel, down and across; None: the file does not say
+    lesions: list[dict]  # the largest first: outline_xy, lengths, areas, descriptors
+    weights_sha256: str
+
+
+OutlineForm = Literal["polygons", "mask"]
+ReportForm = Literal["pdf", "text", "json"]
+LIKE = {"concurrency_limit": 8, "concurrency_id": "read"}
+
+
 def build(predictor, folder) -> None:
-    """Add the endpoint `/predict` to the current gr.Blocks. folder: private, served by Gradio, emptied by it."""
+    """Add the endpoints to the current gr.Blocks. folder: private, served by Gradio, emptied by it."""
     folder = Path(folder)
+    takeaway = Takeaway(predictor.operating_point, model_version(predictor), predictor.checkpoint.weights_sha256)
+
+    def judged(image, measured=True) -> Case:
+        """As the page would hold it. Raises gr.Error with a sentence."""
+        try:
+            frame = read_image(uploaded(image.get("path") if isinstance(image, dict) else None, folder))
+            case = Case("", None, folder, frame=frame, spacing_mm=frame.spacing_mm, prediction=predictor(frame))
+            if measured:
+                margin = case.prediction.margin
+                case.lesions = measure_lesions(case.mask, margin, case.spacing_mm, frame.pixel_aspect)
+                case.described = [describe(frame.gray, lesion) for lesion in case.lesions]
+            return case
+        except ImageError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except Exception as error:  # the cause belongs in the log, not in the answer
+            LOG.exception("Reading an image for the API failed.")
+            raise gr.Error(strings.FAILED_TEXT, print_exception=False) from error
+
+    def served(name: str, content: bytes) -> ServedFile:
+        path = Path(tempfile.mkdtemp(dir=folder)) / name  # its random folder is what keeps other users out
+        path.write_bytes(content)
+        return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
 
     def predict(image: ServedFile) -> tuple[Reading, ServedFile]:
         """Outline, class and confidence of one breast-ultrasound image; research use only.
@@ -66,18 +110,56 @@ def build(predictor, folder) -> None:
         image: any image file that the page takes. Returns the figures, and the outlined region as a PNG of the
         image's size, 255 inside and 0 outside.
         """
-        try:
-            prediction = predictor(read_image(uploaded(image.get("path") if isinstance(image, dict) else None, folder)))
-        except ImageError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-        except Exception as error:  # the cause belongs in the log, not in the answer
-            LOG.exception("Reading an image for the API failed.")
-            raise gr.Error(strings.FAILED_TEXT, print_exception=False) from error
-        mask = Path(tempfile.mkdtemp(dir=folder)) / "mask.png"  # its random name is what keeps other users out
-        mask.write_bytes(encode_png(prediction.mask))
-        return _reading(prediction, predictor), {"path": str(mask), "meta": {"_type": "gradio.FileData"}}
+        prediction = judged(image, measured=False).prediction
+        return _reading(prediction, predictor), served("mask.png", encode_png(prediction.mask))
 
-    gr.api(predict, api_name="predict", concurrency_limit=8, concurrency_id="read")
+    def outline(image: ServedFile, form: OutlineForm = "polygons") -> tuple[Outlined, ServedFile | None]:
+        """Where the lesions of one breast-ultrasound image are, measured and described; research use only.
+
+        form: "polygons" for the figures alone, "mask" for a PNG of the image's size beside them.
+        """
+        _need(form, OutlineForm)
+        case = judged(image)
+        mask = served("mask.png", encode_png(case.mask)) if form == "mask" else None
+        return _outlined(case, predictor, takeaway.report(case, None)), mask
+
+    def printed(image: ServedFile, form: ReportForm = "pdf") -> ServedFile:
+        """What the page says of one breast-ultrasound image, to print, to paste or to keep; research use only.
+
+        form: "pdf" for a page with the outline drawn in, "text" for a few lines, "json" for all figures.
+        """
+        _need(form, ReportForm)
+        case = judged(image)
+        if form == "text":
+            return served("report.txt", takeaway.text(case, None).encode())
+        return served(f"report.{form}", takeaway.content("data" if form == "json" else "report", case, None))
+
+    gr.api(predict, api_name="predict", **LIKE)
+    gr.api(outline, api_name="outline", **LIKE)
+    gr.api(printed, api_name="report", **LIKE)
+
+
+def _need(form, forms) -> None:
+    if form not in get_args(forms):
+        asked = ", ".join(f'"{name}"' for name in get_args(forms))
+        raise gr.Error(strings.API_FORM.format(forms=asked), print_exception=False)
+
+
+def _outlined(case, predictor, worded) -> Outlined:
+    height, width = case.frame.gray.shape
+    return {
+        "refused": case.prediction.refused,
+        "warnings": _warned(worded),
+        "height_px": height,
+        "width_px": width,
+        "spacing_mm": None if case.spacing_mm is None else list(case.spacing_mm),
+        "lesions": lesion_values(case.lesions, case.described),
+        "weights_sha256": predictor.checkpoint.weights_sha256,
+    }
+
+
+def _warned(worded) -> list[Warned]:
+    return [{"code": warning.code, "text": warning.sentence} for warning in worded.warnings]
 
 
 def _reading(prediction, predictor) -> Reading:
@@ -93,7 +175,7 @@ def _reading(prediction, predictor) -> Reading:
         "class_probabilities": {row.code: row.probability for row in worded.rows},
         "class_set": [] if prediction.refused else list(prediction.class_set),
         "refused": prediction.refused,
-        "warnings": [{"code": warning.code, "text": warning.sentence} for warning in worded.warnings],
+        "warnings": _warned(worded),
         "height_px": height,
         "width_px": width,
         "outlines_xy": [] if prediction.refused else [outline.tolist() for outline in outlines],

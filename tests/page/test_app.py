@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -248,6 +249,17 @@ def test_about_shows_what_was_measured(tab, predictor):
     for title in predictor.checkpoint.figures:
         expect(tab.locator("#about")).to_contain_text(title)
     assert predictor.checkpoint.weights_sha256 in tab.locator("#about").evaluate("node => node.textContent")
+
+
+def test_about_shows_how_other_programs_call_the_page(tab):
+    """From the page's own server: that nothing else is asked, the fixture sees."""
+    tab.get_by_role("tab", name=strings.TAB_ABOUT).click()
+    tab.locator("#about-api button").first.click()
+    shown = tab.locator("#about-api")
+    expect(shown).to_contain_text("/gradio_api/call/predict")
+    for name in ("predict", "outline", "report"):
+        expect(shown.locator("td code", has_text=re.compile(f"^{name}$")).first).to_be_visible()
+    assert shown.locator("a[href]").count() == 0  # no way out of a hospital's network
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_pushing_a_space_pushes_what_runs_it(hub, carded, monkeypatch, capsys):
     ).stdout.splitlines()
     package = {n for n in listed if n.startswith("busi_model/") and not n.startswith("busi_model/training/")}
     weights = {f"weights/{name}" for name in _published(carded)}
-    own = {"app.py", "requirements.txt", "README.md", "LICENSE", ".gitattributes", "thumbnail.png"}
+    own = {"app.py", "requirements.txt", "README.md", "LICENSE", ".gitattributes", "thumbnail.png", "docs/api.md"}
     assert set(files) == own | package | weights
     assert files["weights/model.safetensors"] == (carded / "model.safetensors").read_bytes()
     assert b"- owner/model" in files["README.md"] and b"# BUSI" in files["README.md"]

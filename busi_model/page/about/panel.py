@@ -1,4 +1,5 @@
-"""What the page says of the model: measured figures as plots and tables, limits, and the card beside the weights."""
+"""What the page says of the model: measured figures as plots and tables, limits, the card beside the weights; and how
+other programs call the page."""
 
 import html
 import re
@@ -15,6 +16,7 @@ from busi_model.page.plots import confusion_table, reliability_svg, text_table
 
 IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)[^)]*\)")  # ![words](address "title")
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]*\)")  # to another file of the repository
 LIMITS = re.compile(r"^## (?:Intended|Limits).*?(?=^## (?!Intended|Limits)|\Z)", re.DOTALL | re.MULTILINE)
 
 
@@ -26,6 +28,9 @@ def build(checkpoint: Checkpoint, weights_folder) -> None:
         gr.Markdown(limits(card))
         with gr.Accordion(strings.ABOUT_CARD, open=False):
             _show_card(card)
+    if text := api_text():
+        with gr.Accordion(strings.ABOUT_API, open=False, elem_id="about-api"):
+            gr.Markdown(text)
 
 
 def about_html(checkpoint: Checkpoint) -> str:
@@ -134,6 +139,16 @@ def card_parts(card: Path) -> list[tuple[str, str, Path | None]]:
         shown = picture.is_file() and picture.is_relative_to(folder)
         parts.append((pieces[start].strip(), pieces[start + 1], picture if shown else None))
     return [*parts, (pieces[-1].strip(), "", None)]
+
+
+def api_text() -> str:
+    """docs/api.md as it came with the program, without links that lead out of it; "" where it did not come."""
+    package = Path(__file__).parents[2]
+    for place in (package, package.parent):  # installed; in a checkout or on a Space
+        page = place / "docs" / "api.md"
+        if page.is_file():
+            return LINK.sub(r"\1", page.read_text(encoding="utf-8"))
+    return ""
 
 
 def _card_text(card):

@@ -19,7 +19,7 @@ from busi_model.page.images.inbox import inbox_component, uploaded
 from busi_model.page.images.opened import THUMBNAIL_PX, Lightbox
 from busi_model.page.images.result import message_html, waiting_html
 from busi_model.page.images.scene import empty_data
-from busi_model.page.images.takeaway import Takeaway
+from busi_model.page.images.takeaway import Takeaway, model_version
 from busi_model.page.images.worklist import worklist_component
 from busi_model.page.remarks import plain_html
 from busi_model.page.viewer.component import viewer_component
@@ -242,11 +242,6 @@ class Panel:
             self.undo: gr.Button(strings.REOPEN.format(count=step.n_closed), visible=step.n_closed > 0),
         }
         return said | (self.feedback.turn(values, step.case_id) if self.feedback else {})
-
-
-def model_version(predictor) -> str:
-    """What a record says of the network, beside the hash of its weights."""
-    return f"MultiTaskUNet {predictor.checkpoint.network.arguments['encoder']}, {predictor.preprocess.size} px"
 
 
 def _sent(event) -> dict:

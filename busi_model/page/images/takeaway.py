@@ -113,3 +113,8 @@ class Takeaway:
             **cut,
             **film,
         }
+
+
+def model_version(predictor) -> str:
+    """What a record says of the network, beside the hash of its weights."""
+    return f"MultiTaskUNet {predictor.checkpoint.network.arguments['encoder']}, {predictor.preprocess.size} px"
