@@ -16,14 +16,12 @@ from tqdm import tqdm
 from busi_model import checkpoint
 from busi_model.errors import UserError
 from busi_model.image import Frame, ImageError, read_image
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, MANIFEST_COLUMNS
 from busi_model.picture_file import open_picture
 from busi_model.training import distributed
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-MANIFEST_COLUMNS = ("image", "class", "group", "split", "fold", "scored")
 N_FOLDS = 5
-CLINICIAN = "clinician"  # the hospital of corrected cases: for training only
 NAMES_SHOWN = 5
 PROBLEMS_SHOWN = 50
 

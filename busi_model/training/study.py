@@ -18,13 +18,13 @@ import torch
 
 from busi_model import checkpoint
 from busi_model.files import write_json, written_whole
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, CLINICIAN
 from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
 from busi_model.training import calibrate, distributed, out_of_distribution, worst
 from busi_model.training.augment import paint_marks
-from busi_model.training.cases import CLINICIAN, N_FOLDS, Case, Hospital
+from busi_model.training.cases import N_FOLDS, Case, Hospital
 from busi_model.training.dataset import load_images
 from busi_model.training.evaluate import evaluate_cases, write_report, write_summary
 from busi_model.training.fit import RunError, TrainConfig, Trainer

@@ -11,10 +11,11 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from busi_model import checkpoint
+from busi_model.names import CLINICIAN
 from busi_model.phantom import write_phantom_dataset
 from busi_model.predict import Predictor
 from busi_model.training import command, study
-from busi_model.training.cases import CLINICIAN, Hospital
+from busi_model.training.cases import Hospital
 from busi_model.training.fit import RunError
 from busi_model.training.layouts import find_hospital
 

@@ -8,7 +8,8 @@ hospitals.csv) and BUS-BRA's own folds decide, also when a download holds what w
 
 from pathlib import Path
 
-from busi_model.training.cases import CLINICIAN, Case, CaseError, Hospital, together
+from busi_model.names import CLINICIAN
+from busi_model.training.cases import Case, CaseError, Hospital, together
 from busi_model.training.layouts import breast, bus_bra, bus_uclm, busi, corrected
 
 
