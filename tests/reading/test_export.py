@@ -29,13 +29,6 @@ ROOT = Path(__file__).parents[2]
 MOVED = [(30.0, 20.0), (60.0, 20.0), (60.0, 50.0), (30.0, 50.0)]
 
 
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(tmp_path / "store")
-    yield opened
-    opened.close()
-
-
 def say(store, *opinions, n_cases=1):
     """A session in which each reader gives one final read to each case -> session id."""
     sessions, created = new_session(store, n_cases=n_cases, n_readers=len(opinions))

@@ -12,7 +12,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from busi_model import checkpoint
 from busi_model.names import CLINICIAN
-from busi_model.phantom import write_phantom_dataset
 from busi_model.predict import Predictor
 from busi_model.training import command, study
 from busi_model.training.cases import Hospital
@@ -23,9 +22,8 @@ TINY = ["--epochs", "1", "--size", "64", "--batch", "4", "--device", "cpu"]
 
 
 @pytest.fixture(scope="module")
-def hospitals(phantoms, tmp_path_factory):
-    other = tmp_path_factory.mktemp("data") / "elsewhere"
-    write_phantom_dataset(other, 6, seed=9, height=80, width=100)
+def hospitals(phantoms, phantom_folder):
+    other = phantom_folder("elsewhere", 6, seed=9, height=80, width=100)
     return [find_hospital(phantoms), find_hospital(other)]
 
 
