@@ -27,7 +27,6 @@ SPINE = (
     "checkpoint",
     "predict",
     "phantom",
-    "spreadsheet",
     "intervals",
 )
 MAY_IMPORT = {
@@ -47,7 +46,6 @@ MAY_IMPORT = {
     "network": (),
     "operating_point": ("frame",),
     "phantom": (),
-    "spreadsheet": (),
     "intervals": (),
     "ood": (),
     "quality": ("frame",),
@@ -56,13 +54,12 @@ MAY_IMPORT = {
     "clinic": SPINE,
     "dicom_out": (*SPINE, "clinic"),
     "training": SPINE,
-    "reading": ("intervals", "spreadsheet"),
+    "reading": ("intervals",),
     "page": (*SPINE, "clinic", "dicom_out", "batch", "reading"),
     "batch": (*SPINE, "clinic", "dicom_out"),
     "commands": (*SPINE, "clinic", "training", "reading", "batch", "start"),
     "__main__": ("commands",),
-    "start": (*SPINE, "page", "reading", "temporary"),
-    "temporary": (),
+    "start": (*SPINE, "page", "reading"),
     "__init__": (),
 }
 EVERYWHERE = ("errors", "files", "names")  # they need nothing themselves
