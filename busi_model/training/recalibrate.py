@@ -24,7 +24,7 @@ from busi_model.training.calibrate import MALIGNANT, HeldOut
 from busi_model.training.cases import Case, CaseError, spread_over_folds
 from busi_model.training.evaluate import evaluate_cases
 from busi_model.training.metrics import with_intervals
-from busi_model.training.subgroups import trust_figures
+from busi_model.training.subgroups import trust_figures, with_rates
 
 LEAST_IMAGES = 20
 LEAST_OF_A_CLASS = 5  # for its bias
@@ -74,7 +74,7 @@ def recalibrate(predictor: Predictor, cases: list[Case]) -> Recalibrated:
     point = dataclasses.replace(
         point, fitted_on=f"{len(cases)} images of your own ({names}), on top of: {base.fitted_on}"
     )
-    return Recalibrated(calibrate.with_rates(point, after), kept, before, after)
+    return Recalibrated(with_rates(point, after), kept, before, after)
 
 
 def _by_hospital(cases):

@@ -21,8 +21,9 @@ from busi_model.preprocess import Preprocess
 from busi_model.training import distributed
 from busi_model.training.augment import Augmenter, Draws
 from busi_model.training.dataset import load_images
-from busi_model.training.fit import RunError, TrainConfig, Trainer
+from busi_model.training.fit import Trainer
 from busi_model.training.layouts import find_cases
+from busi_model.training.recipe import RunError, TrainConfig
 
 pytestmark = pytest.mark.slow
 
