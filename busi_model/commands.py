@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from busi_model.checkpoint import packaged
 from busi_model.files import write_json
 from busi_model.predict import Predictor
+from busi_model.weights_folder import packaged
 
 if TYPE_CHECKING:
     from busi_model.reading.backup import BackedUp

@@ -16,13 +16,13 @@ import threading
 from collections.abc import Callable
 
 from busi_model import __version__, files
-from busi_model.checkpoint import CheckpointError, packaged
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.reading.errors import StoreError
 from busi_model.reading.hub_sync import Outbox
 from busi_model.reading.store import Store
 from busi_model.reading.upkeep import Upkeep
+from busi_model.weights_folder import CheckpointError, packaged
 
 DEFAULT_PORT = 7860  # Gradio's
 END_S = 4.5  # from a SIGTERM to the end, whatever is under way

@@ -1,6 +1,6 @@
 """Figures become Markdown: an evaluation's report, the table of a study, sections of the model card.
 
-Enters: what metrics.json, summary.json and ood.json hold. Leaves: lines of text. No figure is made here.
+Enters: what metrics.json and ood.json hold. Leaves: lines of text. The one figure made here is the mean over hospitals.
 """
 
 from pathlib import Path
