@@ -1,7 +1,7 @@
 """An image set trains a network; every epoch is kept and can be resumed.
 
-The averaged weights are what is validated, saved and used; what a run is made of stands in `recipe`. The last epoch
-counts: picking the best epoch would look at the validation images.
+The averaged weights are validated, saved and used; the settings are in `recipe`. The last epoch counts: to pick the
+best one would be to look at the validation images.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""Fits what turns away pictures that are no breast ultrasound, and measures it where it was not fitted.
+"""Fits the detector that refuses pictures that are no breast ultrasound, and measures it on data it was not fitted on.
 
 Enters: predictors, cases of several hospitals, `strangers`. Leaves: an `OodDetector` for the release, and a report with
 its two limits. Every claim is about hospitals and kinds of pictures left out: a hospital's images are judged by a

@@ -1,8 +1,8 @@
 """A weights folder becomes a model on the Hugging Face Hub, and this program with it becomes a Space.
 
-Nothing but the files named here leaves the machine, and `stage_space` shows them before. A repository that does not
-exist yet is made private; who opens it does so on its page. A Space's machine has no GPU: it gets PyTorch's CPU build,
-and none of the packages that only training needs.
+Only the files named here leave the machine, and `stage_space` shows them first. A repository that does not exist yet is
+created private; making it public is left to its owner, on its page. A Space's machine has no GPU: it gets PyTorch's
+CPU build, and none of the packages that only training needs.
 """
 
 import re

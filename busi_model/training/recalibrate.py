@@ -1,8 +1,8 @@
 """Calibrate at your own hospital: some labelled images, an operating point that holds there.
 
 Enters: weights with their operating point, cases of one hospital or several. Leaves: an operating point in a file of
-its own, which `BUSI_OPERATING_POINT`, `predict` and `evaluate` take, and figures before and after. What so few images
-cannot tell stays as it was, and is said. The weights and what turns other pictures away stay untouched.
+its own, which `BUSI_OPERATING_POINT`, `predict` and `evaluate` take, and figures before and after. What cannot
+be fitted on so few images stays as it was and is named. The weights and the detector of other pictures are not touched.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
-"""Which cases are learned from, which are held out, and which count in figures.
+"""Which cases a network is trained on, which are held out, and which count in figures.
 
-Enters: hospitals. Leaves: `Part`s, what one network of a study learns from and never sees; the cases of a split, and
-why others do not count; the split as a table and as a manifest that can be given back.
+Enters: hospitals. Leaves: `Part`s, what one network of a study is trained on and what it never sees; the cases of a
+split, and why others do not count; the split as a table, and as a manifest for `--manifest`.
 """
 
 import csv
@@ -23,7 +23,7 @@ class Part:
 
 
 def by_fold(hospitals: list[Hospital], folds=range(N_FOLDS), of: list[str] | None = None) -> list[Part]:
-    """Each fold held out, at home: of all hospitals, or of those that are named; the others are learned whole."""
+    """Each fold held out, at home: of all hospitals, or of those that are named; the others are trained on in full."""
     names = [h.name for h in hospitals if h.name != CLINICIAN]
     if unknown := [name for name in of or () if name not in names]:
         raise RunError(f"--hold-out-of names {', '.join(unknown)}; {', '.join(names)} are given by --data.")

@@ -51,8 +51,8 @@ class Settings:
 
 
 def check_parts(settings: Settings, parts: list[Part], judged: bool = True) -> None:
-    """What would only come out after hours of training comes out before: parts that nothing can be learned from or
-    (where they are to be judged) nothing held out from. What a network will not know is printed. Raises RunError."""
+    """Find before training what would otherwise show after hours: a part without training images or, where it is to be
+    judged, without held-out ones. Prints which class a network will not know. Raises RunError."""
     for part in parts:
         name = part.name or "all"
         if not part.training:
