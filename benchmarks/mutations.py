@@ -33,8 +33,9 @@ from busi_model.predict import Predictor
 from busi_model.preprocess import Preprocess
 from busi_model.reading import outline
 from busi_model.reading.errors import OutlineError
-from busi_model.training.cases import CaseError, write_manifest
+from busi_model.training.cases import CaseError
 from busi_model.training.layouts import find_cases
+from busi_model.training.splits import write_manifest
 from tests.odd_input import KINDS
 
 ONE_OTHER_IN = 10  # of so many damaged files one is no picture

@@ -10,8 +10,9 @@ from benchmarks.measure import table
 from busi_model.names import CLASS_NAMES
 from busi_model.phantom import draw_phantom
 from busi_model.training.dataset import load_images
-from busi_model.training.fit import TrainConfig, Trainer
+from busi_model.training.fit import Trainer
 from busi_model.training.layouts import find_cases
+from busi_model.training.recipe import TrainConfig
 
 N_IMAGES = 96
 SIZES = (160, 256)

@@ -3,15 +3,15 @@
 busi app                                      the web page
 busi predict PATH... --out DIR                a row for each picture in files, folders, patterns; DICOM as well
 busi watch IN --out OUT                       each picture that comes into a folder, once, as it comes
-busi train --data DIR... --out DIR            `busi train --help` says all of it
+busi train --data DIR... --out DIR            see `busi train --help`
 busi evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
 busi calibrate --data DIR --out FILE          an operating point that holds at your own hospital
-busi strangers --weights DIR --out DIR        is what is no breast ultrasound refused?
+busi strangers --weights DIR --out DIR        are pictures refused that are not breast ultrasound?
 busi card --weights DIR --abroad DIR          writes the model card from studies
 busi pack --data DIR... --out FILE            all hospitals in one file, for a machine with a GPU
 busi export --onnx FILE | --hub owner/name | --space owner/name [--out FOLDER]
 busi arrange ARCHIVE_OR_FOLDER --out DIR      a download of BUSI, checked, ready for training
-busi backup FILE | restore FILE               what readers said, also while the page runs
+busi backup FILE | restore FILE               the records of readers, also while the page runs
 """
 
 import argparse

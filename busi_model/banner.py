@@ -1,12 +1,12 @@
 """Text and signs beside the scan are blanked, before pixels are stored or exported: a banner may name the patient.
 
 Enters: gray uint8 (H, W), and the scan regions where a DICOM file gives them. Leaves: the same picture with its
-margins empty, and a mask of what was taken. With regions all outside them goes. Without, and inside them, for some
-writers draw them round the whole screen, the margin is found from the pixels: it has one constant level, which echoes
-have not, however dark; whatever stands in it, bright and apart from the scan, is a sign. In doubt a pixel stays: what
-is written across the scan (calipers, "RT 9"), nearer to it than a few pixels, or dim. The exception: a corner of the
-scan as black as the margin may lose a few pixels beside text. So this lessens the risk that a picture names a patient,
-and cannot rule it out.
+margins empty, and a mask of what was removed. Where there are regions, everything outside them is blanked. Without
+regions, and inside them too (some devices draw them round the whole screen), the margin is found from the pixels: it
+has one constant level, which echoes never have, however dark. Whatever stands in it, bright and apart from the scan,
+counts as text. When in doubt a pixel is kept: text that is dim, written across the scan (calipers, "RT 9") or within a
+few pixels of it stays. The one exception: where a corner of the scan is as black as the margin, a few pixels beside
+text may be lost. So this makes it less likely that a picture names a patient; it cannot rule it out.
 """
 
 import dataclasses

@@ -16,39 +16,30 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import torch
-from huggingface_hub import get_token, is_offline_mode, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    HTTPError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
-from busi_model.errors import UserError
 from busi_model.files import write_bytes, write_json
 from busi_model.names import CLASS_NAMES
 from busi_model.network import MultiTaskUNet
-from busi_model.ood import N_STATISTICS, N_TEXTURE, OodDetector
+from busi_model.ood import N_STATISTICS, OodDetector
 from busi_model.operating_point import OperatingPoint
 from busi_model.preprocess import Preprocess
+from busi_model.weights_folder import (
+    CONFIG_NAME,
+    OLD_OOD_NAME,
+    OOD_NAME,
+    SEEN_NAME,
+    WEIGHTS_NAME,
+    CheckpointError,
+    locate,
+)
 
 FORMAT = 1  # raised when older code can no longer read what newer code writes
 MAX_SIZE = 1024  # px, of the network's square; what is larger takes memory without bounds
 _Width = Annotated[int, Field(ge=1, le=2048)]
-CONFIG_NAME, WEIGHTS_NAME, OOD_NAME = "config.json", "model.safetensors", "ood.safetensors"
-OLD_OOD_NAME = "gate.safetensors"  # of weights whose detector knows the distance only
-SEEN_NAME = "seen.txt"
 Stored = TypeVar("Stored", Preprocess, OperatingPoint)  # dataclasses that config.json holds
-
-
-class CheckpointError(UserError, RuntimeError):
-    """Weights that cannot be used: what was found, what was expected, what to do."""
 
 
 @dataclass(frozen=True)
@@ -149,12 +140,6 @@ def with_operating_point(loaded: Checkpoint, path: Path | str) -> Checkpoint:
     return dataclasses.replace(loaded, operating_point=point, fitted_on_images=fitted_on)
 
 
-def packaged() -> Path:
-    """The folder of weights that came with the program: inside the installed package, beside it in a checkout."""
-    inside = Path(__file__).parent / "weights"
-    return inside if inside.is_dir() else Path(__file__).parents[1] / "weights"
-
-
 def load(source: Path | str | None = None, revision: str | None = None) -> Checkpoint:
     """Read weights from a folder or, when no such folder exists, from a Hugging Face model repository "owner/name";
     None: those that came with the program.
@@ -211,58 +196,6 @@ def _in_words(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:3])
 
 
-def locate(source: Path | str | None, revision: str | None = None) -> Path:
-    """The folder of `load`'s source: itself, or where the repository's files lie once they are downloaded.
-
-    revision: branch, tag or commit of the repository; main if not given. Raises CheckpointError.
-    """
-    folder = packaged() if source is None else Path(source)
-    return folder if folder.is_dir() else _download(str(source), revision)
-
-
-def _download(repository: str, revision: str | None) -> Path:
-    asked = f"{repository!r}" if revision is None else f"{repository!r} at revision {revision!r}"
-    names = [CONFIG_NAME, WEIGHTS_NAME]
-    try:
-        wanted = [*names, OOD_NAME, OLD_OOD_NAME, SEEN_NAME]
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
-    except HFValidationError:
-        problem = (
-            f"{repository!r} is neither a folder here nor a repository name. Give a folder with {CONFIG_NAME} and "
-            f"{WEIGHTS_NAME} (the project ships weights/), or owner/name on the Hugging Face Hub."
-        )
-    except GatedRepoError:
-        problem = (
-            f"The owner of {repository!r} asks for consent first. Give it on the model's page on the Hugging Face Hub, "
-            "then log in here with `hf auth login`."
-        )
-    except RepositoryNotFoundError:
-        remedy = "your token may not read it" if get_token() else "it is private: log in with `hf auth login`"
-        problem = (
-            f"{repository!r} is no folder here, and the Hugging Face Hub shows no such model. Check the spelling; "
-            f"or else {remedy}."
-        )
-    except RevisionNotFoundError:
-        problem = f"{repository!r} has no revision {revision!r}. Name a branch, tag or commit that its page lists."
-    except LocalEntryNotFoundError:  # the Hub was not asked, or did not answer
-        offline = "HF_HUB_OFFLINE forbids to ask the Hub" if is_offline_mode() else "the Hub is unreachable"
-        partly = any(isinstance(try_to_load_from_cache(repository, name, revision=revision), str) for name in names)
-        found = "is only half downloaded" if partly else "is neither a folder here nor downloaded yet"
-        problem = f"{asked} {found}, and {offline}. Run this once with a connection, or give a folder of weights."
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        remedy = "Log in again with `hf auth login`." if status in (401, 403) else "Try again later."
-        problem = f"The Hugging Face Hub answered status {status} for {asked}. {remedy}"
-    except (HTTPError, OSError, ValueError) as error:
-        problem = f"The download of {asked} broke off ({type(error).__name__}). Run the same again to finish it."
-    else:
-        missing = [name for name in names if not (folder / name).is_file()]
-        if not missing:
-            return folder
-        problem = f"{asked} holds no {' and no '.join(missing)}, so it is no model of this program. Check the name."
-    raise CheckpointError(problem)
-
-
 def _read_config(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"The weights folder has no {CONFIG_NAME}. Point to a folder written by train.py.")
@@ -297,17 +230,7 @@ def _read_ood(folder: Path, n_inputs: int) -> OodDetector | None:
     try:
         with safe_open(path, framework="np") as file:
             ood = OodDetector(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
-        k, scored = len(ood.components), (n_inputs + N_TEXTURE,)
-        shapes = {"mean": (n_inputs,), "scale": (n_inputs,), "components": (k, n_inputs), "variances": (k + 1,)}
-        with_score = {"score_mean": scored, "score_scale": scored, "score_weights": scored, "score_bias": (1,)}
-        if ood.score_weights is not None:
-            shapes |= with_score
-        for name, array in vars(ood).items():
-            if array is None and name not in shapes:
-                continue
-            positive = name not in ("scale", "variances", "score_scale") or (array > 0).all()
-            if array.dtype != np.float32 or array.shape != shapes[name] or not (np.isfinite(array).all() and positive):
-                raise ValueError(name)
+        ood.check(n_inputs)
     except (SafetensorError, OSError, TypeError, ValueError, AttributeError, KeyError) as error:
         raise CheckpointError(
             f"{path.name} ({path.stat().st_size} bytes) was not written by train.py for these weights. Copy it again "

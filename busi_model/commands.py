@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from busi_model.checkpoint import packaged
 from busi_model.files import write_json
 from busi_model.predict import Predictor
+from busi_model.weights_folder import packaged
 
 if TYPE_CHECKING:
     from busi_model.reading.backup import BackedUp
@@ -51,8 +51,9 @@ def watch(arguments: Namespace) -> int:
 
 def evaluate(arguments: Namespace) -> int:
     from busi_model.training.cases import check_cases
-    from busi_model.training.evaluate import choose_split, evaluate_cases, write_report
+    from busi_model.training.evaluate import evaluate_cases, write_report
     from busi_model.training.layouts import find_hospital
+    from busi_model.training.splits import choose_split
 
     hospital = find_hospital(arguments.data, arguments.manifest)
     cases, left_out = choose_split(hospital, arguments.split)
@@ -73,8 +74,8 @@ def evaluate(arguments: Namespace) -> int:
 def calibrate(arguments: Namespace) -> int:
     from busi_model.training import recalibrate
     from busi_model.training.cases import check_cases
-    from busi_model.training.evaluate import choose_split
     from busi_model.training.layouts import find_hospitals
+    from busi_model.training.splits import choose_split
 
     hospitals = find_hospitals(arguments.data, arguments.manifest)
     cases = [case for hospital in hospitals for case in choose_split(hospital, arguments.split)[0]]

@@ -1,6 +1,6 @@
-"""What every reader of pictures hands on, and the limits that all of them keep: no decoding here.
+"""The types and limits that all readers of pictures share; nothing is decoded here.
 
-`image.read_image` is the way in; `dicom` is one of its readers. Both speak in these words.
+`image.read_image` is the way in; `dicom` is one of the readers behind it.
 """
 
 from collections.abc import Iterator

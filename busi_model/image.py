@@ -2,7 +2,7 @@
 
 Enters: a PNG, JPEG, BMP, TIFF, WebP, GIF or DICOM file, a Pillow image or an array. Leaves: a `Frame`, or an
 `ImageError` that a clinician can act on. Every picture comes through here, so training, the command line and
-the app see the same pixels. Metadata go no further, and no message shows a path: both may name a patient.
+the app see the same pixels. Metadata are dropped here, and no message shows a path: both may name a patient.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ _HEAD_BYTES = 132  # where a DICOM file says that it is one
 
 
 def read_image(source: object, frame: int | None = None) -> Frame:
-    """Read one picture; the same pixels give the same frame by every way in.
+    """Read one picture; the same pixels give the same frame, however they come in.
 
     source: path (str or os.PathLike), PIL.Image.Image, or array (H, W), (H, W, 1), (H, W, 3) RGB of bool,
     integers or floats, or (H, W, 4) RGBA of uint8. Colour becomes ITU-R 601 luma (what is told of it: see `colour`),

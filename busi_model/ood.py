@@ -45,6 +45,19 @@ class OodDetector:
     score_weights: np.ndarray | None = None  # (D + 77,), log-odds for each standard deviation
     score_bias: np.ndarray | None = None  # (1,)
 
+    def check(self, n_inputs: int) -> None:
+        """Raises ValueError, or what NumPy raises, where the arrays are none for a distance of n_inputs numbers."""
+        k, scored = len(self.components), (n_inputs + N_TEXTURE,)
+        shapes = {"mean": (n_inputs,), "scale": (n_inputs,), "components": (k, n_inputs), "variances": (k + 1,)}
+        if self.score_weights is not None:
+            shapes |= {"score_mean": scored, "score_scale": scored, "score_weights": scored, "score_bias": (1,)}
+        for name, array in vars(self).items():
+            if array is None and name not in shapes:
+                continue
+            positive = name not in ("scale", "variances", "score_scale") or (array > 0).all()
+            if array.dtype != np.float32 or array.shape != shapes[name] or not (np.isfinite(array).all() and positive):
+                raise ValueError(name)
+
     def score(self, inputs: np.ndarray) -> np.ndarray:
         """Inputs (N, D + 77) of `ood_inputs` -> log-odds (N,) that the picture is no breast ultrasound; NaN without a
         fitted score."""

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter, label, map_coordinates
 
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, mask_name
 
 WHITE_DB = 50.0  # echo level drawn white; 0 dB is black
 N_LOOKS = 3  # speckle patterns averaged, as spatial compounding does in a scanner
@@ -42,8 +42,8 @@ def write_phantom_dataset(folder: str | Path, n_per_class: int, seed: int, heigh
             gray, masks = _draw(class_name, [seed, number], height, width, n_lesions)
             name = f"{class_name} ({number})"
             Image.fromarray(gray).save(class_folder / f"{name}.png")
-            for suffix, mask in zip(("_mask", "_mask_1"), masks, strict=False):
-                Image.fromarray(mask.astype(np.uint8) * 255).save(class_folder / f"{name}{suffix}.png")
+            for lesion, mask in enumerate(masks):
+                Image.fromarray(mask.astype(np.uint8) * 255).save(class_folder / mask_name(name, lesion))
 
 
 def _draw(class_name: str, seeds: list[int], height: int, width: int, n_lesions: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
-"""An open file becomes a Pillow image that is not yet decoded, and whose header could take neither time nor memory.
+"""An open file becomes a Pillow image that is not decoded yet; reading its header is kept within limits.
 
-Enters: a binary file. Leaves: a Pillow image, or an ImageError that names what the file holds instead. Pillow does as a
-header says: that of a small file can make it read the file ten thousand times, or walk through pages for hours.
+Enters: a binary file. Leaves: a Pillow image, or an ImageError that names what the file holds instead. Pillow believes
+what a header says: a small file can make it read itself ten thousand times, or step through pages for hours.
 """
 
 import math

@@ -15,16 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageStat
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from busi_model import checkpoint
 from busi_model.errors import UserError
 from busi_model.image import Frame, Notice, read_image
 from busi_model.names import CLASS_NAMES
-from busi_model.network import NetworkOutput
+from busi_model.network import NetworkOutput, fold_for_inference
 from busi_model.ood import ood_inputs
 from busi_model.preprocess import square_pixels
 from busi_model.quality import look
@@ -276,23 +274,3 @@ def choose_device(device: str = "auto") -> str:
 def use_one_thread() -> None:
     """From now on, in this process: for processes that share the cores among themselves."""
     torch.set_num_threads(1)
-
-
-def fold_for_inference(network: nn.Module) -> None:
-    """Fold every batch norm into the convolution before it, and every one-sided padding into its kernel, in place:
-    the same function with fewer passes over the maps."""
-    for module in network.modules():
-        if not isinstance(module, nn.Sequential):
-            continue
-        conv, bn, pad = (getattr(module, name, None) for name in ("conv", "bn", "pad"))
-        if isinstance(conv, nn.Conv2d) and isinstance(bn, nn.BatchNorm2d):
-            module.conv, module.bn = fuse_conv_bn_eval(conv, bn), nn.Identity()
-            if isinstance(pad, nn.ZeroPad2d):
-                module.conv, module.pad = _with_padding(module.conv, *pad.padding[:2]), nn.Identity()
-
-
-def _with_padding(conv: nn.Conv2d, before: int, after: int) -> nn.Conv2d:
-    """A convolution that pads by itself: zeros in front of the kernel make up for padding both sides alike."""
-    conv.weight = nn.Parameter(F.pad(conv.weight, (after - before, 0) * 2), requires_grad=False)
-    conv.kernel_size, conv.padding = tuple(conv.weight.shape[-2:]), (after, after)
-    return conv

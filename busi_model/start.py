@@ -15,14 +15,14 @@ import sys
 import threading
 from collections.abc import Callable
 
-from busi_model import __version__, temporary
-from busi_model.checkpoint import CheckpointError, packaged
+from busi_model import __version__, files
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.reading.errors import StoreError
 from busi_model.reading.hub_sync import Outbox
 from busi_model.reading.store import Store
 from busi_model.reading.upkeep import Upkeep
+from busi_model.weights_folder import CheckpointError, packaged
 
 DEFAULT_PORT = 7860  # Gradio's
 END_S = 4.5  # from a SIGTERM to the end, whatever is under way
@@ -74,7 +74,7 @@ def serve(
     page.bound_output()
     page.log_discreetly()
     _share_memory()
-    temporary.sweep()
+    files.sweep()
     try:
         walls = page.walls(server_name, on_space)
     except page.LoginError as error:
@@ -109,7 +109,7 @@ def _port() -> int:
 
 def _private_folder(closing: contextlib.ExitStack) -> str:
     try:
-        return str(closing.enter_context(temporary.private_folder()))
+        return str(closing.enter_context(files.private_folder()))
     except OSError as error:
         text = f"No temporary folder can be made ({error.strerror}). Name one with TMPDIR."
         raise StartError(text) from None

@@ -38,41 +38,38 @@ FLAGS = [
 
 
 @contextmanager
-def served(command, environment, folder):
-    """Run an app; gives its address. At the end: no image left behind, no traceback and no file name printed."""
+def running(command, folder, environment, log):
+    """Run an app in `folder`; gives its address, at a free port, once it answers, and ends it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log, temporary = folder / "log.txt", folder / "temporary"
-    temporary.mkdir(exist_ok=True)
+    environment = {**environment, "GRADIO_SERVER_PORT": str(port)}
     with log.open("w") as sink:
-        server = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "BUSI_STORE": str(folder / "store"),
-                **environment,
-                "GRADIO_SERVER_PORT": str(port),
-                "TMPDIR": str(temporary),
-            },
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-        )
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=sink, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}/"
     try:
-        wait_until_served(url, server, log)
+        _wait_until_served(url, server, log)
         yield url
     finally:
         server.terminate()
         server.wait(PATIENCE_S)
+
+
+@contextmanager
+def served(command, environment, folder):
+    """Run an app; gives its address. At the end: no image left behind, no traceback and no file name printed."""
+    log, temporary = folder / "log.txt", folder / "temporary"
+    temporary.mkdir(exist_ok=True)
+    environment = {**os.environ, "BUSI_STORE": str(folder / "store"), **environment, "TMPDIR": str(temporary)}
+    with running(command, ROOT, environment, log) as url:
+        yield url
     printed = log.read_text()
     assert "Traceback" not in printed, printed
     assert "Jane Doe" not in printed, printed
     assert list(temporary.glob("busi-*")) == []
 
 
-def wait_until_served(url, server, log):
+def _wait_until_served(url, server, log):
     """Until the process `server` answers; the test fails with its log if it ends instead."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:

@@ -21,6 +21,7 @@ from busi_model.operating_point import OperatingPoint
 from busi_model.phantom import write_phantom_dataset
 from busi_model.predict import Predictor
 from busi_model.preprocess import Preprocess
+from busi_model.reading.store import Store
 from tests.browser import FLAGS, Visitors, served
 
 ROOT = Path(__file__).parents[1]
@@ -48,11 +49,29 @@ def data_dir():
 
 
 @pytest.fixture(scope="session")
-def phantoms(tmp_path_factory):
-    """Eight phantoms a class in BUSI's layout, 90 x 110 px."""
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_phantom_dataset(folder, 8, seed=5, height=90, width=110)
-    return folder
+def phantom_folder(tmp_path_factory):
+    """`phantom_folder("elsewhere", 6, seed=9, height=80, width=100)`: so many phantoms a class in BUSI's layout."""
+
+    def made(name, n_per_class, **how):
+        folder = tmp_path_factory.mktemp("phantoms") / name
+        write_phantom_dataset(folder, n_per_class, **how)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def phantoms(phantom_folder):
+    """Eight phantoms a class, 90 x 110 px."""
+    return phantom_folder("phantoms", 8, seed=5, height=90, width=110)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store of records in a folder of its own."""
+    opened = Store(tmp_path / "store", app_version="1.2")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

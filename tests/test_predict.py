@@ -10,11 +10,11 @@ from PIL import Image
 
 from busi_model import checkpoint
 from busi_model.frame import Frame
-from busi_model.network import MultiTaskUNet
+from busi_model.network import MultiTaskUNet, fold_for_inference
 from busi_model.ood import N_TEXTURE, fit_distance, ood_inputs
 from busi_model.operating_point import OperatingPoint
 from busi_model.phantom import draw_phantom
-from busi_model.predict import Predictor, fold_for_inference
+from busi_model.predict import Predictor
 from busi_model.preprocess import Preprocess
 from tests.record_phantoms import RECORD
 

@@ -3,11 +3,11 @@ what was passed over is counted, so that nothing goes without a word."""
 
 import glob
 import os
-import re
 from collections import Counter
 
 from busi_model.batch.kinds import NO_PICTURE, UNREADABLE, passed_over
 from busi_model.batch.work import DICOM, MASKS, OVERLAYS
+from busi_model.names import outlined_stem
 
 # A file that calls itself one of these is taken as it is; a damaged one then becomes a row that says so.
 SUFFIXES = frozenset(["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "heic", "heif", "mp4", "m4v", "avi"])
@@ -15,7 +15,6 @@ OUR_FOLDERS = frozenset([MASKS, OVERLAYS, DICOM])
 HIDDEN, MASK, LINK = "hidden", "mask beside its picture", "link to a folder"
 IN_RESULTS = "picture in the folder for the results"
 _DICOM_SUFFIXES = frozenset(["dcm", "dicom", "ima"])
-_MASK_OF = re.compile(r"(.+)_mask(_\d+)?(\.\w+)$")  # BUSI's own name for the mask of the picture (1)(3)
 
 
 class PassedOver:
@@ -105,10 +104,10 @@ def _count_in_results(entries, passed):
 def _why_not(entry, beside):
     name = entry.name
     suffix = name.rpartition(".")[2].lower()
-    mask_of = _MASK_OF.match(name)
     if name.startswith("."):
         return HIDDEN
-    if mask_of and mask_of[1] + mask_of[3] in beside:
+    stem, ending = os.path.splitext(name)
+    if (outlined := outlined_stem(stem)) and outlined + ending in beside:
         return MASK
     if name == "DICOMDIR":
         return NO_PICTURE

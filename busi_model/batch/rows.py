@@ -15,8 +15,8 @@ from pathlib import Path
 
 from busi_model.batch import clips
 from busi_model.batch.work import BatchError, stamp
+from busi_model.files import without_formula
 from busi_model.names import CLASS_NAMES
-from busi_model.spreadsheet import without_formula
 
 COLUMNS = [
     "file",

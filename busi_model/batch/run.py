@@ -14,11 +14,11 @@ from busi_model.batch.find import PassedOver, find_images
 from busi_model.batch.local import judge
 from busi_model.batch.rows import Results
 from busi_model.batch.work import BatchError, Wanted
-from busi_model.checkpoint import CheckpointError
 from busi_model.dicom_out.write import IDENTIFIED, DicomResultError, require_highdicom
 from busi_model.errors import remedy
 from busi_model.names import CLASS_NAMES
 from busi_model.predict import DeviceError, Predictor
+from busi_model.weights_folder import CheckpointError
 
 
 def predict(places, weights, device="auto", folder=None, workers=None, ray=None, retry=False, **wanted) -> int:

@@ -20,17 +20,15 @@ from pathlib import Path
 
 import numpy as np
 
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, CLINICIAN, MANIFEST_COLUMNS, MANIFEST_NAME, mask_name
 from busi_model.reading.errors import PictureError, StoreError
 from busi_model.reading.outline import decode_mask, encode_mask
 from busi_model.reading.store import Record, Store
 
-SOURCE = "clinician"
-MANIFEST = "manifest.csv"
 CONFLICTS = "conflicts.csv"
 CONFLICT_COLUMNS = ("image", "truth", *CLASS_NAMES, "exported")
 UNSURE = {"uncertain", "low_confidence", "heads_disagree"}  # codes of warnings under which "agree" says nothing
-MANIFEST_COLUMNS = ("image", "class", "group", "split", "fold", "scored", "source", "readers", "weights")
+COLUMNS = (*MANIFEST_COLUMNS, "source", "readers", "weights")
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def export_cases(store: Store, folder: Path | str, session_ids: Iterable[str] | 
         for class_name in CLASS_NAMES:
             (folder / class_name).mkdir(parents=True, exist_ok=True)
         for sha256, opinions in sorted(_opinions(store, session_ids).items()):
-            name = f"{SOURCE}_{sha256[:16]}"
+            name = f"{CLINICIAN}_{sha256[:16]}"
             known = truths.get(sha256, set())
             joined = _labelled(store, sha256, opinions, known)
             said = Counter(opinion.class_name for opinion in opinions if opinion.class_name)
@@ -73,10 +71,10 @@ def export_cases(store: Store, folder: Path | str, session_ids: Iterable[str] | 
                 continue
             label, mask = joined
             shutil.copyfile(store.image_path(sha256), folder / label / f"{name}.png")
-            (folder / label / f"{name}_mask.png").write_bytes(encode_mask(mask))
+            (folder / label / mask_name(name)).write_bytes(encode_mask(mask))
             weights = " ".join(sorted({opinion.weights for opinion in opinions}))
-            rows.append((f"{name}.png", label, name, "training", "", 0, SOURCE, len(opinions), weights))
-        _write(folder / MANIFEST, [MANIFEST_COLUMNS, *rows])
+            rows.append((f"{name}.png", label, name, "training", "", 0, CLINICIAN, len(opinions), weights))
+        _write(folder / MANIFEST_NAME, [COLUMNS, *rows])
         if conflicts:
             _write(folder / CONFLICTS, [CONFLICT_COLUMNS, *conflicts])
     except OSError as error:

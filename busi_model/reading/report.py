@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from busi_model.files import without_formula
 from busi_model.reading.errors import RecordError, StoreError
 from busi_model.reading.figures import summarise
 from busi_model.reading.reader_study import crossed, imrmc_text, mrmcaov_table, study_table
 from busi_model.reading.results import learning_curve, readings, usability
 from busi_model.reading.store import Store
-from busi_model.spreadsheet import without_formula
 
 
 def write_downloads(store: Store, session_id: str, folder: Path | str) -> list[Path]:

@@ -10,7 +10,6 @@ and the number of masks.
 import csv
 import hashlib
 import io
-import re
 import shutil
 import tempfile
 import zipfile
@@ -21,12 +20,10 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
 
-from busi_model.names import CLASS_NAMES
+from busi_model.names import BUSI_MANIFEST_NAME, CLASS_NAMES, outlined_stem
 from busi_model.training.cases import CaseError
 
-MANIFEST = Path(__file__).parent / "busi_manifest.csv"
-MANIFEST_NAME = "busi_manifest.csv"
-MASK_NAME = re.compile(r"(.+)_mask(?:_\d+)?\.png")
+MANIFEST = Path(__file__).parent / BUSI_MANIFEST_NAME
 MAX_FILE_BYTES = 20_000_000  # BUSI's largest has 0.3 MB
 MAX_ARCHIVE_BYTES = 2_000_000_000  # of a zip file in a zip file; BUSI's has 0.2 GB
 MAX_DEPTH = 3  # zip files in zip files
@@ -106,15 +103,14 @@ def arrange(source, out, manifest=MANIFEST) -> Arranged:
             f"{source} holds none of BUSI's images in folders benign/, malignant/ or normal/. Give the zip file as "
             "downloaded, or the folder it was unpacked to."
         )
-    shutil.copyfile(manifest, out / MANIFEST_NAME)
+    shutil.copyfile(manifest, out / BUSI_MANIFEST_NAME)
     return _check(sizes, rows, problems)
 
 
 def _what_is_wrong(name, size, rows):
     """With one file on its own: words with the remedy, or None."""
     class_name, file_name = name.split("/")
-    mask = MASK_NAME.fullmatch(file_name)
-    row = rows.get(f"{mask[1]}.png" if mask else file_name)
+    row = rows.get(_picture_of_mask(file_name) or file_name)
     if row is None:
         return "files are not of BUSI and were left out; move them away"
     if row["class"] != class_name:
@@ -122,6 +118,12 @@ def _what_is_wrong(name, size, rows):
     if size is None:
         return "files are damaged or no PNG images and were left out; download BUSI again"
     return None
+
+
+def _picture_of_mask(name):
+    stem, _, suffix = name.rpartition(".")
+    picture = outlined_stem(stem) if suffix == "png" else None
+    return picture and f"{picture}.png"
 
 
 def _files(source) -> Iterator[tuple[PurePosixPath, bytes | None]]:
@@ -197,8 +199,8 @@ def _check(sizes, rows, problems) -> Arranged:
     arranged = Arranged({}, problems=problems)
     masks = {}
     for name in sizes:
-        if match := MASK_NAME.fullmatch(name):
-            masks.setdefault(f"{match[1]}.png", []).append(name)
+        if picture := _picture_of_mask(name):
+            masks.setdefault(picture, []).append(name)
     for split in ("development", "test", "excluded"):
         listed = {f"{row['class']}/{row['image']}": row for row in rows.values() if row["split"] == split}
         arranged.images[split] = sum(name in sizes for name in listed)

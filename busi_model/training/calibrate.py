@@ -4,7 +4,7 @@ decisions whose price is known.
 Few numbers, hard to overfit: a temperature for the mask, a temperature and two biases for the class (Guo et al., ICML
 2017); the biases take back what class weights in training gave the rare classes. Each hospital counts alike, however
 many images it sent, and the classes are weighed to one mix. What a fit claims of itself is checked on other images:
-`with_rates` measures on predictions whose own part took no part in the fit.
+`subgroups.with_rates` measures on predictions whose own part took no part in the fit.
 """
 
 import dataclasses
@@ -12,7 +12,6 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy.ndimage import binary_erosion
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax
@@ -20,11 +19,10 @@ from sklearn.metrics import roc_curve
 from tqdm import tqdm
 
 from busi_model.names import CLASS_NAMES
-from busi_model.operating_point import OperatingPoint, ReliabilityBin, Threshold
+from busi_model.operating_point import OperatingPoint, Threshold
 from busi_model.predict import Predictor
 from busi_model.training import metrics
 from busi_model.training.cases import Case
-from busi_model.training.subgroups import mean_rate
 
 TEMPERATURE_RANGE = (0.2, 5.0)  # outside it something else is wrong than the scale
 BIAS_RANGE = (-5.0, 5.0)
@@ -124,7 +122,7 @@ def _by_hospital(held_out: list[HeldOut]) -> list[HeldOut]:
 
 
 def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoint:
-    """Held-out predictions of one or several networks -> temperatures and thresholds; rates come by `with_rates`."""
+    """Held-out predictions of one or several networks -> temperatures and thresholds, without rates."""
     hospitals = _by_hospital(held_out)
     labels = np.concatenate([s.labels for s in hospitals])
     logits = np.concatenate([s.class_logits for s in hospitals])
@@ -164,42 +162,6 @@ def margins(hospitals: list[HeldOut], point: OperatingPoint) -> dict[str, float]
     """The fields of the margin band: margin_inside, margin_outside."""
     half_band = _half_band(hospitals, point)
     return {"margin_inside": float(expit(half_band)), "margin_outside": float(expit(-half_band))}
-
-
-def with_rates(point: OperatingPoint, table: pd.DataFrame) -> OperatingPoint:
-    """The point with what its decisions are worth, measured on a table (of `evaluate_cases`) that it was not fitted on:
-    each part's rows by an operating point fitted on the other parts. Each hospital counts alike."""
-    malignant = table["class_name"] == CLASS_NAMES[MALIGNANT]
-    in_set = [truth in names.split() for truth, names in zip(table["class_name"], table["class_set"], strict=True)]
-    in_margin = table["contour_in_margin"].where(table["dice"] >= metrics.MISSED_BELOW)
-    unknown = pd.Series(np.nan, table.index)  # where no part had a threshold to judge by
-    suspicious = {t.name: table.get(f"suspicious_{t.name}", unknown).astype(float) for t in point.thresholds}
-    return dataclasses.replace(
-        point,
-        thresholds=tuple(
-            dataclasses.replace(
-                t,
-                sensitivity=_mean_rate(suspicious[t.name].where(malignant), table),
-                specificity=_mean_rate((1 - suspicious[t.name]).where(~malignant), table),
-            )
-            for t in point.thresholds
-        ),
-        conformal_coverage=_mean_rate(pd.Series(in_set, table.index, dtype=float), table),
-        margin_coverage=_mean_rate(in_margin, table),
-        reliability=tuple(_reliability(table)),
-    )
-
-
-def _mean_rate(hits, table):
-    return mean_rate(hits, table["group"], table["hospital"])
-
-
-def _reliability(table):
-    for name, column in zip(CLASS_NAMES, metrics.PROBABILITY_COLUMNS, strict=True):
-        which = np.minimum((table[column] * metrics.CALIBRATION_BINS).astype(int), metrics.CALIBRATION_BINS - 1)
-        for b, part in table.groupby(which):
-            observed = _mean_rate((part["class_name"] == name).astype(float), part)
-            yield ReliabilityBin(name, b / metrics.CALIBRATION_BINS, (b + 1) / metrics.CALIBRATION_BINS, observed)
 
 
 def conformal_probability(probabilities, labels, weights):

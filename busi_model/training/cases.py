@@ -21,9 +21,7 @@ from busi_model.picture_file import open_picture
 from busi_model.training import distributed
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-MANIFEST_COLUMNS = ("image", "class", "group", "split", "fold", "scored")
 N_FOLDS = 5
-CLINICIAN = "clinician"  # the hospital of corrected cases: for training only
 NAMES_SHOWN = 5
 PROBLEMS_SHOWN = 50
 
@@ -188,26 +186,6 @@ def check_cases(cases: list[Case]) -> None:
         raise together(problems)
 
 
-def found_table(hospitals: list[Hospital]) -> list[str]:
-    """Lines for the terminal: how many images of which class lie in which part of which hospital."""
-    rows = [("hospital", "part", *CLASS_NAMES, "all", "scored")]
-    for hospital in hospitals:
-        parts = {f"fold {k}": [c for c in hospital.cases if c.fold == k] for k in range(N_FOLDS)}
-        parts["reserved"] = [c for c in hospital.cases if c.split == "test"]
-        parts["corrected"] = [c for c in hospital.cases if c.split == "training"]
-        for name, cases in parts.items():
-            if cases:
-                counts = [sum(c.class_name == class_name for c in cases) for class_name in CLASS_NAMES]
-                rows.append((hospital.name, name, *counts, len(cases), sum(c.scored for c in cases)))
-    widths = [max(len(str(row[k])) for row in rows) for k in range(len(rows[0]))]
-    return [
-        "  ".join(
-            str(v).ljust(w) if k < 2 else str(v).rjust(w) for k, (v, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-
-
 def spread_over_folds(labels: list[str], groups: list[str], seed: int = 0) -> np.ndarray:
     """Class names and groups of N images -> fold numbers (N,), 0 to 4: groups stay together, classes are spread."""
     labels = np.array(labels)
@@ -223,14 +201,3 @@ def spread_over_folds(labels: list[str], groups: list[str], seed: int = 0) -> np
 def with_folds(cases: list[Case], folds: dict[str, int]) -> list[Case]:
     """Cases, and the folds of images by name -> the cases, those of development each in its fold."""
     return [replace(c, fold=folds[c.case_id]) if c.split == "development" else c for c in cases]
-
-
-def write_manifest(cases: list[Case], path) -> None:
-    """Write the split in the form that `find_hospital(manifest=...)` reads."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(MANIFEST_COLUMNS)
-        for c in cases:
-            writer.writerow(
-                [f"{c.class_name}/{c.image_path.name}", c.class_name, c.group, c.split, c.fold, int(c.scored)]
-            )

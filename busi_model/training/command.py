@@ -26,11 +26,12 @@ from pathlib import Path
 
 from busi_model.errors import remedy
 from busi_model.predict import DeviceError, choose_device
-from busi_model.training import distributed, study
-from busi_model.training.cases import N_FOLDS, CaseError, check_cases, found_table, write_manifest
-from busi_model.training.fit import RunError, TrainConfig
+from busi_model.training import distributed, splits, study
+from busi_model.training.cases import N_FOLDS, CaseError, check_cases
+from busi_model.training.history import LOGS, check_log
 from busi_model.training.layouts import find_hospitals
-from busi_model.training.logs import LOGS, check_log
+from busi_model.training.recipe import RunError, TrainConfig
+from busi_model.training.splits import found_table, write_manifest
 
 SETTING = re.compile(r"^    (\w+): \w+ = .*?  # (.+)$", re.MULTILINE)  # of TrainConfig: its comment explains the flag
 
@@ -104,13 +105,13 @@ def run(arguments) -> int:
             for hospital in hospitals:
                 write_manifest(hospital.cases, folder / f"split-{hospital.name}.csv")
         if arguments.leave_one_out:
-            study.run_study(settings, study.by_hospital(hospitals), folder, "left out")
+            study.run_study(settings, splits.by_hospital(hospitals), folder, "left out")
         elif arguments.cross_validate:
-            study.run_study(settings, study.by_fold(hospitals, of=arguments.hold_out_of), folder, "out of fold")
+            study.run_study(settings, splits.by_fold(hospitals, of=arguments.hold_out_of), folder, "out of fold")
         elif arguments.folds == "all":
             study.release(settings, hospitals, folder, arguments.operating_point)
         elif arguments.folds in map(str, range(N_FOLDS)):
-            parts = study.by_fold(hospitals, [int(arguments.folds)], arguments.hold_out_of)
+            parts = splits.by_fold(hospitals, [int(arguments.folds)], arguments.hold_out_of)
             study.run_study(settings, parts, folder, "held out")
         else:
             raise RunError(f"--folds is {arguments.folds!r}; 0 to {N_FOLDS - 1}, or all, is expected.")

@@ -1,4 +1,4 @@
-"""Pictures that are no breast ultrasound, drawn from chance: sections, plots, pages, screenshots, noise, textures.
+"""Pictures that are no breast ultrasound, drawn at random: sections, plots, pages, screenshots, noise, textures.
 
 Enters: a number, which picks the variety, and a random generator. Leaves: uint8 (H, W) or (H, W, 3), at least 64 px on
 each side.

@@ -1,90 +1,34 @@
 """An image set trains a network; every epoch is kept and can be resumed.
 
-The recipe: AdamW with one cycle of warm-up and decay, an ImageNet encoder at a lower rate than the rest, bfloat16
-where the machine has it, gradient clipping, and an exponential moving average of the weights, which is what is
-validated, saved and used. The last epoch counts: picking the best epoch would look at the validation images.
+The averaged weights are validated, saved and used; the settings are in `recipe`. The last epoch counts: to pick the
+best one would be to look at the validation images.
 """
 
-import csv
 import ctypes
 import dataclasses
 import errno
 import pickle
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from busi_model.errors import UserError, remedy
+from busi_model.errors import remedy
 from busi_model.files import written_whole
-from busi_model.network import CLASS_NAMES, MultiTaskUNet
+from busi_model.network import MultiTaskUNet
 from busi_model.predict import choose_device
 from busi_model.preprocess import Preprocess
 from busi_model.training import distributed
 from busi_model.training.augment import Augmenter, Draws
 from busi_model.training.dataset import ImageSet
+from busi_model.training.history import validate, write_history
 from busi_model.training.loss import class_weights, denominators, multi_task_loss
+from busi_model.training.recipe import RunError, TrainConfig, shares
 
 STEPS_A_FIGURE = 10  # between two updates of the losses shown: each makes the host wait for the GPU
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Every setting of a training run; the flags of train.py are these fields."""
-
-    epochs: int = 24  # the last one is kept
-    epoch_images: int = 0  # shown in an epoch, of all hospitals together; 0: as many as there are
-    balance: float = 0.5  # a hospital's share of them goes by its number of images to this power; 0: all alike
-    size: int = 256  # side of the network's square in pixels, a multiple of 32
-    start_size: float = 0.625  # share of size in the first half of the epochs; half-way to size in the third quarter
-    encoder: str = "lite0"  # lite0, lite1 or lite2
-    batch: int = 8  # images a step, of all processes together
-    lr: float = 1e-3  # AdamW peak, after 15 % warm-up
-    encoder_lr: float = 0.3  # share of lr for the encoder, which starts from ImageNet
-    weight_decay: float = 0.02  # on matrices and kernels, not on biases and norms
-    ema: float = 0.998  # decay a step of the averaged weights: a memory of about 500 steps
-    clip: float = 5.0  # largest gradient norm
-    class_loss: float = 0.5  # weight of the class cross-entropy beside pixel cross-entropy + Dice; 0: outline only
-    mask_loss: float = 1.0  # weight of pixel cross-entropy + Dice; 0: class only, for the ablation
-    smoothing: float = 0.05  # of class labels: in BUSI one picture can carry two of them
-    dropout: float = 0.3  # in the class head
-    seed: int = 0  # of weights, order, augmentation
-    precision: str = "auto"  # bfloat16, float32, or auto: bfloat16 where the machine computes it natively
-
-    def __post_init__(self):
-        if self.epochs < 1 or self.batch < 2:
-            raise ValueError(f"epochs is {self.epochs} and batch {self.batch}; at least 1 and 2 are expected.")
-        if not 0 < self.start_size <= 1:
-            raise ValueError(f"start_size is {self.start_size}; a share of size in (0, 1] is expected.")
-        if not 0 <= self.balance <= 1 or self.epoch_images < 0:
-            found = f"balance is {self.balance} and epoch_images {self.epoch_images}"
-            raise ValueError(f"{found}; a power from 0 to 1, and 0 or more images are expected.")
-        if self.precision not in ("auto", "bfloat16", "float32"):
-            raise ValueError(f"precision is {self.precision!r}; auto, bfloat16 or float32 is expected.")
-
-    def size_in(self, epoch: int) -> int:
-        """Side in pixels, a multiple of 32, in an epoch counted from 0: small in the first half of the epochs,
-        half-way to `size` in the third quarter, `size` in the last. Small squares cost little and teach the coarse
-        things (progressive learning: Tan & Le, EfficientNetV2, ICML 2021).
-        """
-        quarter = 4 * epoch // self.epochs
-        share = (self.start_size, self.start_size, (1 + self.start_size) / 2, 1.0)[quarter]
-        return max(32, int(share * self.size) // 32 * 32)
-
-
-def shares(sizes: list[int], total: int, balance: float) -> list[int]:
-    """Images of each hospital -> how many of each an epoch of `total` shows, by size ** balance; at least one."""
-    weights = np.array(sizes, float) ** balance
-    return [max(1, round(total * w / weights.sum())) for w in weights]
-
-
-class RunError(UserError, RuntimeError):
-    """A run folder that cannot be continued: what was found, what to do."""
 
 
 class Trainer:
@@ -337,57 +281,3 @@ def _native_bfloat16(device):
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-
-
-@torch.no_grad()
-def validate(
-    network: MultiTaskUNet,
-    images: ImageSet,
-    preprocess: Preprocess,
-    device,
-    bfloat16: bool = False,
-    config: TrainConfig | None = None,
-    weights: torch.Tensor | None = None,
-) -> dict[str, float]:
-    """Quick figures for the progress line, in the network's square; `evaluate` makes those that are reported.
-
-    val_loss and its parts are defined as training's (config: its shares and smoothing; weights (3,): of the classes),
-    but of whole images as they are, without augmentation or dropout, and each part is a mean over all images."""
-    network.eval()
-    config = config or TrainConfig()
-    weights = torch.ones(len(CLASS_NAMES), device=device) if weights is None else weights
-    dice, correct, sums, counts = [], [], 0.0, 0.0
-    for indices in torch.arange(len(images)).split(16):
-        x = preprocess.normalise(images.images[indices].float())[:, None].to(device)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
-            output = network(x.contiguous(memory_format=torch.channels_last))
-        mask, label = (images.masks[indices].float() / 255)[:, None].to(device), images.labels[indices].to(device)
-        _, parts = multi_task_loss(output, mask, label, weights, config.class_loss, config.smoothing, config.mask_loss)
-        means_over = denominators(mask, label, weights)
-        means = torch.stack(list(parts.values())).to(means_over.dtype)
-        sums = sums + torch.where(means_over > 0, means * means_over, 0.0)  # a part that is a mean over nothing is NaN
-        counts = counts + means_over
-        found = output.mask_logits[:, 0].cpu() > 0
-        truth = images.masks[indices] > 127
-        overlap = (found & truth).sum(dim=(1, 2))
-        both = found.sum(dim=(1, 2)) + truth.sum(dim=(1, 2))
-        dice += (2 * overlap / both)[truth.any(dim=2).any(dim=1)].tolist()
-        correct += (output.class_logits.argmax(dim=1).cpu() == images.labels[indices]).tolist()
-    of_part = dict(zip(parts, torch.where(counts > 0, sums / counts, 0.0).tolist(), strict=True))
-    total = config.mask_loss * (of_part["bce"] + of_part["dice"]) + config.class_loss * of_part["class"]
-    return {
-        "val_loss": total,
-        **{f"val_loss_{name}": value for name, value in of_part.items()},
-        "val_dice": float(np.mean(dice)) if dice else float("nan"),
-        "val_missed": float(np.mean(np.array(dice) < 0.1)) if dice else float("nan"),
-        "val_accuracy": float(np.mean(correct)),
-    }
-
-
-def write_history(history: list[dict], path) -> None:
-    """A row an epoch; a cell is empty where an older program, whose run was resumed, did not compute the figure."""
-    columns = dict.fromkeys(name for row in history for name in row)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(columns))
-        writer.writeheader()
-        writer.writerows(history)

@@ -1,8 +1,8 @@
 """A table with one row a case becomes figures with intervals. No images here, no network: numbers in, numbers out.
 
 Undefined is NaN and is counted, never 0 or 1: Dice of a normal image, HD95 when either mask is empty, AUC without
-both classes. Intervals are of whole groups (`intervals`), so that twins and one patient's images
-move together (for clustered images see Metrics Reloaded, Nat Methods 2024).
+both classes. Intervals are bootstraps of whole groups (`intervals`), so that twins and one patient's images move
+together (for clustered images see Metrics Reloaded, Nat Methods 2024).
 """
 
 import warnings

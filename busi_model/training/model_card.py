@@ -11,9 +11,8 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from busi_model import checkpoint
 from busi_model.files import write_json
-from busi_model.training.evaluate import figure_table, trust_sections
-from busi_model.training.fit import RunError
-from busi_model.training.out_of_distribution import ood_section
+from busi_model.training.recipe import RunError
+from busi_model.training.report import figure_table, ood_section, trust_sections
 
 MODEL_NAME = "BUSI multi-task U-Net"
 JUDGED = "{name}: the recipe, trained without the hospital that judges it"  # of the model-index: not these weights

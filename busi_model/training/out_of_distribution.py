@@ -1,4 +1,4 @@
-"""Fits what turns away pictures that are no breast ultrasound, and measures it where it was not fitted.
+"""Fits the detector that refuses pictures that are no breast ultrasound, and measures it on data it was not fitted on.
 
 Enters: predictors, cases of several hospitals, `strangers`. Leaves: an `OodDetector` for the release, and a report with
 its two limits. Every claim is about hospitals and kinds of pictures left out: a hospital's images are judged by a
@@ -256,39 +256,3 @@ def measure_strangers(predictor: Predictor, seed: int = 0) -> dict:
         "kinds": kinds,
         "other_ultrasound": other,
     }
-
-
-def ood_section(report: dict) -> list[str]:
-    """Lines of Markdown for the model card, of a report of `measure_ood`."""
-    lines = [
-        "## Pictures that are no breast ultrasound",
-        "",
-        f"Refused from a score of {report['ood_score']:.2f} or a distance of {report['ood_distance']:.1f} on. Each "
-        "hospital is judged by a network and a detector that never saw it; the last column by the limits of the other "
-        "hospitals alone, which is what one more hospital may expect.",
-        "",
-        "| hospital left out | n | refused | by the others' limits |",
-        "|---|---|---|---|",
-    ]
-    for name, row in report["hospitals"].items():
-        lines.append(f"| {name} | {row['n']} | {_percent(row['refused'])} | {_percent(row['refused_by_others'])} |")
-    lines += [
-        "",
-        f"Of pictures whose whole kind the detector never saw {_percent(report['passed'])} pass (mean over kinds "
-        f"{report['passed_mean_over_kinds']:.1%}):",
-        "",
-        "| kind left out | n (sources) | pass |",
-        "|---|---|---|",
-    ]
-    for kind, row in report["kinds"].items():
-        lines.append(f"| {kind} | {row['n']} ({row['sources']}) | {_percent(row['passed'])} |")
-    organs = "; ".join(
-        f"{kind} (n = {row['n']}, {row['patients']} patient) {row['refused']:.0%}"
-        for kind, row in report["other_ultrasound"].items()
-    )
-    lines += ["", f"Ultrasound of other organs is not claimed to be refused. Refused here: {organs}. No thyroid.", ""]
-    return lines
-
-
-def _percent(r):
-    return f"{r['value']:.1%} ({r['low']:.1%}-{r['high']:.1%})"

@@ -15,7 +15,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from busi_model.frame import MIN_SIDE_PX
-from busi_model.training.cases import MANIFEST_COLUMNS, CaseError, Hospital
+from busi_model.names import MANIFEST_COLUMNS, MANIFEST_NAME, mask_name
+from busi_model.training.cases import CaseError, Hospital
 
 JPEG_QUALITY = 95
 LARGEST_BYTES = 60 * 2**20  # what travels to a lent machine
@@ -38,10 +39,10 @@ def pack(hospitals: list[Hospital], path, side: int = 256) -> int:
                 place = f"{hospital.name}/{case.class_name}/{name}"
                 archive.writestr(f"{place}.jpg", _encoded(gray.gray, side, "JPEG", quality=JPEG_QUALITY))
                 if mask.any():
-                    archive.writestr(f"{place}_mask.png", _encoded(mask.astype(np.uint8) * 255, side, "PNG"))
+                    archive.writestr(mask_name(place), _encoded(mask.astype(np.uint8) * 255, side, "PNG"))
                 row = [f"{case.class_name}/{name}.jpg", case.class_name, case.group, case.split, case.fold]
                 writer.writerow([*row, int(case.scored), case.subgroup, case.fingerprint()])
-            archive.writestr(f"{hospital.name}/manifest.csv", manifest.getvalue())
+            archive.writestr(f"{hospital.name}/{MANIFEST_NAME}", manifest.getvalue())
     size = path.stat().st_size
     if size > LARGEST_BYTES:
         raise CaseError(
@@ -56,7 +57,7 @@ def unpack(path, folder) -> list[Path]:
     folder = Path(folder)
     with zipfile.ZipFile(path) as archive:
         archive.extractall(folder)  # zipfile takes away what would lead out of the folder
-    return sorted(p for p in folder.iterdir() if (p / "manifest.csv").is_file())
+    return sorted(p for p in folder.iterdir() if (p / MANIFEST_NAME).is_file())
 
 
 def _encoded(pixels, side, format_, **how):

@@ -1,8 +1,8 @@
 """A weights folder becomes a model on the Hugging Face Hub, and this program with it becomes a Space.
 
-Nothing but the files named here leaves the machine, and `stage_space` shows them before. A repository that does not
-exist yet is made private; who opens it does so on its page. A Space's machine has no GPU: it gets PyTorch's CPU build,
-and none of the packages that only training needs.
+Only the files named here leave the machine, and `stage_space` shows them first. A repository that does not exist yet is
+created private; making it public is left to its owner, on its page. A Space's machine has no GPU: it gets PyTorch's
+CPU build, and none of the packages that only training needs.
 """
 
 import re
@@ -22,10 +22,11 @@ from scipy.ndimage import binary_dilation
 from busi_model import checkpoint
 from busi_model.errors import UserError
 from busi_model.phantom import draw_phantom
+from busi_model.weights_folder import CONFIG_NAME, OLD_OOD_NAME, OOD_NAME, SEEN_NAME, WEIGHTS_NAME, locate
 
 CARD_NAME = "README.md"
-OOD_NAMES = (checkpoint.OOD_NAME, checkpoint.OLD_OOD_NAME)  # weights have one of them, or none
-MODEL_FILES = (checkpoint.CONFIG_NAME, checkpoint.WEIGHTS_NAME, *OOD_NAMES, checkpoint.SEEN_NAME, CARD_NAME)
+OOD_NAMES = (OOD_NAME, OLD_OOD_NAME)  # weights have one of them, or none
+MODEL_FILES = (CONFIG_NAME, WEIGHTS_NAME, *OOD_NAMES, SEEN_NAME, CARD_NAME)
 REQUIREMENTS, ATTRIBUTES, THUMBNAIL = "requirements.txt", ".gitattributes", "thumbnail.png"
 SPACE_FILES = ("app.py", REQUIREMENTS, "LICENSE", CARD_NAME, "docs/api.md")  # the last is shown under "About"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's own: builds without CUDA, several gigabytes smaller
@@ -51,7 +52,7 @@ def push_model(weights, repository: str) -> str:
 
     weights: folder, or another repository. Raises CheckpointError and PublishError.
     """
-    folder = checkpoint.locate(weights)
+    folder = locate(weights)
     checkpoint.load(folder)  # what cannot be used must not be published
     if not (folder / CARD_NAME).is_file():
         raise PublishError(
@@ -78,7 +79,7 @@ def stage_space(
 
     models, datasets: of the Hub, to name in the block at the top of README.md. Raises CheckpointError and PublishError.
     """
-    program, folder, weights = Path(program), Path(folder), checkpoint.locate(weights)
+    program, folder, weights = Path(program), Path(folder), locate(weights)
     checkpoint.load(weights)
     missing = [name for name in SPACE_FILES if not (program / name).is_file()]
     if missing:

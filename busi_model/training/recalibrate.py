@@ -1,8 +1,8 @@
 """Calibrate at your own hospital: some labelled images, an operating point that holds there.
 
 Enters: weights with their operating point, cases of one hospital or several. Leaves: an operating point in a file of
-its own, which `BUSI_OPERATING_POINT`, `predict` and `evaluate` take, and figures before and after. What so few images
-cannot tell stays as it was, and is said. The weights and what turns other pictures away stay untouched.
+its own, which `BUSI_OPERATING_POINT`, `predict` and `evaluate` take, and figures before and after. What cannot
+be fitted on so few images stays as it was and is named. The weights and the detector of other pictures are not touched.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from busi_model.training.calibrate import MALIGNANT, HeldOut
 from busi_model.training.cases import Case, CaseError, spread_over_folds
 from busi_model.training.evaluate import evaluate_cases
 from busi_model.training.metrics import with_intervals
-from busi_model.training.subgroups import trust_figures
+from busi_model.training.subgroups import trust_figures, with_rates
 
 LEAST_IMAGES = 20
 LEAST_OF_A_CLASS = 5  # for its bias
@@ -74,7 +74,7 @@ def recalibrate(predictor: Predictor, cases: list[Case]) -> Recalibrated:
     point = dataclasses.replace(
         point, fitted_on=f"{len(cases)} images of your own ({names}), on top of: {base.fitted_on}"
     )
-    return Recalibrated(calibrate.with_rates(point, after), kept, before, after)
+    return Recalibrated(with_rates(point, after), kept, before, after)
 
 
 def _by_hospital(cases):

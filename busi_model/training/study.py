@@ -18,71 +18,25 @@ import torch
 
 from busi_model import checkpoint
 from busi_model.files import write_json, written_whole
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, CLINICIAN
 from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
-from busi_model.training import calibrate, distributed, out_of_distribution, worst
+from busi_model.training import calibrate, distributed, out_of_distribution
 from busi_model.training.augment import paint_marks
-from busi_model.training.cases import CLINICIAN, N_FOLDS, Case, Hospital
+from busi_model.training.cases import Hospital
 from busi_model.training.dataset import load_images
-from busi_model.training.evaluate import evaluate_cases, write_report, write_summary
-from busi_model.training.fit import RunError, TrainConfig, Trainer
-from busi_model.training.likeness import without_twins
-from busi_model.training.logs import opened_log
+from busi_model.training.evaluate import evaluate_cases, write_report
+from busi_model.training.fit import Trainer
+from busi_model.training.history import opened_log
 from busi_model.training.out_of_distribution import LeftOut
-from busi_model.training.plots import plot_history
+from busi_model.training.plots import WORST_NAME, plot_history, write_worst
+from busi_model.training.recipe import RunError, TrainConfig
+from busi_model.training.report import write_summary
+from busi_model.training.splits import Part, everything
+from busi_model.training.subgroups import with_rates
 
 MARKED_CASES = 150  # of each hospital, on which marks are painted to look for a shortcut
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one network learns from, and what it never sees."""
-
-    name: str  # of its run folder: "fold0", "BUSI", or "" for the study's own
-    training: list[Case]
-    held_out: list[list[Case]]  # scored cases, one list a hospital; empty: nothing is held out
-
-
-def by_fold(hospitals: list[Hospital], folds=range(N_FOLDS), of: list[str] | None = None) -> list[Part]:
-    """Each fold held out, at home: of all hospitals, or of those that are named; the others are learned whole."""
-    names = [h.name for h in hospitals if h.name != CLINICIAN]
-    if unknown := [name for name in of or () if name not in names]:
-        raise RunError(f"--hold-out-of names {', '.join(unknown)}; {', '.join(names)} are given by --data.")
-    of = of or names
-    return [
-        _part(hospitals, f"fold{fold}", lambda case, fold=fold: case.fold == fold and case.hospital in of)
-        for fold in folds
-    ]
-
-
-def by_hospital(hospitals: list[Hospital]) -> list[Part]:
-    """Each hospital held out: abroad. Corrected cases have no truth of their own and are never held out."""
-    names = [h.name for h in hospitals if h.name != CLINICIAN]
-    if len(names) < 2:
-        raise RunError(f"--leave-one-out needs two hospitals at least; {len(names)} given. Name more with --data.")
-    return [_part(hospitals, name, lambda case, name=name: case.hospital == name) for name in names]
-
-
-def everything(hospitals: list[Hospital]) -> list[Part]:
-    """Nothing held out but what is reserved: the release."""
-    return [_part(hospitals, "", lambda case: False)]
-
-
-def _part(hospitals, name, is_held_out):
-    training, corrected, held_out, kept_away = [], [], [], []
-    for hospital in hospitals:
-        own = [c for c in hospital.cases if c.split == "development" and is_held_out(c)]
-        kept_away += own + [c for c in hospital.cases if c.split == "test"]
-        training += [c for c in hospital.cases if c.split == "development" and not is_held_out(c)]
-        corrected += [c for c in hospital.cases if c.split == "training"]
-        if scored := [c for c in own if c.scored]:
-            held_out.append(scored)
-    kept = without_twins(corrected, kept_away)
-    if len(kept) < len(corrected):
-        print(f"{len(corrected) - len(kept)} corrected cases left out: they show nearly the picture of a held-out one.")
-    return Part(name, training + kept, held_out)
 
 
 @dataclass(frozen=True)
@@ -93,12 +47,12 @@ class Settings:
     device: str = "auto"
     start: str | None = None  # weights to go on from, where they have not seen what is held out
     scratch_epochs: int | None = None  # of networks that cannot go on from them; None: as the others
-    log: str | None = None  # of `logs.LOGS`, beside history.csv
+    log: str | None = None  # of `history.LOGS`, beside history.csv
 
 
 def check_parts(settings: Settings, parts: list[Part], judged: bool = True) -> None:
-    """What would only come out after hours of training comes out before: parts that nothing can be learned from or
-    (where they are to be judged) nothing held out from. What a network will not know is printed. Raises RunError."""
+    """Find before training what would otherwise show after hours: a part without training images or, where it is to be
+    judged, without held-out ones. Prints which class a network will not know. Raises RunError."""
     for part in parts:
         name = part.name or "all"
         if not part.training:
@@ -224,7 +178,7 @@ def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) ->
     limits = _measure_ood(settings, parts, folders, folder)
     pooled = pd.concat(tables, ignore_index=True)
     everything = [h for those in predictions for h in those]
-    point = calibrate.with_rates(calibrate.fit_operating_point(everything, _words(everything, what)), pooled)
+    point = with_rates(calibrate.fit_operating_point(everything, _words(everything, what)), pooled)
     point = dataclasses.replace(point, **limits)
     write_operating_point(point, folder)
     if len(parts) == 1:
@@ -245,14 +199,14 @@ def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) ->
         contents.append(
             write_report(own, place, title, whose, recipe(settings.config, None), calibrated_on, marked=with_marks)
         )
-        worst_of.append((own, _judge(settings, parts, folders, name), place / worst.NAME, title))
+        worst_of.append((own, _judge(settings, parts, folders, name), place / WORST_NAME, title))
         print((place / "report.md").read_text(encoding="utf-8"))
     write_summary(contents, folder / "evaluation", what)
     print((folder / "evaluation" / "summary.md").read_text(encoding="utf-8"))
     for sheet in worst_of:
-        worst.write_worst(*sheet)
+        write_worst(*sheet)
     print(
-        f"{folder / 'evaluation'} holds these reports, plots and one row a case; {worst.NAME} in it shows patients' "
+        f"{folder / 'evaluation'} holds these reports, plots and one row a case; {WORST_NAME} in it shows patients' "
         "pictures: keep it where the data are."
     )
 

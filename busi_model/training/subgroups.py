@@ -4,14 +4,16 @@ Class sets (conformal prediction), risk against coverage, the margin band, the t
 subgroups. All on cases that took no part in training nor in fitting the operating point.
 """
 
+import dataclasses
 from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
 from busi_model.intervals import LIMITS, N_RESAMPLES, resampled_sums
-from busi_model.operating_point import Rate
-from busi_model.training.metrics import MISSED_BELOW, PROBABILITY_COLUMNS
+from busi_model.names import CLASS_NAMES
+from busi_model.operating_point import OperatingPoint, Rate, ReliabilityBin
+from busi_model.training.metrics import CALIBRATION_BINS, MISSED_BELOW, PROBABILITY_COLUMNS
 
 REFERRED = 0.2  # share of cases that are handed to somebody else in the risk-coverage figure
 
@@ -150,3 +152,39 @@ def failures(table: pd.DataFrame, most: int = 30) -> dict[str, list[str]]:
         "normal outlined": ~lesion & (table["found_px2"] > 0),
     }
     return {kind: table.loc[rows, "case_id"].head(most).tolist() for kind, rows in kinds.items() if rows.any()}
+
+
+def with_rates(point: OperatingPoint, table: pd.DataFrame) -> OperatingPoint:
+    """The point with what its decisions are worth, measured on a table (of `evaluate_cases`) that it was not fitted on:
+    each part's rows by an operating point fitted on the other parts. Each hospital counts alike."""
+    malignant = table["class_name"] == "malignant"
+    in_set = [truth in names.split() for truth, names in zip(table["class_name"], table["class_set"], strict=True)]
+    in_margin = table["contour_in_margin"].where(table["dice"] >= MISSED_BELOW)
+    unknown = pd.Series(np.nan, table.index)  # where no part had a threshold to judge by
+    suspicious = {t.name: table.get(f"suspicious_{t.name}", unknown).astype(float) for t in point.thresholds}
+    return dataclasses.replace(
+        point,
+        thresholds=tuple(
+            dataclasses.replace(
+                t,
+                sensitivity=_mean_rate(suspicious[t.name].where(malignant), table),
+                specificity=_mean_rate((1 - suspicious[t.name]).where(~malignant), table),
+            )
+            for t in point.thresholds
+        ),
+        conformal_coverage=_mean_rate(pd.Series(in_set, table.index, dtype=float), table),
+        margin_coverage=_mean_rate(in_margin, table),
+        reliability=tuple(_reliability(table)),
+    )
+
+
+def _mean_rate(hits, table):
+    return mean_rate(hits, table["group"], table["hospital"])
+
+
+def _reliability(table):
+    for name, column in zip(CLASS_NAMES, PROBABILITY_COLUMNS, strict=True):
+        which = np.minimum((table[column] * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+        for b, part in table.groupby(which):
+            observed = _mean_rate((part["class_name"] == name).astype(float), part)
+            yield ReliabilityBin(name, b / CALIBRATION_BINS, (b + 1) / CALIBRATION_BINS, observed)

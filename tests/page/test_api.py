@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -35,7 +34,7 @@ from busi_model.page.api import Outlined, Reading
 from busi_model.phantom import draw_phantom
 from busi_model.training.publish import stage_space
 from tests import fresh_environment
-from tests.browser import wait_until_served
+from tests.browser import running
 from tests.conftest import ROOT
 from tests.examples import blocks, example
 
@@ -90,26 +89,12 @@ def space():
     python = fresh_environment.make(place / "venv", (code / "requirements.txt").read_text(encoding="utf-8"))
     probe = subprocess.run([*somebody, "touch", str(code / "written")], capture_output=True)
     assert probe.returncode != 0, "the code folder can be written to, so this would test nothing"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "SPACE_ID": "owner/name"}
-    environment |= {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    with log.open("w") as sink:
-        server = subprocess.Popen(
-            [*on_two_cores(), *somebody, python, "app.py"],
-            cwd=code,
-            env=environment,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-        )
-    address = f"http://127.0.0.1:{port}"
+    environment |= {"GRADIO_SERVER_NAME": "127.0.0.1", "OMP_NUM_THREADS": "1"}
     try:
-        wait_until_served(address, server, log)
-        yield address
+        with running([*on_two_cores(), *somebody, python, "app.py"], code, environment, log) as url:
+            yield url.removesuffix("/")
     finally:
-        server.terminate()
-        server.wait(PATIENCE_S)
         printed, left_behind = log.read_text(), list(home.glob("busi-*"))
         for path in [code, *code.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)  # so that the folder can be deleted

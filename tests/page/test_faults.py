@@ -15,7 +15,7 @@ from busi_model.page import strings
 from busi_model.page.session import panel as session
 from busi_model.reading.records import NewSession
 from busi_model.reading.sessions import NewCase, Sessions
-from busi_model.reading.store import DATABASE, Store
+from busi_model.reading.store import DATABASE
 from tests.page.test_sessions import N_CASES, POINT, Reader, picture, said_by_the_model
 from tests.panel import served_here
 from tests.reading.test_store import locked_by_another_program
@@ -33,13 +33,6 @@ class Model:
     def __call__(self, frame):
         self.first()
         return said_by_the_model(frame.gray)
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(tmp_path / "store")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from gradio import processing_utils
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
-from busi_model import temporary
+from busi_model import files
 from busi_model.clinic.view import encode_png
 from busi_model.page import strings
 from busi_model.page.server import guard as server
@@ -61,8 +61,8 @@ class Listener:
 
 KILLED = """
 import sys, time
-from busi_model import temporary
-with temporary.private_folder() as folder:
+from busi_model import files
+with files.private_folder() as folder:
     (folder / "patient.png").write_bytes(b"an image")
     print(folder, flush=True)
     time.sleep(600)
@@ -526,7 +526,7 @@ def _said_of(entry):
 
 
 def test_only_folders_that_nobody_uses_are_swept(tmp_path, monkeypatch):
-    monkeypatch.setattr(temporary.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path))
     killed, left = hold_a_folder(tmp_path)
     running, used = hold_a_folder(tmp_path)
     ended, tidied = hold_a_folder(tmp_path)
@@ -538,17 +538,17 @@ def test_only_folders_that_nobody_uses_are_swept(tmp_path, monkeypatch):
         assert not tidied.exists()
         (tmp_path / "busi-somebody").mkdir()  # no lock: not ours
         (tmp_path / "other").mkdir()
-        assert temporary.sweep() == 1
+        assert files.sweep() == 1
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([used.name, "busi-somebody", "other"])
         assert (used / "patient.png").is_file()
-        with temporary.private_folder() as own:
+        with files.private_folder() as own:
             assert stat.S_IMODE(own.stat().st_mode) == 0o700
-            assert temporary.sweep() == 0 and own.is_dir()
+            assert files.sweep() == 0 and own.is_dir()
         assert not own.exists()
     finally:
         running.kill()
         running.communicate()
-    assert temporary.sweep() == 1
+    assert files.sweep() == 1
 
 
 def test_without_a_place_for_temporary_files_the_app_says_so(tmp_path):

@@ -262,13 +262,6 @@ def assert_exactly_once(store, created, readers):
 # One panel on a page of its own: a quicker server
 
 
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(tmp_path / "store")
-    yield opened
-    opened.close()
-
-
 def test_what_was_typed_and_drawn_survives_a_reload(chromium, store, tmp_path):
     sessions = Sessions(store)
     new = NewSession.checked(name="One", images_may_be_kept=True)

@@ -24,14 +24,13 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def store(tmp_path):
-    opened = Store(tmp_path / "store")
-    sessions, created = new_session(opened, n_cases=2, truths=["malignant", None])
+def store(store):
+    """With a session that was read, and feedback whose picture is kept."""
+    sessions, created = new_session(store, n_cases=2, truths=["malignant", None])
     read_all(seated(sessions, created.codes[0]), lambda step: (own(), model(), final(comment="seen")))
     kept = feedback("kept", keep_image=True, image_sha256=image_sha256(picture(5)))
-    opened.save_feedback(new_key(), kept, picture(5))
-    yield opened
-    opened.close()
+    store.save_feedback(new_key(), kept, picture(5))
+    return store
 
 
 def test_the_command_puts_a_running_store_away_and_brings_it_back(store, tmp_path, capsys):

@@ -23,13 +23,6 @@ ROOT = Path(__file__).parents[2]
 SECRET = "words that only the reader knew"
 
 
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(tmp_path / "store")
-    yield opened
-    opened.close()
-
-
 def read_with_a_comment(store, **fields):
     sessions, created = new_session(store, **fields)
     desk = seated(sessions, created.codes[0])

@@ -20,20 +20,13 @@ from busi_model.reading.records import Model, NewSession, Outline, image_sha256,
 from busi_model.reading.sessions import NewCase, Sessions
 from busi_model.reading.store import Store
 from busi_model.training.cases import CaseError
-from busi_model.training.evaluate import choose_split
 from busi_model.training.layouts import find_cases, find_hospital, find_hospitals
 from busi_model.training.likeness import without_twins
+from busi_model.training.splits import choose_split
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, picture, read_all, seated
 
 ROOT = Path(__file__).parents[2]
 MOVED = [(30.0, 20.0), (60.0, 20.0), (60.0, 50.0), (30.0, 50.0)]
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(tmp_path / "store")
-    yield opened
-    opened.close()
 
 
 def say(store, *opinions, n_cases=1):

@@ -26,13 +26,6 @@ PREUPLOAD = ["ok"] * 3  # create, ask whether it is private, preupload: the next
 
 
 @pytest.fixture
-def store(tmp_path):
-    opened = Store(tmp_path / "store")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def hub(monkeypatch):
     class Impatient:  # huggingface_hub's own retries sleep for up to 23 s
         sleep = staticmethod(lambda seconds: None)

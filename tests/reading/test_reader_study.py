@@ -12,7 +12,6 @@ from busi_model.reading import report, results
 from busi_model.reading.figures import ALL, summarise
 from busi_model.reading.mrmc import delong, obuchowski_rockette
 from busi_model.reading.reader_study import Block, crossed, imrmc_text, mrmcaov_table, ratings, study_table
-from busi_model.reading.store import Store
 from tests.reading.test_results import figure, table_of
 from tests.reading_help import final, model, new_session, own, read_all, seated
 from tests.van_dyke import van_dyke
@@ -156,13 +155,6 @@ def test_the_table_for_mrmcaov(tmp_path):
     assert len(inside) == 2 * 4 * 114 and {row["treatment"] for row in inside} == {"before", "after"}
     assert all((float(row["rating"]) >= 0) == (row["called"] == "1") for row in rows)
     assert isinstance(crossed(early), Block)
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(tmp_path / "store", app_version="1.2")
-    yield opened
-    opened.close()
 
 
 def test_a_whole_session_with_its_files(store, tmp_path):

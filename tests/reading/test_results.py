@@ -17,16 +17,7 @@ from busi_model.reading.agreement import BIRADS_ORDER, cohen_kappa, fleiss_kappa
 from busi_model.reading.errors import RecordError, StoreError
 from busi_model.reading.figures import ALL, mcnemar_exact, summarise
 from busi_model.reading.records import Model, new_key
-from busi_model.reading.store import Store
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, read_all, seated
-
-
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(tmp_path / "store", app_version="1.2")
-    yield opened
-    opened.close()
-
 
 # Statistics
 

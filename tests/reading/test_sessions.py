@@ -23,13 +23,6 @@ from tests.reading_help import final, model, new_session, outline, own, picture,
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def store(tmp_path):
-    opened = Store(tmp_path / "store")
-    yield opened
-    opened.close()
-
-
 def profile(pseudonym="Owl", **fields):
     return Profile.checked(**{"pseudonym": pseudonym, "role": "radiologist", "years": 7} | fields)
 

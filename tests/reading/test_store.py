@@ -27,13 +27,6 @@ from tests.reading_help import feedback, final, model, new_session, outline, own
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def store(tmp_path):
-    with_folder = Store(tmp_path / "store", app_version="1.2")
-    yield with_folder
-    with_folder.close()
-
-
 def integrity(folder):
     with contextlib.closing(sqlite3.connect(folder / DATABASE)) as connection:
         return connection.execute("PRAGMA integrity_check").fetchone()[0]

@@ -9,6 +9,7 @@ from busi_model.training import calibrate
 from busi_model.training.calibrate import HeldOut
 from busi_model.training.evaluate import evaluate_cases
 from busi_model.training.layouts import find_cases
+from busi_model.training.subgroups import with_rates
 
 SIDE = 32
 
@@ -134,7 +135,7 @@ def test_rates_are_measured_on_the_table_that_is_given(untrained, phantoms):
     point = calibrate.fit_operating_point([calibrate.predict_held_out(predictor, cases)], "phantoms")
     predictor.operating_point = point
     table = evaluate_cases(predictor, cases, progress=False)
-    measured = calibrate.with_rates(point, table)
+    measured = with_rates(point, table)
     for t in measured.thresholds:
         malignant = table["class_name"] == "malignant"
         called = table["p_malignant"] >= t.malignant_probability

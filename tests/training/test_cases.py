@@ -9,15 +9,14 @@ from PIL import Image
 from busi_model.training.cases import (
     CaseError,
     check_cases,
-    found_table,
     looks_inverted,
     read_mask,
     spread_over_folds,
-    write_manifest,
 )
 from busi_model.training.layouts import find_cases, find_hospital, find_hospitals
 from busi_model.training.layouts.busi import class_folder_cases
 from busi_model.training.likeness import near_duplicate_groups, split_by_likeness
+from busi_model.training.splits import found_table, write_manifest
 
 
 @pytest.fixture

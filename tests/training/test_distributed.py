@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 import torch
 
-from busi_model.phantom import write_phantom_dataset
 from busi_model.predict import Predictor
 from busi_model.preprocess import Preprocess
 from busi_model.training import distributed
 from busi_model.training.augment import Augmenter, Draws
 from busi_model.training.dataset import load_images
-from busi_model.training.fit import RunError, TrainConfig, Trainer
+from busi_model.training.fit import Trainer
 from busi_model.training.layouts import find_cases
+from busi_model.training.recipe import RunError, TrainConfig
 
 pytestmark = pytest.mark.slow
 
@@ -60,10 +60,8 @@ def _run(command):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    write_phantom_dataset(folder, 9, seed=3, height=70, width=80)
-    return folder
+def data(phantom_folder):
+    return phantom_folder("data", 9, seed=3, height=70, width=80)
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,9 @@ from busi_model.training.out_of_distribution import (
     fit_ood,
     left_out_inputs,
     measure_ood,
-    ood_section,
     picture_inputs,
 )
+from busi_model.training.report import ood_section
 
 D = 8 + N_STATISTICS + N_TEXTURE
 

@@ -10,7 +10,6 @@ import pytest
 from busi_model import checkpoint
 from busi_model.__main__ import main
 from busi_model.operating_point import OperatingPoint, Threshold
-from busi_model.phantom import write_phantom_dataset
 from busi_model.predict import Predictor
 from busi_model.training import recalibrate
 from busi_model.training.layouts import find_cases
@@ -24,10 +23,8 @@ BASE = OperatingPoint(
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "our-clinic"
-    write_phantom_dataset(folder, 7, seed=11, height=70, width=90)
-    return folder
+def labelled(phantom_folder):
+    return phantom_folder("our-clinic", 7, seed=11, height=70, width=90)
 
 
 def test_much_data_finds_the_scale_that_was_put_in():

@@ -11,20 +11,19 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from busi_model import checkpoint
-from busi_model.phantom import write_phantom_dataset
+from busi_model.names import CLINICIAN
 from busi_model.predict import Predictor
-from busi_model.training import command, study
-from busi_model.training.cases import CLINICIAN, Hospital
-from busi_model.training.fit import RunError
+from busi_model.training import command, splits
+from busi_model.training.cases import Hospital
 from busi_model.training.layouts import find_hospital
+from busi_model.training.recipe import RunError
 
 TINY = ["--epochs", "1", "--size", "64", "--batch", "4", "--device", "cpu"]
 
 
 @pytest.fixture(scope="module")
-def hospitals(phantoms, tmp_path_factory):
-    other = tmp_path_factory.mktemp("data") / "elsewhere"
-    write_phantom_dataset(other, 6, seed=9, height=80, width=100)
+def hospitals(phantoms, phantom_folder):
+    other = phantom_folder("elsewhere", 6, seed=9, height=80, width=100)
     return [find_hospital(phantoms), find_hospital(other)]
 
 
@@ -34,7 +33,7 @@ def _names(cases):
 
 def test_no_image_is_on_two_sides(hospitals):
     everyone = _names(c for h in hospitals for c in h.cases)
-    for parts in (study.by_fold(hospitals), study.by_hospital(hospitals)):
+    for parts in (splits.by_fold(hospitals), splits.by_hospital(hospitals)):
         judged = []
         for part in parts:
             held_out = _names(c for cases in part.held_out for c in cases)
@@ -43,7 +42,7 @@ def test_no_image_is_on_two_sides(hospitals):
             assert not groups & {(c.hospital, c.group) for cases in part.held_out for c in cases}
             judged += sorted(held_out)
         assert len(judged) == len(set(judged)) and set(judged) == everyone  # each image is judged once
-    (release,) = study.everything(hospitals)
+    (release,) = splits.everything(hospitals)
     assert _names(release.training) == everyone and release.held_out == []
 
 
@@ -51,7 +50,7 @@ def test_reserved_images_are_in_no_part(hospitals):
     own = hospitals[0]
     reserved = [replace(c, split="test", fold=None) for c in own.cases[:4]]
     some = [replace(own, cases=reserved + own.cases[4:]), hospitals[1]]
-    for part in [*study.by_fold(some), *study.by_hospital(some), *study.everything(some)]:
+    for part in [*splits.by_fold(some), *splits.by_hospital(some), *splits.everything(some)]:
         seen = _names(part.training) | _names(c for cases in part.held_out for c in cases)
         assert not seen & _names(reserved)
 
@@ -60,26 +59,26 @@ def test_corrected_cases_join_training_but_never_where_their_twin_is_held_out(ho
     twin = hospitals[0].cases[0]
     corrected = replace(twin, hospital=CLINICIAN, split="training", fold=None, scored=False)
     three = [*hospitals, Hospital(CLINICIAN, [corrected])]
-    for part in study.by_fold(three):
+    for part in splits.by_fold(three):
         assert (corrected in part.training) == (part.name != f"fold{twin.fold}")
-    home, abroad = study.by_hospital(three)
+    home, abroad = splits.by_hospital(three)
     assert corrected not in home.training and corrected in abroad.training
 
 
 def test_folds_of_one_hospital_are_held_out_and_the_others_learned_whole(hospitals):
     judged, other = hospitals
-    parts = study.by_fold(hospitals, of=[judged.name])
+    parts = splits.by_fold(hospitals, of=[judged.name])
     for part in parts:
         assert _names(other.cases) <= _names(part.training)
     held_out = [name for part in parts for cases in part.held_out for name in _names(cases)]
     assert sorted(held_out) == sorted(_names(judged.cases))
     with pytest.raises(RunError, match=f"--hold-out-of names nowhere; .*{other.name}"):
-        study.by_fold(hospitals, of=["nowhere"])
+        splits.by_fold(hospitals, of=["nowhere"])
 
 
 def test_one_hospital_cannot_be_left_out(hospitals):
     with pytest.raises(RunError, match="two hospitals at least; 1 given"):
-        study.by_hospital(hospitals[:1])
+        splits.by_hospital(hospitals[:1])
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,11 @@ from busi_model.banner import without_banner
 from busi_model.batch import find
 from busi_model.dicom.kind import HEAD_BYTES, is_dicom
 from busi_model.image import ImageError
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, outlined_stem
 from busi_model.page import strings
 from busi_model.page.server.decoding import read_image
 from busi_model.reading.errors import RecordError
 from busi_model.reading.sessions import NewCase, read_truth
-
-MASK = re.compile(r"_mask(_\d+)?$")  # BUSI keeps the reference outlines beside the images
 
 
 def find_images(files, folder: str, passed: find.PassedOver | None = None) -> list[Path]:
@@ -29,7 +27,7 @@ def find_images(files, folder: str, passed: find.PassedOver | None = None) -> li
         if not root.is_dir():
             raise RecordError(strings.HOST_NO_FOLDER)
         paths += map(Path, find.find_images([root], passed=passed))
-    images = [path for path in paths if not MASK.search(path.stem)]
+    images = [path for path in paths if not outlined_stem(path.stem)]  # no references
     if len(images) < len(paths):
         passed.kinds[find.MASK] += len(paths) - len(images)
     if not images:

@@ -1,14 +1,15 @@
 """A folder of images becomes a `Hospital`: what to read, what it shows, on which side of a split it may lie.
 
-One module a published layout; `find_hospital` knows which folder is which. Whatever the layout, one rule splits it:
-images of a patient, or that are nearly the same, share a group; a group lies in one of the folds 0-4, or in "test",
+A module for each published layout; `find_hospital` knows which folder is which. Whatever the layout, one rule splits
+it: images of a patient, or that are nearly the same, share a group; a group lies in one of the folds 0-4, or in "test",
 where it is neither trained on nor used to choose anything. The published lists in this package (BUSI's manifest,
-hospitals.csv) and BUS-BRA's own folds decide, also when a download holds what we never had.
+hospitals.csv) and BUS-BRA's own folds decide, even where a download holds images that we never had.
 """
 
 from pathlib import Path
 
-from busi_model.training.cases import CLINICIAN, Case, CaseError, Hospital, together
+from busi_model.names import CLINICIAN
+from busi_model.training.cases import Case, CaseError, Hospital, together
 from busi_model.training.layouts import breast, bus_bra, bus_uclm, busi, corrected
 
 

@@ -10,10 +10,16 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from busi_model.names import CLASS_NAMES
+from busi_model.names import (
+    BUSI_MANIFEST_NAME,
+    CLASS_NAMES,
+    MANIFEST_COLUMNS,
+    MANIFEST_NAME,
+    mask_name,
+    outlined_stem,
+)
 from busi_model.training.cases import (
     IMAGE_SUFFIXES,
-    MANIFEST_COLUMNS,
     N_FOLDS,
     Case,
     CaseError,
@@ -26,9 +32,7 @@ from busi_model.training.cases import (
 from busi_model.training.likeness import split_by_likeness
 
 NAME = "BUSI"
-MANIFEST = Path(__file__).parents[1] / "busi_manifest.csv"
-OWN_MANIFEST = "manifest.csv"
-MASK_STEM = re.compile(r"(.+)_mask(?:_\d+)?")
+MANIFEST = Path(__file__).parents[1] / BUSI_MANIFEST_NAME
 ALIKE = 0.9  # share of a folder's images that must be BUSI's by name and size
 SPLITS = ("development", "test", "excluded")
 YES, NO = ("1", "true", "yes"), ("0", "false", "no")
@@ -36,8 +40,8 @@ YES, NO = ("1", "true", "yes"), ("0", "false", "no")
 
 def find(folder: Path, manifest: Path | None = None) -> Hospital:
     cases = class_folder_cases(folder)
-    if manifest is None and (folder / OWN_MANIFEST).is_file():
-        manifest = folder / OWN_MANIFEST
+    if manifest is None and (folder / MANIFEST_NAME).is_file():
+        manifest = folder / MANIFEST_NAME
     if manifest is None and _is_busi(cases):
         manifest = MANIFEST
     if manifest is None:
@@ -67,15 +71,15 @@ def class_folder_cases(folder: Path) -> list[Case]:
         files = [f for f in sorted(place.iterdir(), key=_natural) if _is_picture(f)]
         masks: dict[str, list[Path]] = {}
         for file in files:
-            if match := MASK_STEM.fullmatch(file.stem):
-                masks.setdefault(match[1], []).append(file)
+            if stem := outlined_stem(file.stem):
+                masks.setdefault(stem, []).append(file)
         for file in files:
-            if MASK_STEM.fullmatch(file.stem):
+            if outlined_stem(file.stem):
                 continue
             mask_paths = tuple(masks.pop(file.stem, ()))
             if not mask_paths and class_name != "normal":
                 problems.append(
-                    f"{place.name}/{file.name} has no mask; {file.stem}_mask.png is expected beside it. "
+                    f"{place.name}/{file.name} has no mask; {mask_name(file.stem)} is expected beside it. "
                     "Add the mask or move the image away."
                 )
             cases.append(Case(file.name, file, mask_paths, class_name, "", "development", None, True, ""))

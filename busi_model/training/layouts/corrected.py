@@ -5,12 +5,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-from busi_model.training.cases import CLINICIAN, MANIFEST_COLUMNS, CaseError, Hospital, read_csv, some
-from busi_model.training.layouts.busi import OWN_MANIFEST, class_folder_cases
+from busi_model.names import CLINICIAN, MANIFEST_COLUMNS, MANIFEST_NAME
+from busi_model.training.cases import CaseError, Hospital, read_csv, some
+from busi_model.training.layouts.busi import class_folder_cases
 
 
 def recognises(folder: Path) -> bool:
-    path = folder / OWN_MANIFEST
+    path = folder / MANIFEST_NAME
     if not path.is_file():
         return False
     with open(path, encoding="utf-8-sig", errors="replace") as file:
@@ -19,7 +20,7 @@ def recognises(folder: Path) -> bool:
 
 def find(folder: Path) -> Hospital:
     """Every image must be in the export's own list, as a clinician's, so that none can pass for a published case."""
-    path = folder / OWN_MANIFEST
+    path = folder / MANIFEST_NAME
     listed = {row["image"]: row for row in read_csv(path, (*MANIFEST_COLUMNS, "source"))}
     cases = class_folder_cases(folder) if listed else []
     known = {case.case_id: case.class_name for case in cases}
