@@ -74,7 +74,7 @@ def _top_line(has_sign_out):
 def looks() -> dict:
     """Arguments for `launch`: theme, stylesheets and the few lines of JavaScript that belong to the whole page."""
     folder = Path(__file__).parent
-    script = (folder / "look.js").read_text(encoding="utf-8")
+    script = (folder / "page.js").read_text(encoding="utf-8")
     sheets = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.css"))]
     return {"theme": calm_theme(), "css": "\n".join([CSS, *sheets]), "head": f"<script>{script}</script>"}
 
