@@ -57,7 +57,8 @@ MAY_IMPORT = {
     "page": (*SPINE, "clinic", "dicom_out", "reading"),
     "batch": (*SPINE, "clinic", "dicom_out"),
     "__main__": (*SPINE, "clinic", "training", "reading", "batch", "start"),
-    "start": (*SPINE, "page", "reading", "temporary"),
+    "language": (),  # names the modules that hold sentences, and imports them when a language is loaded
+    "start": (*SPINE, "language", "page", "reading", "temporary"),
     "temporary": (),
     "__init__": (),
 }
