@@ -16,7 +16,7 @@ from benchmarks.measure import describe_machine, markdown
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("latency", "network", "training", "start", "archive")
-ON_REQUEST = ("gpu",)  # wants a CUDA card
+ON_REQUEST = ("gpu", "page")  # they want a CUDA card, and minutes of an idle machine
 
 
 def parse_arguments(arguments=None):

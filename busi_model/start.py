@@ -3,7 +3,8 @@
 Enters: the weights that came with the program, or another folder or Hub repository "owner/name" named by BUSI_WEIGHTS.
 Leaves: a page that only this machine can open, unless it runs on a Hugging Face Space or GRADIO_SERVER_NAME says
 otherwise; the port comes from GRADIO_SERVER_PORT. BUSI_OPERATING_POINT names a file that `busi calibrate` wrote.
-BUSI_AUTH asks users for a password, BUSI_HUB_USERS on a Space for their Hub account. Nothing is sent elsewhere; what
+BUSI_AUTH asks users for a password, BUSI_HUB_USERS on a Space for their Hub account; BUSI_LANGUAGE names a file with
+the page's words in another language (`language`). Nothing is sent elsewhere; what
 users open is deleted after about an hour and at the end.
 """
 
@@ -15,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from busi_model import __version__, files
+from busi_model import __version__, files, language
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.reading.errors import StoreError
@@ -67,6 +68,7 @@ def serve(
 
     closing: takes what must be ended. private_folder: GRADIO_TEMP_DIR. Raises CheckpointError and StartError.
     """
+    _speak(os.environ.get("BUSI_LANGUAGE"))
     from busi_model import page  # brings Gradio
 
     on_space = "SPACE_ID" in os.environ  # there a proxy stands in front
@@ -98,6 +100,15 @@ def serve(
     print(f"The page is at http://{shown}:{server.port}/ (stop it with Ctrl-C).", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         server.wait()
+
+
+def _speak(path: str | None) -> None:
+    """Another language than English. path: of its file."""
+    if path:
+        try:
+            language.load(path)
+        except language.LanguageError as error:
+            raise StartError(f"BUSI_LANGUAGE: {error}") from None
 
 
 def _port() -> int:

@@ -41,11 +41,12 @@ SCENES = {  # height of the image: probabilities, number of lesions, codes of wa
     314: ((0.1, 0.87, 0.03), 1, ("split_screen",)),  # and each half is suggested as a picture of its own
     312: ((0.03, 0.05, 0.92), 1, ("colour", "marks", "split_screen", "heads_disagree")),
     318: ((0.8, 0.15, 0.05), 1, ()),
+    320: ((0.1, 0.87, 0.03), 3, ()),
 }
 
 
 class StagedPredictor(Predictor):
-    """Answers by the height of the image; two discs are its lesions, and a ring round each its margin."""
+    """Answers by the height of the image; discs are its lesions, and a ring round each its margin."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -59,6 +60,7 @@ class StagedPredictor(Predictor):
         probabilities = dict(zip(CLASS_NAMES, probabilities, strict=True))
         y, x = np.mgrid[:height, :width]
         discs = [np.hypot(y - height / 2, x - 0.3 * width) < 70, np.hypot(y - height / 2, x - 0.75 * width) < 30]
+        discs.append(np.hypot(y - 0.2 * height, x - 0.88 * width) < 16)
         mask = np.logical_or.reduce([np.zeros(frame.gray.shape, bool), *discs[:n_lesions]])
         ring = ndimage.binary_dilation(mask, iterations=6) & ~ndimage.binary_erosion(mask, iterations=6)
         warnings = tuple(Notice(code, f"Staged: {code}.") for code in codes)

@@ -63,7 +63,8 @@ MAY_IMPORT = {
     "batch": (*SPINE, "clinic", "dicom_out"),
     "commands": (*SPINE, "clinic", "training", "reading", "batch", "start"),
     "__main__": ("commands",),
-    "start": (*SPINE, "page", "reading"),
+    "language": (),  # names the modules that hold sentences, and imports them when a language is loaded
+    "start": (*SPINE, "language", "page", "reading"),
     "__init__": (),
 }
 EVERYWHERE = ("errors", "files", "names")  # they need nothing themselves

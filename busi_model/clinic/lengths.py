@@ -111,7 +111,9 @@ def _cells(lesion: Lesion) -> dict[str, str]:
     }
 
 
-def _quantity(pixels: float, millimetres: float | None, px: str = words.PX, mm: str = words.MM) -> str:
+def _quantity(pixels: float, millimetres: float | None, px: str = "", mm: str = "") -> str:
+    """px, mm: how a figure is said; of a length when empty."""
+    px, mm = px or words.PX, mm or words.MM
     text = px.format(value=_number(pixels))
     if millimetres is None:
         return text

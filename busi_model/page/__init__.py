@@ -4,6 +4,7 @@ One folder a panel, and none imports another: what two of them need lies beside 
 Every word is in `strings`, the looks are in `theme`.
 """
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def _top_line(has_sign_out):
 def looks() -> dict:
     """Arguments for `launch`: theme, stylesheets and the few lines of JavaScript that belong to the whole page."""
     folder = Path(__file__).parent
-    script = (folder / "look.js").read_text(encoding="utf-8")
+    script = (folder / "page.js").read_text(encoding="utf-8")
+    script = f"document.documentElement.lang = {json.dumps(strings.LANGUAGE)};\n{script}"
     sheets = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.css"))]
     return {"theme": calm_theme(), "css": "\n".join([CSS, *sheets]), "head": f"<script>{script}</script>"}
 

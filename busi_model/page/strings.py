@@ -1,8 +1,12 @@
-"""The page's English words; those that are said of a Prediction are in `clinic.words`. `{...}` are filled by name."""
+"""The page's English words; those that are said of a Prediction are in `clinic.words`. `{...}` are filled by name.
+`busi_model.language` lays another language over both: nothing may take a sentence from here while modules are loaded.
+"""
 
-from busi_model.clinic.words import CLASS_NAMES, MARGIN_NONE, OPERATING_NAMES, PERCENT
+from busi_model.clinic.words import CLASS_NAMES, OPERATING_NAMES
 
-__all__ = ["CLASS_NAMES", "MARGIN_NONE", "OPERATING_NAMES", "PERCENT"]  # these are said by the page, too
+__all__ = ["CLASS_NAMES", "OPERATING_NAMES"]  # the page says these, too
+
+LANGUAGE = "en"  # as HTML calls it
 
 # Frame of the page
 TITLE = "BUSI: breast ultrasound, outline and class"
@@ -203,6 +207,14 @@ PSEUDONYM_INFO = (
     "A word of your choice, not your name and no e-mail address. With it your records can be removed later."
 )
 ROLE = "Role"
+ROLE_NAMES = {  # by the word that is kept
+    "radiologist": "radiologist",
+    "radiology resident": "radiology resident",
+    "surgeon or gynaecologist": "surgeon or gynaecologist",
+    "sonographer": "sonographer",
+    "student": "student",
+    "other": "other",
+}
 YEARS = "Years of experience with breast ultrasound"
 JOIN = "Go on"
 MISSING_PROFILE = "Give a pseudonym, your role and your years of experience (0 is an answer)."
@@ -211,6 +223,8 @@ COMPARE = "Compare with the true outline"
 START = "Begin with the first case"
 PRACTICE_OVERLAP = "Your outline and the lesion overlap by {percent} % (Dice). Nothing of this is saved."
 
+SESSION_KEYS = "Keys: arrows or space choose, Enter goes on to the next answer, locks and saves."
+SAME_ANSWER = "Keep class, confidence and BI-RADS as I locked them"
 CLASS_LABEL = "Your class"
 CONFIDENCE = "Your confidence in it, 0 (a guess) to 100 (certain)"
 BIRADS = "BI-RADS category (optional)"
@@ -487,8 +501,6 @@ VIEWER_TEXTS = {
     "crop_small": "Crop: {width} by {height} px; at least 64 by 64 are needed.",
     "part": "Judge part {number}",
     "explaining": "Computing the explanation…",
-    "margin": MARGIN_NOTE,
-    "nomargin": MARGIN_NONE,
     "frame": "Frame {number} of {frames}",
     "play": "Play",
     "pause": "Pause",

@@ -14,6 +14,9 @@ from busi_model.operating_point import OperatingPoint, Rate, ReliabilityBin, Thr
 from busi_model.page import plots, strings
 from busi_model.page.about import panel as about
 from busi_model.page.images import result
+from busi_model.page.images.panel import EXAMPLE_SEED
+from busi_model.phantom import draw_phantom
+from busi_model.predict import Predictor
 from busi_model.preprocess import Preprocess
 
 RATE = Rate(0.84, 0.73, 0.91, 61)
@@ -37,6 +40,14 @@ def test_every_state_begins_with_the_sentence_for_screen_readers():
     for shown, said in states.items():
         first = shown.split("</p>")[0]
         assert first.startswith("<section") and 'role="status">' in first and said in first
+
+
+def test_the_first_screen_s_examples_are_judged_by_the_shipped_weights_as_their_buttons_say(shipped):
+    predictor = Predictor.load(shipped)
+    for class_name in strings.EXAMPLE_BUTTONS:
+        prediction = predictor(draw_phantom(class_name, EXAMPLE_SEED)[0])
+        assert not prediction.refused and prediction.label == class_name
+        assert prediction.mask.any() == (class_name != "normal")
 
 
 # About this model

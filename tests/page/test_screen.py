@@ -86,8 +86,8 @@ def test_headline_and_picture_share_the_first_screen(open_staged_tab, tmp_path, 
     assert tab.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
 
 
-def test_the_surround_of_the_picture_is_dark_and_the_look_is_remembered(open_staged_tab, tmp_path):
-    tab = open_staged_tab(viewport={"width": 1440, "height": 900}, color_scheme="light")
+def test_the_surround_of_the_picture_is_dark_and_the_look_is_remembered(staged_visitors, tmp_path):
+    tab = staged_visitors.open(viewport={"width": 1440, "height": 900}, color_scheme="light")
     upload(tab, phantom_file(tmp_path, "malignant", 1, 300, 420))
     expect_result(tab, 420, 300)
     ground = "node => getComputedStyle(node).backgroundColor.match(/\\d+/g).slice(0, 3).every(v => v < 40)"
@@ -96,7 +96,7 @@ def test_the_surround_of_the_picture_is_dark_and_the_look_is_remembered(open_sta
         tab.locator("#look").click()
     tab.locator("#look").click()
     expect(tab.locator("body")).to_have_class(re.compile(r"\bdark\b"))
-    tab.reload()
+    staged_visitors.reload(tab)
     expect(tab.locator("#look")).to_have_attribute("aria-pressed", "true")
     expect(tab.locator("body")).to_have_class(re.compile(r"\bdark\b"))
     expect_result(tab, 420, 300)  # and the image is back
@@ -133,6 +133,25 @@ def test_a_result_takes_at_most_45_words_and_the_switch_changes_it_at_once(stage
     assert tab.locator("#text textarea").input_value().startswith("Suspicious of malignancy. Malignant 15 %; sensitive")
     tab.keyboard.press("p")  # a key works after a click that is not into a text field
     expect_result(tab, 420, 312)
+
+
+def test_three_lesions_fit_into_the_column(open_staged_tab, tmp_path):
+    tab = open_staged_tab(viewport={"width": 1280, "height": 720})
+    upload(tab, phantom_file(tmp_path, "benign", 1, 320, 420))
+    expect_result(tab, 420, 320)
+    tab.keyboard.press("k")
+    frame = tab.locator(PICTURE).bounding_box()
+    for y in (20, 220):  # a scale, for the widest cells
+        tab.mouse.click(frame["x"] + 10, frame["y"] + y)
+    tab.locator("#viewer form.scale input[type=number]").fill("20")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#measures tbody td").first).to_contain_text("mm")
+    expect(tab.locator("#measures thead th").last).to_have_text(f"{words.MEASURES_LESION} 3")
+    column = tab.locator("#result-column").bounding_box()
+    for cells in tab.locator("#measures tr").all():
+        last = cells.locator("th, td").last.bounding_box()
+        assert last["x"] + last["width"] <= column["x"] + column["width"]
+    assert tab.locator("#measures .scroll").evaluate("node => node.scrollWidth <= node.clientWidth")
 
 
 def test_what_is_dropped_during_an_upload_waits_its_turn_and_no_name_is_sent(staged_tab, tmp_path):
@@ -192,20 +211,41 @@ def test_a_lost_upload_is_said_and_can_be_tried_again(staged_visitors, staged_ta
     assert len(staged_visitors.failed) == 1 and "ERR_FAILED" in staged_visitors.failed.pop()  # the upload itself
 
 
-def test_a_reload_brings_the_images_back_or_says_that_they_are_gone(staged_tab, tmp_path):
+# Whether each message that comes up is seen, kept for the next page.
+TOASTS = """() => new MutationObserver(() => {
+  const seen = [...document.querySelectorAll(".toast-wrap > *")].map((toast) => toast.checkVisibility());
+  if (seen.length) sessionStorage.setItem("toasts", seen.join(" "));
+}).observe(document.body, { childList: true, subtree: true })"""
+
+
+def test_leaving_while_images_are_analysed_raises_no_alarm(staged_visitors, tmp_path):
+    tab = staged_visitors.open()
+    tab.evaluate(TOASTS)
+    upload(tab, *(phantom_file(tmp_path, "benign", 1, 600 + 2 * number, 1200) for number in range(8)))
+    tab.locator(".worklist li", has_text=strings.CASE_STATES["waiting"]).first.wait_for()
+    tab.evaluate("window.dispatchEvent(new Event('beforeunload'))")  # as when the next page takes its time
+    wait_until(tab, lambda: tab.evaluate("sessionStorage.getItem('toasts')"))
+    assert set(tab.evaluate("sessionStorage.getItem('toasts')").split()) == {"false"}
+    for state in ("waiting", "analysing"):  # the page comes back and goes on
+        expect(tab.locator(".worklist ol")).not_to_contain_text(strings.CASE_STATES[state])
+    expect(tab.locator(".worklist li")).to_have_count(8)
+    staged_visitors.failed.clear()  # the connection was cut on purpose
+
+
+def test_a_reload_brings_the_images_back_or_says_that_they_are_gone(staged_visitors, staged_tab, tmp_path):
     tab = staged_tab
     upload(tab, *(phantom_file(tmp_path, "benign", 1, height, 420) for height in (300, 302, 304)))
     expect(tab.locator(".worklist li")).to_have_count(3)
     expect_result(tab, 420, 300)
     tab.keyboard.press("n")
     expect_result(tab, 420, 302)
-    tab.reload()
+    staged_visitors.reload(tab)
     expect_result(tab, 420, 302)
     expect(tab.locator(".worklist li")).to_have_count(3)
     assert shown_number(tab) == "Image 2"
     # Before the page's own scripts: a list that is still on its way would be kept over it.
     tab.add_init_script("""sessionStorage.setItem("busi-open", '{"cases": ["of", "another server"], "shown": "of"}')""")
-    tab.reload()
+    staged_visitors.reload(tab)
     expect(tab.locator("#result h2")).to_have_text(strings.ALL_GONE_HEADING)
     expect(tab.locator("#upload .zone")).to_be_visible()
 

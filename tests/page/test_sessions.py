@@ -127,14 +127,15 @@ class Reader:
 
     def open(self):
         self.tab.get_by_role("tab", name=strings.TAB_SESSION).click()
+        self.tab.evaluate("window.loadedBefore = true")
 
     def _note_cut(self, request):
         self.cut |= "queue/data" in request.url and "INCOMPLETE" in (request.failure or "")
 
     def come_back(self):
-        """The page loads itself anew when it has noticed that the server was away; then its first tab is open."""
-        self.tab.locator("#session-head").wait_for(state="detached")
-        self.open()
+        """The page loads itself anew when it has noticed that the server was away, and opens where the reader was."""
+        self.tab.wait_for_function("() => !window.loadedBefore")
+        expect(self.tab.get_by_role("tab", name=strings.TAB_SESSION)).to_have_attribute("aria-selected", "true")
 
     def answer(self, position, final):
         """Class and confidence for a case: another pair for each reader, position and step."""
@@ -201,7 +202,7 @@ def test_two_readers_a_reload_and_a_kill_lose_nothing(chromium, untrained, tmp_p
                 readers[1].fill(position, final=True)
                 readers[1].wait_until_kept(f"<b>case</b> {position}")
                 readers[1].tab.reload()
-                readers[1].open()
+                readers[1].come_back()
                 readers[1].arrive(position, final=True)
                 name = strings.CLASS_NAMES[readers[1].answer(position, True)[0]]
                 expect(readers[1].tab.locator("#case-class").get_by_label(name)).to_be_checked()
@@ -306,6 +307,71 @@ def test_what_was_typed_and_drawn_survives_a_reload(chromium, store, tmp_path):
     assert own.content["descriptors"]["shape"] == "irregular" and "descriptors" not in saved.content
     assert (saved.kind, saved.content["outline_verdict"]) == ("final", "corrected")
     assert np.abs(np.subtract(saved.content["outline"]["polygons"][0][0], (x + 7, y + 6))).max() <= 0.5
+
+
+@pytest.fixture
+def seated(chromium, store, tmp_path):
+    """A reader at the first case of a session."""
+    created = Sessions(store).create(
+        NewSession.checked(name="One", images_may_be_kept=True),
+        [NewCase(picture(number), None) for number in range(N_CASES)],
+    )
+    with gr.Blocks(analytics_enabled=False) as page, gr.Tab(strings.TAB_SESSION):
+        session.build(Sessions(store), Model(), None, None)
+    with served_here(page, tmp_path) as url:
+        reader = Reader(chromium, url, created.codes[0], 1)
+        yield reader
+        reader.tab.context.close()
+
+
+def test_a_case_takes_eight_keys_and_no_mouse(seated, store):
+    tab = seated.tab
+    for position in (1, 2):
+        seated.arrive(position)
+        expect(tab.locator("#case-class input").first).to_be_focused()
+        for key in ("ArrowDown", "Enter", "8", "5", "Enter"):  # malignant, 85, lock
+            tab.keyboard.press(key)
+        seated.arrive(position, final=True)
+        expect(tab.locator("#session-same")).to_be_focused()
+        for key in ("Enter", "Space", "Enter"):  # as before, the outline is good, save
+            tab.keyboard.press(key)
+    seated.arrive(3)
+    expect(tab.locator("#case-class input").first).to_be_focused()
+    expect(tab.locator("#session-same")).to_be_hidden()
+    kinds = ["own", "reveal", "final"] * 2
+    records = store.records()
+    assert [record.kind for record in records] == kinds
+    for record in records[::3] + records[2::3]:
+        assert (record.content["class_name"], record.content["confidence"]) == ("malignant", 85)
+    assert [record.content["outline_verdict"] for record in records[2::3]] == ["good", "good"]
+
+
+def test_the_picture_of_a_case_is_whole_and_stays_in_view(seated):
+    tab = seated.tab
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    seated.lock(1)
+    frame = tab.locator("#session-editor .overlay image.frame")
+    box = frame.bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= 720 and box["height"] > 300
+    tab.locator("#session-save").scroll_into_view_if_needed()
+    box = frame.bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= 720
+
+
+def test_another_answer_after_the_model_goes_by_keys_too(seated, store):
+    tab = seated.tab
+    seated.arrive(1)
+    for key in ("Space", "Enter", "7", "0", "Enter"):  # benign, 70
+        tab.keyboard.press(key)
+    seated.arrive(1, final=True)
+    tab.keyboard.press("Tab")
+    for key in ("ArrowUp", "Enter", "5", "Enter", "ArrowUp", "Enter"):  # normal, 5; nothing is there
+        tab.keyboard.press(key)
+    seated.arrive(2)
+    own, _, final = store.records()
+    assert (own.content["class_name"], own.content["confidence"]) == ("benign", 70)
+    assert (final.content["class_name"], final.content["confidence"]) == ("normal", 5)
+    assert final.content["outline_verdict"] == "nothing_there"
 
 
 EDITED = [[30.25, 30.0], [60.0, 31.5], [45.0, 60.75]]  # an outline as the viewer leaves it

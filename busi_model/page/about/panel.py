@@ -78,7 +78,7 @@ def operating_html(point: OperatingPoint) -> str:
         rows = [
             (
                 strings.CLASS_NAMES[b.class_name],
-                strings.PERCENT.format(percent=f"{100 * b.low:.0f}-{100 * b.high:.0f}"),
+                words.PERCENT.format(percent=f"{100 * b.low:.0f}-{100 * b.high:.0f}"),
                 rate_words(b.observed),
             )
             for b in point.reliability
@@ -109,9 +109,9 @@ def _data_set(content, checkpoint, names):
     if bins := content.get("reliability"):
         rows = [
             (
-                strings.PERCENT.format(percent=f"{100 * b['low']:.0f}-{100 * b['high']:.0f}"),
-                strings.PERCENT.format(percent=f"{100 * b['confidence']:.0f}"),
-                strings.PERCENT.format(percent=f"{100 * b['accuracy']:.0f}"),
+                words.PERCENT.format(percent=f"{100 * b['low']:.0f}-{100 * b['high']:.0f}"),
+                words.PERCENT.format(percent=f"{100 * b['confidence']:.0f}"),
+                words.PERCENT.format(percent=f"{100 * b['accuracy']:.0f}"),
                 str(b["n"]),
             )
             for b in bins

@@ -25,7 +25,7 @@ from busi_model.page.remarks import plain_html
 from busi_model.page.viewer.component import viewer_component
 from busi_model.phantom import draw_phantom
 
-EXAMPLE_SEED = 7
+EXAMPLE_SEED = 3
 # "multiple": a second image must not wait for the first. The Predictor itself takes one image at a time.
 QUIET = {"show_progress": "hidden", "trigger_mode": "multiple", "api_visibility": "private"}
 READ = {**QUIET, "concurrency_limit": 8, "concurrency_id": "read"}

@@ -30,11 +30,11 @@ class Layout:
         with gr.Row(visible=False) as self.head_row:
             self.head = plain_html("", elem_id="session-head")
             self.leave_button = gr.Button(strings.LEAVE, size="md", min_width=110, scale=0, elem_id="session-leave")
-        self.receipt = plain_html("", elem_id="session-receipt")
-        with gr.Row():
+        with gr.Row(elem_id="session-row"):
             with gr.Column(scale=5, min_width=330, visible=False, elem_id="session-picture") as self.picture:
                 self.editor = editor.build("session-editor")
             with gr.Column(scale=3, min_width=330):
+                self.receipt = plain_html("", elem_id="session-receipt")
                 self.task = plain_html("", elem_id="session-task")
                 with gr.Column(visible=False, elem_id="session-profile") as self.profile:
                     self._lay_out_profile()
@@ -77,7 +77,7 @@ class Layout:
         """All that a step can change."""
         return [
             *(self.seat, self.door, self.code, self.head_row, self.head, self.receipt, self.picture, self.task),
-            *(self.profile, self.years, self.practice, self.case, self.of_model, self.questionnaire),
+            *(self.profile, self.years, self.practice, self.case, self.as_before, self.of_model, self.questionnaire),
             *(self.stuck, self.leave_out_button, self.unsaved),
             *(self.lock_button, self.save_button, self.problem, *self.fields),
         ]
@@ -86,7 +86,8 @@ class Layout:
         self.pseudonym = gr.Textbox(
             label=strings.PSEUDONYM, info=strings.PSEUDONYM_INFO, max_length=32, elem_id="pseudonym"
         )
-        self.role = gr.Dropdown(list(ROLES), value=None, label=strings.ROLE, elem_id="role")
+        roles = [(strings.ROLE_NAMES[role], role) for role in ROLES]
+        self.role = gr.Dropdown(roles, value=None, label=strings.ROLE, elem_id="role")
         self.years = gr.Number(None, label=strings.YEARS, elem_id="years")
         self.join_button = gr.Button(strings.JOIN, variant="primary", elem_id="session-join")
 
@@ -94,6 +95,9 @@ class Layout:
         classes = [(shown, name) for name, shown in strings.CLASS_NAMES.items()]
         verdicts = [(shown, name) for name, shown in strings.OUTLINE_VERDICTS.items()]
         birads = [(strings.NOT_GIVEN, ""), *((category, category) for category in BIRADS)]
+        plain_html(f"<p>{strings.SESSION_KEYS}</p>", elem_classes="quiet")
+        with gr.Column(visible=False) as self.as_before:
+            self.same_button = gr.Button(strings.SAME_ANSWER, size="md", elem_id="session-same")
         self.class_name = gr.Radio(classes, label=strings.CLASS_LABEL, elem_id="case-class")
         # A number, not a slider: a slider has a place before anybody touches it, and readers would leave it there.
         self.confidence = gr.Number(None, label=strings.CONFIDENCE, elem_id="case-confidence")

@@ -47,6 +47,7 @@ LOG = logging.getLogger(__name__)
 # Both stand in the browser; `busiKeepDraft` is in seat.js. The verdict is the fourth field.
 KEEP_DRAFT = "(seat, ...values) => window.busiKeepDraft(seat, values)"
 CORRECTED = "(seat, ...values) => { values[3] = 'corrected'; window.busiKeepDraft(seat, values); return 'corrected'; }"
+AS_LOCKED = "seat => JSON.parse(seat).own"
 PRACTICE = "practice"  # key of the example's outline, which is not saved
 PRACTICE_SEED = 11
 PRACTICE_SHIFT_XY = (22, 14)  # pixels by which the outline to be put right lies beside the lesion
@@ -86,6 +87,8 @@ class Panel:
         on.save_button.click(self.save, [on.seat, *on.fields], **how)
         on.send_button.click(self.send, [on.seat, *on.fields], **how)
         on.again_button.click(self.again, [on.seat], **how)
+        kept = [on.class_name, on.confidence, on.birads]
+        on.same_button.click(None, [on.seat], kept, js=AS_LOCKED).then(None, [on.seat, *on.fields], None, js=KEEP_DRAFT)
         on.leave_out_button.click(self.leave_out, [on.seat], **how)
         saving = [on.join_button, on.start_button, on.lock_button, on.save_button, on.send_button]
         waits = {"concurrency_limit": None, "trigger_mode": "multiple", **QUIET}
@@ -319,6 +322,8 @@ class Panel:
                 unsaved = self._not_taken(desk, draft.get("key"), kept) or unsaved
         form = on.stuck if problem else on.forms.get(step.stage)
         seat = {"code": code, "key": _mark(step)} | ({"unsaved": unsaved} if unsaved else {})
+        if step.own:
+            seat["own"] = [step.own.class_name, step.own.confidence, step.own.birads or ""]
         return {
             on.seat: json.dumps(seat),
             on.door: gr.Column(visible=False),
@@ -332,6 +337,7 @@ class Panel:
             **{part: gr.Column(visible=part is form) for part in (on.stuck, *on.forms.values())},
             # Fields get values and columns get visible: a value that comes with `visible` can be lost in Gradio 6.31.
             on.of_model: gr.Column(visible=step.stage == "final"),
+            on.as_before: gr.Column(visible=step.stage == "final" and step.own is not None),
             on.lock_button: gr.Button(visible=step.stage == "own"),
             on.save_button: gr.Button(visible=step.stage == "final"),
             on.leave_out_button: gr.Button(visible=bool(problem) and gray is None),

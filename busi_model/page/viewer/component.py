@@ -40,7 +40,8 @@ def _markup(use):
     """Static: gr.HTML would run anything between ${ and } as a program, so no value of a user may come in here."""
     actions = strings.VIEWER_BUTTONS if use == "panel" else {a: strings.VIEWER_BUTTONS[a] for a in FIELD_ACTIONS}
     buttons = "".join(_button(action, *named) for action, named in actions.items())
-    data = " ".join(f'data-{name}="{html.escape(text)}"' for name, text in strings.VIEWER_TEXTS.items())
+    texts = strings.VIEWER_TEXTS | {"margin": strings.MARGIN_NOTE, "nomargin": words.MARGIN_NONE}
+    data = " ".join(f'data-{name}="{html.escape(text)}"' for name, text in texts.items())
     stages = "".join(
         f'<figure class="stage {kind}"{hidden}><svg role="img" aria-label="" tabindex="0"></svg>'
         f"<figcaption>{caption}</figcaption></figure>"

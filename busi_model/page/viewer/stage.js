@@ -26,7 +26,7 @@ const path = (lines, close) =>
 const words = (name, values = {}) =>
   Object.entries(values).reduce((text, [key, value]) => text.replace(`{${key}}`, value), root.dataset[name] || "");
 const url = (file) => window.busiPictures?.get(file.path) || file.url || file.path; // fetched ahead by worklist.js
-const rimmed = (d) => ["halo", "line"].map((name) => make("path", { class: name, d })); // a line with a dark rim
+const rimmed = (d) => (d ? ["halo", "line"] : []).map((name) => make("path", { class: name, d })); // with a dark rim
 const rounded = (p) => p.map((value) => Math.round(value * 100) / 100);
 const inside = ([x, y]) =>
   [Math.min(Math.max(x, -0.5), data.width - 0.5), Math.min(Math.max(y, -0.5), data.height - 0.5)];

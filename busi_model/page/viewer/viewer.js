@@ -26,6 +26,8 @@ function draw() {
   const editing = overlaySvg.querySelector(".editing") || overlaySvg.appendChild(make("g", { class: "editing" }));
   editing.before(...(data.heat ? [layerImage("explain", url(data.heat))] : []), ...Object.values(layers));
 }
+// Right of an outline; inside it where the picture ends there.
+const numberAt = (p, text) => label(p, text, p[0] > 0.95 * data.width ? -10 - 9 * text.length : 6);
 // Outlines as they stand: the model's own line in full, or the one under the hand.
 function drawOutlines() {
   const layer = overlaySvg.querySelector("g.outline");
@@ -34,7 +36,7 @@ function drawOutlines() {
   const lines = asModel ? data.lesions.map((lesion) => lesion.outline) : lesions;
   const numbered = measured() && !field ? data.lesions.map((lesion) => lesion.outline) : lines;
   layer.replaceChildren(...lines.flatMap((points) => rimmed(path([points], true))), ...numbered.map((points, i) =>
-    label(points.reduce((best, p) => (p[0] > best[0] ? p : best)), String(i + 1))));
+    numberAt(points.reduce((best, p) => (p[0] > best[0] ? p : best)), String(i + 1))));
 }
 
 // What is on and off, in the picture, on the buttons and in the status line.
