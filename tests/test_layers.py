@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "clinic": SPINE,
     "dicom_out": (*SPINE, "clinic"),
     "training": SPINE,
-    "reading": ("spreadsheet",),
+    "reading": ("spreadsheet", "temporary"),
     "page": (*SPINE, "clinic", "dicom_out", "reading"),
     "batch": (*SPINE, "clinic", "dicom_out"),
     "__main__": (*SPINE, "clinic", "training", "reading", "batch", "start"),
