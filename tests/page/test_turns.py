@@ -208,6 +208,16 @@ def test_answers_that_nobody_fetches_make_room_for_those_of_others(serving):
     assert any("session_not_found" in said for said in heard)
 
 
+def test_what_stood_in_a_field_is_not_kept_for_its_session(serving):
+    """Eight megabytes a field and visit would be no bound; Gradio keeps them for links that this page does not have."""
+    place = serving()
+    browser = place.browser()
+    assert place.join("mine", "the last words " * 1000, browser) == 200
+    assert "process_completed" in place.hear("mine", browser)
+    (state,) = place.page.state_holder.session_data.values()
+    assert "the last words" not in repr(state.config_values)
+
+
 def test_calls_of_one_script_push_out_nobody_elses():
     forgotten = []
     book = visits.Visits(None, forget_answers=forgotten.append)

@@ -175,7 +175,7 @@ class Reader:
             else:
                 self.lightbox.unmark_length(case)
                 visit.scale = None
-        except (TypeError, ValueError, LookupError) as error:
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
             note = strings.SCALE_REFUSED.format(reason=error)
         return self._step(case, visit, threshold_name, note)
 

@@ -42,6 +42,7 @@ def check() -> None:
         issubclass(getattr(route_utils, "MultiPartException", int), Exception),
         {"_signals", "_statuses"} <= set(vars(getattr(routes, "file_upload_statuses", int))),
         all(hasattr(state, name) for name in ("delete_state", "set_blocks")),
+        hasattr(gr.state_holder.SessionState, "_update_value_in_config"),
     )
     if not all(there):
         raise RuntimeError(f"Gradio {gr.__version__} is built in a way not known here. Install gradio==6.31.0.")
@@ -127,6 +128,13 @@ def bound_forms(may_open: Callable[[], str | None], field_bytes: int, too_long: 
 
     parser.bounded_by = (may_open, field_bytes, too_long)
     parser.on_headers_finished, parser.on_part_data = open_if_allowed, take_if_short
+
+
+def keep_no_values() -> None:
+    """Gradio keeps what was last in each field of each session, however long, for links to a page as it was; this page
+    has none. From now on it keeps nothing of it."""
+    check()
+    gr.state_holder.SessionState._update_value_in_config = lambda self, key, value: None
 
 
 class _Recent(dict):

@@ -145,9 +145,12 @@ def _refuse_other_files(inputs) -> None:
     while left:
         one = left.pop()
         if isinstance(one, dict):
-            if "meta" in one and isinstance(one.get("path"), str):
-                place = Path(one["path"])
-                plain = os.path.normpath(place) == one["path"]
+            named = one.get("path") if "meta" in one else None
+            if isinstance(named, str) and not named.startswith(
+                ("http://", "https://")
+            ):  # see `refuse_addresses`
+                place = Path(named)
+                plain = os.path.normpath(place) == named
                 if not (plain and place.is_file() and place.resolve().parents[1] == folder):
                     raise FileNotFoundError("no upload")
             left += one.values()

@@ -47,6 +47,7 @@ def limit(page: gr.Blocks, places: int = PLACES, unheard_bytes: int = UNHEARD_BY
         full |= one.weight > 0 and (taken[mine] > ASKED_OF_ADDRESS or taken.total() > ASKED_BYTES)
         return strings.BUSY.format(before=len(line)) if full else None
 
+    gradio_inside.keep_no_values()
     gradio_inside.before_each_push(page, refusal, in_turns)
     gradio_inside.before_each_message(page, Unheard(unheard_bytes).note)
 
