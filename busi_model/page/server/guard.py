@@ -146,9 +146,7 @@ def _refuse_other_files(inputs) -> None:
         one = left.pop()
         if isinstance(one, dict):
             named = one.get("path") if "meta" in one else None
-            if isinstance(named, str) and not named.startswith(
-                ("http://", "https://")
-            ):  # see `refuse_addresses`
+            if isinstance(named, str) and not named.startswith(("http://", "https://")):  # see `refuse_addresses`
                 place = Path(named)
                 plain = os.path.normpath(place) == named
                 if not (plain and place.is_file() and place.resolve().parents[1] == folder):
