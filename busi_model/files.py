@@ -59,10 +59,11 @@ def _without_nan(value: Any) -> Any:
 # Private
 
 
-def sweep() -> int:
-    """Remove the folders of programs that were killed; returns how many. One that cannot be removed stays."""
+def sweep(parent: Path | None = None, prefix: str = PREFIX) -> int:
+    """Remove the folders of programs that were killed; returns how many. One that cannot be removed stays. parent:
+    where they lie; None: among the system's temporary files."""
     swept = 0
-    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}") if fcntl else ():
+    for lock in Path(parent or tempfile.gettempdir()).glob(f"{prefix}*/{LOCK}") if fcntl else ():
         with contextlib.suppress(OSError):  # another user's, still in use, or just removed by another program
             file = os.open(lock, os.O_RDWR | os.O_NOFOLLOW)
             try:
@@ -76,9 +77,9 @@ def sweep() -> int:
 
 
 @contextlib.contextmanager
-def private_folder() -> Iterator[Path]:
-    """Path of a new folder that only this user can enter; removed at the end, whatever is in it."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+def private_folder(parent: Path | None = None, prefix: str = PREFIX) -> Iterator[Path]:
+    """Path of a new folder that only this user can enter; removed at the end, whatever is in it. parent: as above."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     file = os.open(folder / f"{LOCK}.new", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         if fcntl:

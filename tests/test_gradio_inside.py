@@ -37,7 +37,7 @@ def asked(tmp_path):
         state = gr.State(0)
         gr.Button().click(lambda n: (n + 1, n + 1), [state], [state, gr.Number()], api_name="count")
     page.queue()
-    gradio_inside.before_each_push(page, lambda body, n_waiting: refusals[-1] if refusals else None)
+    gradio_inside.before_each_push(page, lambda one, line, held: refusals[-1] if refusals else None)
     with served_here(page, tmp_path) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
         yield page, client, refusals
 
@@ -63,6 +63,21 @@ def test_a_forgotten_session_begins_anew_and_others_go_on(asked):
     gradio_inside.forget_session(page, "a")
     gradio_inside.forget_session(page, "no such session")
     assert "[null, 1]" in count(client, "a") and "[null, 3]" in count(client, "b")
+
+
+def test_a_forgotten_sessions_state_hears_of_it(tmp_path):
+    """Also one that is no output of any event: Gradio itself tells only those that are."""
+    told = []
+    with gr.Blocks(analytics_enabled=False) as page:
+        state = gr.State([], delete_callback=told.append)
+        gr.Button().click(lambda held: held.append("mine"), [state], None, api_name="count")
+    page.queue()
+    with served_here(page, tmp_path) as url, httpx.Client(base_url=url, timeout=PATIENCE_S) as client:
+        count(client, "a")
+        gradio_inside.forget_session(page, "b")
+        assert told == []
+        gradio_inside.forget_session(page, "a")
+    assert told == [["mine"]]
 
 
 def test_an_events_session_is_known_until_its_answer_is_taken(asked):

@@ -25,6 +25,7 @@ NO_DOOR = "This page has no such address."
 FOREIGN_SITE = "Another website asked for this. Open the page at its own address."
 NO_SUCH_EVENT = "There is no such event, or it is not yours."
 NO_EVENT = "No event was sent: an object of JSON is expected."
+TOO_HEAVY = "What was sent has far more parts than anything that this page asks for."
 TOO_LONG = "What was sent is far longer than anything that this page asks for."
 LOGIN_FIRST = "Log in first."
 WRONG_HOST = (
@@ -32,6 +33,11 @@ WRONG_HOST = (
     "in BUSI_ALLOWED_HOSTS."
 )
 TWO_LENGTHS = "The request states its length in two ways."
+UPLOADED_ENOUGH = (
+    "{gib:g} GiB were uploaded from your address within the last hour, as much as may lie here. Try again in an hour, "
+    "or read many images with `busi predict`."
+)
+TOO_MANY_FILES = "More than {most} files are being uploaded at once from your address. Upload them in parts."
 DISK_FULL = "The server's disk is almost full, so nothing can be uploaded now. Tell whoever runs it."
 LOGIN_TEXT = "Research use only. After five wrong passwords each further try has to wait, half a minute at most."
 LOGIN_WAIT = "Too many wrong passwords. Wait {seconds} s, then log in again."
@@ -96,6 +102,10 @@ UNREADABLE_HEADING = "This image cannot be read"
 FAILED_HEADING = "The analysis stopped"
 API_FORM = "There is no such form; one of {forms} is expected."
 FAILED_TEXT = "Something went wrong on the server; the image may be fine. Open it again, or try another one."
+TOO_MANY_OPEN_HEADING = "Too many images are open"
+TOO_MANY_OPEN_TEXT = (
+    "{n_open} are open and {n_more} more were given; a page holds {most}. Close some, or read them with `busi predict`."
+)
 ALL_GONE_HEADING = "The images that were open are gone"
 ALL_GONE_TEXT = (
     "This page was loaded again, and the server no longer has its {count}: it was started anew, or an hour has passed. "

@@ -11,17 +11,19 @@ import json
 import os
 import re
 import sqlite3
-import tempfile
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from busi_model import files
 from busi_model.reading.database import Database
 from busi_model.reading.errors import PictureError, StoreError
 from busi_model.reading.store import DATABASE, USED_IMAGES, Store, now
 
 CONTENTS = "backup.json"
 FORM = 1
+MAX_CONTENTS = 2**26  # bytes of backup.json: 200 a picture
 PICTURE = re.compile(r"images/[0-9a-f]{64}\.png")
 
 
@@ -41,21 +43,18 @@ def backup(folder: Path | str, file: Path | str) -> BackedUp:
     if file.exists():
         raise StoreError(f"{file} is there already. Name a new file; nothing was written.")
     store = Store(folder)
-    part = file.with_name(f"{file.name}.part")
     try:
-        with tempfile.TemporaryDirectory(prefix=".busi-backup-", dir=file.parent) as place:
-            snapshot = Path(place) / DATABASE
+        with _place_beside(file, ".busi-backup-") as place:
+            snapshot = place / DATABASE
             counted, pictures = _snapshot(store, snapshot)
-            damaged = _pack(store, snapshot, pictures, part)
-        os.replace(part, file)
+            damaged = _pack(store, snapshot, pictures, place / "part.zip")
+            os.replace(place / "part.zip", file)
     except OSError as error:
         raise StoreError(
             f"The backup cannot be written ({error.strerror}). Free some space, or name another."
         ) from None
     finally:
         store.close()
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
     return BackedUp(*counted, len(pictures) - len(damaged), tuple(damaged))
 
 
@@ -66,8 +65,8 @@ def restore(file: Path | str, folder: Path | str) -> BackedUp:
         raise StoreError(f"{folder} is not empty. Name a new folder with --store; nothing was changed.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(prefix=".busi-restore-", dir=folder.parent) as made:
-            place = Path(made) / "store"
+        with _place_beside(folder, ".busi-restore-") as place:
+            place = place / "store"
             _unpack(file, place)
             counted = _look_through(place)
             if folder.exists():
@@ -80,6 +79,14 @@ def restore(file: Path | str, folder: Path | str) -> BackedUp:
     except OSError as error:
         raise StoreError(f"The backup cannot be restored ({error.strerror}); nothing was changed.") from None
     return counted
+
+
+@contextlib.contextmanager
+def _place_beside(path: Path, prefix: str) -> Iterator[Path]:
+    """A private folder on the same disk, for what is not whole yet; those that killed programs left are removed."""
+    files.sweep(path.parent, prefix)
+    with files.private_folder(path.parent, prefix) as place:
+        yield place
 
 
 def _snapshot(store: Store, path: Path) -> tuple[tuple[int, int], list[str]]:
@@ -129,7 +136,7 @@ def _pack(store: Store, snapshot: Path, pictures: list[str], part: Path) -> list
 def _unpack(file: Path, place: Path) -> None:
     """Only what `backup` writes, and only as it wrote it. Raises StoreError or what `zipfile` raises."""
     with zipfile.ZipFile(file) as archive:
-        described = json.loads(archive.read(CONTENTS))
+        described = json.loads(_read(archive, CONTENTS, min(MAX_CONTENTS, archive.getinfo(CONTENTS).file_size)) or "")
         if described.get("form") != FORM:
             raise StoreError(f"The backup is of form {described.get('form')!r}; this program knows {FORM}. Update it.")
         (place / "images").mkdir(parents=True, mode=0o700)

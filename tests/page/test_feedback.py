@@ -89,6 +89,15 @@ def test_an_outline_edited_in_the_viewer_is_saved_with_the_opinion(desk):
     assert record.content["outline"]["polygons"] == moved and record.content["outline_verdict"] == "corrected"
 
 
+def test_of_images_that_were_closed_no_draft_is_kept(desk):
+    first, second = desk.cases
+    desk.panel.turn(desk.sent(first.case_id, comment="y" * 50_000), second.case_id)
+    assert len(desk.drafts.typed[first.case_id]["comment"]) == 2000
+    desk.visit.case_ids.remove(first.case_id)
+    desk.panel.turn(desk.sent(second.case_id, comment="mine"), None)
+    assert set(desk.drafts.typed) == {second.case_id}
+
+
 def test_feedback_that_cannot_be_saved_says_why_and_leaves_the_fields(desk, monkeypatch):
     seen = desk.cases[0].case_id
     answer = desk.panel.send("agree", desk.sent(seen, comment="x" * 2001))

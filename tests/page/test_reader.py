@@ -16,6 +16,7 @@ from busi_model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.page import strings
 from busi_model.page.images import actions as reader
 from busi_model.page.images import opened as lightbox
+from busi_model.page.images.film import Film
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Prediction
@@ -326,15 +327,63 @@ def test_a_scale_that_makes_no_sense_is_refused_in_words(panel, tmp_path, end, m
 
 def test_the_longest_unused_images_give_way_when_memory_is_full(tmp_path):
     now = [0.0]
-    box = lightbox.Lightbox(Oracle(), tmp_path, kept_bytes=3 * 7 * 100 * 140, clock=lambda: now[0])
+    box = lightbox.Lightbox(Oracle(), tmp_path, clock=lambda: now[0])
     cases = []
     for seed in range(4):
         now[0] += 1
         cases.append(box.analyse(box.add(phantom_file(tmp_path, "benign", seed, 100, 140))))
         box.picture(cases[-1])
+        box.kept_bytes = int(3.5 * cases[0].held_bytes)
         box.get(cases[0].case_id)  # the first stays in use
     assert [box.get(case.case_id) is not None for case in cases] == [True, False, True, True]
     assert not cases[1].folder.exists() and cases[2].folder.exists()
+
+
+def test_whoever_holds_most_gives_way_first_and_everything_held_counts(tmp_path):
+    """Pixels, files on the disk, and outlines that were drawn on frames of a film."""
+    now = [0.0]
+    box = lightbox.Lightbox(Oracle(), tmp_path, clock=lambda: now[0])
+
+    def opened(seed, holder):
+        now[0] += 1
+        return box.analyse(box.add(draw_phantom("benign", seed, 100, 140)[0], holder=holder))
+
+    quiet = opened(0, "quiet")
+    box.kept_bytes = int(4.3 * quiet.held_bytes)
+    loud = [opened(seed, "loud") for seed in range(1, 5)]
+    assert [case.case_id in box for case in (quiet, *loud)] == [True, False, True, True, True]
+    before = loud[3].held_bytes
+    box.write(loud[3], "busi-report.pdf", bytes(before))
+    assert loud[3].held_bytes == 2 * before and [case.case_id in box for case in loud] == [False, False, True, True]
+    loud[3].film = Film("", 9, 0)
+    square = [[x, y] for x, y in ((40, 30), (90, 30), (90, 70), (40, 70))]
+    box.draw(loud[3], [square], revision=1)
+    held = loud[3].held_bytes
+    loud[3].film.drawn[1] = loud[3].drawn
+    assert loud[3].held_bytes - held >= 100 * 140
+    assert quiet.case_id in box
+    box.forget([quiet.case_id, *(case.case_id for case in loud)])
+    assert box._bytes.total() == 0
+
+
+def test_a_page_holds_a_bounded_number_of_images(panel, tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, "MOST_KEPT", 3)
+    p = panel()
+    path = phantom_file(tmp_path, "benign", 1, 100, 140)
+    list(p.reader.read([path] * 2, p.visit, None))
+    (said,) = p.reader.read([path] * 2, p.visit, None)
+    assert "2 are open and 2 more were given; a page holds 3" in said.words and len(p.visit.case_ids) == 2
+    list(p.reader.read([path], p.visit, None))
+    assert len(p.visit.case_ids) == 3
+
+
+def test_what_the_light_box_forgot_is_held_nowhere_else(panel, tmp_path):
+    p = panel()
+    path = phantom_file(tmp_path, "benign", 1, 100, 140)
+    list(p.reader.read([path], p.visit, None))
+    p.box.forget(p.visit.case_ids)
+    list(p.reader.read([path], reader.Visit(), None))
+    assert len(p.reader._holders) == 1
 
 
 def test_images_are_forgotten_after_an_hour(tmp_path):

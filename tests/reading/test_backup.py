@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -138,6 +139,46 @@ def test_a_full_disk_ends_the_backup_with_a_sentence_and_leaves_no_half_of_it(st
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.returncode == 1 and "Free some space" in done.stderr and "Traceback" not in done.stderr
     assert list((tmp_path / "small").iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys
+from busi_model.__main__ import main
+from busi_model.reading import backup
+
+step, arguments = sys.argv[1], sys.argv[2:]
+inner = getattr(backup, step) if step != "replace" else os.replace
+
+def killed(*given):
+    if step != "replace":
+        inner(*given)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if step == "replace":
+    backup.os.replace = killed
+else:
+    setattr(backup, step, killed)
+main(arguments)
+"""
+
+
+@pytest.mark.parametrize("step", ["_snapshot", "_pack", "replace", "_unpack", "_look_through"])
+def test_a_kill_at_any_step_leaves_nothing_that_the_next_one_does_not_remove(store, tmp_path, step):
+    """What is left holds records: it must not lie there for ever."""
+    (tmp_path / "away").mkdir()
+    file, back = tmp_path / "away" / "away.zip", tmp_path / "away" / "back"
+    restores = step in ("_unpack", "_look_through")
+    if restores:
+        backup(store.folder, file)
+    arguments = ["restore", str(file), "--store", str(back)] if restores else ["backup", str(file), "--store"]
+    arguments += [] if restores else [str(store.folder)]
+    done = subprocess.run([sys.executable, "-c", KILLED, step, *arguments], cwd=ROOT, timeout=300)
+    assert done.returncode == -signal.SIGKILL
+    assert not back.exists() and file.exists() is restores and len(list(file.parent.glob(".busi-*"))) == 1
+    if not restores:
+        backup(store.folder, file)
+    assert restore(file, back).n_records == 8
+    assert sorted(path.name for path in file.parent.iterdir()) == ["away.zip", "back"]
 
 
 def test_a_backup_of_a_newer_program_is_told(store, tmp_path, monkeypatch):

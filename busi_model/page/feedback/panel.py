@@ -17,7 +17,7 @@ from busi_model.page.remarks import plain_html, problem_html, receipt_html
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.reading.errors import ReadingError, RecordError
-from busi_model.reading.records import Feedback, image_sha256, new_key
+from busi_model.reading.records import MAX_COMMENT, Feedback, image_sha256, new_key
 from busi_model.reading.store import Store
 
 LOG = logging.getLogger(__name__)
@@ -38,6 +38,12 @@ class Drafts:
     typed: dict[str, dict] = field(default_factory=dict)  # values by the names in `BLANK`
     keys: dict[str, str] = field(default_factory=dict)  # of the record to come: a double click saves once
     answered: set[str] = field(default_factory=set)
+
+    def forget_others(self, case_ids: set[str]) -> None:
+        """Of images that are open no more nothing is kept."""
+        self.typed = {case_id: typed for case_id, typed in self.typed.items() if case_id in case_ids}
+        self.keys = {case_id: key for case_id, key in self.keys.items() if case_id in case_ids}
+        self.answered &= case_ids
 
 
 class Panel:
@@ -68,7 +74,9 @@ class Panel:
                 self.verdict = gr.Radio(verdicts, label=strings.OUTLINE_VERDICT, elem_id="feedback-verdict")
                 self.edit_button = gr.Button(strings.FEEDBACK_EDIT, size="md", elem_id="feedback-edit")
                 self.no_lesion = gr.Checkbox(False, label=strings.NO_LESION, elem_id="feedback-no-lesion")
-                self.comment = gr.Textbox(label=strings.COMMENT, lines=2, max_lines=8, elem_id="feedback-comment")
+                self.comment = gr.Textbox(
+                    label=strings.COMMENT, lines=2, max_lines=8, max_length=MAX_COMMENT, elem_id="feedback-comment"
+                )
                 self.keep_image = gr.Checkbox(False, label=strings.KEEP_IMAGE, elem_id="feedback-keep")
         self.by_name = {name: getattr(self, name) for name in BLANK}
         self.fields = list(self.by_name.values())
@@ -95,7 +103,9 @@ class Panel:
         if case_id == drafts.shown:
             return {}
         if drafts.shown is not None:
-            drafts.typed[drafts.shown] = {name: values[part] for name, part in self.by_name.items()}
+            typed = {name: values[part] for name, part in self.by_name.items()}
+            drafts.typed[drafts.shown] = typed | {"comment": (typed["comment"] or "")[:MAX_COMMENT]}
+        drafts.forget_others({*values[self.visit].case_ids, *values[self.visit].closed})
         drafts.shown = case_id
         typed = drafts.typed.get(case_id, BLANK)
         answered = case_id in drafts.answered

@@ -25,7 +25,7 @@ from busi_model.page.images.worklist import item, state_of, worklist_data
 from busi_model.reading.errors import OutlineError
 
 LOG = logging.getLogger(__name__)
-MOST_KEPT = 2000  # ids that a browser may ask for after a reload
+MOST_KEPT = 2000  # images of a page, and ids that a browser may ask for after a reload
 PREVIEWS_AT_ONCE = 16  # frames of a film, before the viewer hears of them
 JUDGED_AT_ONCE = 4
 LIST_EVERY_S = 0.3  # the worklist is sent at most so often while images are analysed ahead
@@ -35,6 +35,7 @@ LIST_EVERY_S = 0.3  # the worklist is sent at most so often while images are ana
 class Visit:
     """One user's place: ids of the open cases, the one shown, and how often the shown image changed."""
 
+    address: str = ""  # that the user's images came from
     turn: int = 0  # an answer to an earlier turn is thrown away
     version: int = 0  # of the worklist, for the browser: an older one that arrives later is not shown
     listed: tuple = ()  # what the list said when it was last sent whole, and as which version
@@ -73,7 +74,15 @@ class Reader:
         """New images, as `read_image` takes them; the first of them is shown, unless another one is and `show` is
         False. tokens: the browser's, one a source."""
         self._settle(visit)
-        cases = [self.lightbox.add(source, synthetic) for source in sources]
+        if len(visit.case_ids) + len(sources) > MOST_KEPT:
+            text = strings.TOO_MANY_OPEN_TEXT.format(n_open=len(visit.case_ids), n_more=len(sources), most=MOST_KEPT)
+            words = result.message_html(strings.TOO_MANY_OPEN_HEADING, text)
+            visit.turn, visit.shown = visit.turn + 1, None
+            yield Step(words, empty_data(visit.turn), self._worklist(visit), n_open=len(visit.case_ids))
+            return
+        for case_id in [one for one in self._holders if one not in self.lightbox]:  # forgotten there
+            self._holders.pop(case_id, None)
+        cases = [self.lightbox.add(source, synthetic, visit.address) for source in sources]
         for case, token in zip(cases, tokens, strict=False):
             visit.tokens[case.case_id] = token
         for case in cases:
@@ -166,7 +175,7 @@ class Reader:
             else:
                 self.lightbox.unmark_length(case)
                 visit.scale = None
-        except (TypeError, ValueError, LookupError) as error:
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
             note = strings.SCALE_REFUSED.format(reason=error)
         return self._step(case, visit, threshold_name, note)
 
@@ -305,7 +314,9 @@ class Reader:
         mine = [case_id for case_id in case_ids if self._holders.get(case_id) is visit]
         self.lightbox.forget(mine)
         for case_id in mine:
-            del self._holders[case_id]
+            self._holders.pop(case_id, None)
+            visit.tokens.pop(case_id, None)
+            visit.looked_at.discard(case_id)
 
     def _turn(self, case, visit, threshold_name, listed=None):
         """Show a case, until a newer image takes the turn."""

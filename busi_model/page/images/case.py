@@ -15,6 +15,10 @@ from busi_model.image import Frame
 from busi_model.page.images.film import Film
 from busi_model.predict import Prediction
 
+BYTES_PER_PIXEL = 7  # gray, mask, margin and the mask's probability
+BYTES_PER_POINT = 250  # a list of two numbers, here and as the browser's page had it last
+BASE_BYTES = 20_000  # everything else: the object, its lines in lists, and an opinion that was typed and not sent
+
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
@@ -22,6 +26,10 @@ class Drawn:
 
     polygons: list  # of lists of [x, y], frame pixels, as they were drawn; none: no lesion
     mask: np.ndarray  # bool (H, W), the same filled
+
+    @property
+    def held_bytes(self) -> int:
+        return self.mask.nbytes + BYTES_PER_POINT * sum(map(len, self.polygons))
 
 
 @dataclass(eq=False)
@@ -49,6 +57,9 @@ class Case:
     film: Film | None = None  # None: a still
     insisted: bool = False  # the user wants the result although the image was refused
     explained: bool = False  # the user asked for the explanation
+    holder: str = ""  # whose it is, for shares: an address
+    written: dict[str, int] = field(default_factory=dict)  # bytes of its files, by name
+    counted_bytes: int = 0  # of `held_bytes`, when the light box last looked
     forgotten: bool = False  # nothing may be written any more
     used_at: float = 0.0  # by the light box's clock
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
@@ -57,6 +68,15 @@ class Case:
     def ready(self) -> bool:
         """Whether nothing is left to compute."""
         return self.error is not None or self.failed or self.prediction is not None
+
+    @property
+    def held_bytes(self) -> int:
+        """All that goes when the case is forgotten: pixels, results, what was drawn, files on the disk."""
+        pixels = 0 if self.frame is None else BYTES_PER_PIXEL * self.frame.gray.size
+        drawn = [self.drawn, *(self.film.drawn.values() if self.film else [])]
+        outlines = BYTES_PER_POINT * sum(len(lesion.outline_xy) for lesion in list(self.lesions))
+        own = BASE_BYTES + len(self.thumbnail_png) + sum(list(self.written.values()))
+        return own + pixels + outlines + sum(one.held_bytes for one in drawn if one is not None)
 
     @property
     def mask(self) -> np.ndarray:

@@ -4,6 +4,7 @@ Gradio's own field takes nothing while it is busy and sends the files' names alo
 upload is called "image", and comes back as {path, token}; the token is what the browser knows the name by.
 """
 
+import contextlib
 import html
 from pathlib import Path
 
@@ -32,8 +33,8 @@ def inbox_component(elem_id: str) -> gr.HTML:
 
 def uploaded(path, folder: Path) -> Path:
     """The path of an upload. Raises ImageError for anything else, which would be a file of the server or an address."""
-    if isinstance(path, str) and "\0" not in path:
-        place = Path(path).resolve()
+    with contextlib.suppress(OSError, ValueError):  # no path at all
+        place = Path(path if isinstance(path, str) else "").resolve()
         if place.is_file() and place.is_relative_to(Path(folder).resolve()):
             return place
     raise ImageError("No uploaded image was named. Upload the file first, then name the path that the upload answered.")

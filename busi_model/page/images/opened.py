@@ -1,8 +1,9 @@
 """The images that users have open, kept on the server: a path becomes a `Case`, a case gets its Prediction.
 
 Pages hold only case ids, which cannot be guessed. Cases live in memory; what the browser has to fetch lies in a private
-folder that Gradio serves and empties. What was not used for an hour is forgotten, and so is the longest unused when
-memory would run out.
+folder that Gradio serves and empties. What was not used for an hour is forgotten. All that cases hold, pixels, results,
+what was drawn and the files on the disk, has one bound; where it is reached the longest unused case of whoever holds
+most is forgotten.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ import secrets
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +38,7 @@ __all__ = ["Case", "Lightbox"]
 LOG = logging.getLogger(__name__)
 KEPT_S = 3600
 KEPT_BYTES = 2 * 2**30
-BYTES_PER_PIXEL = 7  # gray, mask, margin and the mask's probability
+LOOK_S = 60.0  # between looks for what was not used for an hour
 THUMBNAIL_PX = 96
 HEAT_PX = 2048  # longer side, at most: the browser stretches the map over the frame, and its grid is coarse anyway
 
@@ -48,17 +50,23 @@ class Lightbox:
         """folder: private, served by Gradio. kept_bytes: of all cases together. clock: seconds, for tests."""
         self.predictor, self.folder, self.kept_bytes, self.clock = predictor, Path(folder), kept_bytes, clock
         self._cases: dict[str, Case] = {}
+        self._bytes: Counter[str] = Counter()  # of them, by holder
+        self._looked_at = clock()
         self._lock = threading.Lock()
         self._files = threading.Lock()
 
-    def add(self, source, synthetic: bool = False) -> Case:
-        """Take an image in, a path or an array; it is read later, by `open`."""
+    def add(self, source, synthetic: bool = False, holder: str = "") -> Case:
+        """Take an image in, a path or an array; it is read later, by `open`. holder: whose it is."""
         case_id = secrets.token_urlsafe(16)
-        case = Case(case_id, source, self.folder / f"case-{case_id}", synthetic, used_at=self.clock())
+        folder = self.folder / f"case-{case_id}"
+        case = Case(case_id, source, folder, synthetic, holder=holder, used_at=self.clock())
         with self._lock:
             self._cases[case_id] = case
-        self._tidy(keep=case_id)
+        self._tidy(case)
         return case
+
+    def __contains__(self, case_id: str) -> bool:
+        return case_id in self._cases
 
     def get(self, case_id: str | None) -> Case | None:
         """The case, or None when it was forgotten."""
@@ -81,7 +89,7 @@ class Lightbox:
                 except ImageError as error:
                     case.error = str(error)
                 case.source = None
-        self._tidy(keep=case.case_id)
+        self._tidy(case)
         return case
 
     def analyse(self, case: Case) -> Case:
@@ -97,6 +105,7 @@ class Lightbox:
             except Exception:  # the page must not stay at "Analysing…", and the cause belongs in the log
                 LOG.exception("Reading an image failed.")
                 case.failed = True
+        self._tidy(case)
         return case
 
     def mark_length(self, case: Case, start_xy, end_xy, length_mm: float) -> None:
@@ -136,6 +145,7 @@ class Lightbox:
                 points = [[list(point) for point in polygon] for polygon in repaired.polygons]
                 case.drawn, text = Drawn(points, _filled(points, width, height)), repaired.text
             self._measure(case)
+        self._tidy(case)
         return text
 
     def cut(self, case: Case, box) -> Case:
@@ -149,7 +159,7 @@ class Lightbox:
             regions = tuple(part for region in case.frame.scan_regions if (part := _within(region, x0, y0, x1, y1)))
             gray = np.ascontiguousarray(case.frame.gray[y0:y1, x0:x1]).copy()
             frame = dataclasses.replace(case.frame, gray=gray, scan_regions=regions)
-            part = self.add(frame, case.synthetic)
+            part = self.add(frame, case.synthetic, case.holder)
             part.spacing_mm, part.marked, part.carried = case.spacing_mm, case.marked, case.carried
             part.crop = (x0, y0, x1, y1)
         return part
@@ -213,12 +223,17 @@ class Lightbox:
             if not case.forgotten:
                 case.folder.mkdir(mode=0o700, exist_ok=True)
                 path.write_bytes(content)
+                case.written[name] = len(content)
+        self._tidy(case)
         return str(path)
 
     def forget(self, case_ids) -> None:
         """Drop cases and what was written of them."""
         with self._lock:
             gone = [self._cases.pop(case_id) for case_id in list(case_ids) if case_id in self._cases]
+            for case in gone:
+                self._bytes[case.holder] -= case.counted_bytes
+            self._bytes = +self._bytes  # without those who hold nothing
         for case in gone:
             with self._files:
                 case.forgotten = True
@@ -245,18 +260,33 @@ class Lightbox:
             if case.prediction is not None:
                 self._measure(case)
 
-    def _tidy(self, keep):
-        """Forget what is old, and the longest unused while there is too much; never the case at hand."""
+    def _tidy(self, keep: Case):
+        """Count what a case holds by now. Forget what is old; while there is too much, the longest unused of whoever
+        holds most; never the case at hand."""
         with self._lock:
-            by_use = sorted(self._cases.values(), key=lambda case: case.used_at)
-        size = sum(_size(case) for case in by_use)
-        gone = []
+            if keep.case_id in self._cases:
+                size = keep.held_bytes
+                self._bytes[keep.holder] += size - keep.counted_bytes
+                keep.counted_bytes = size
+            now, left = self.clock(), self._bytes.copy()
+            if now - self._looked_at < LOOK_S and left.total() <= self.kept_bytes:
+                return
+            self._looked_at = now
+            by_use = sorted((case for case in self._cases.values() if case is not keep), key=lambda case: case.used_at)
+        gone = [case for case in by_use if now - case.used_at > KEPT_S]
+        by_holder: dict[str, list[Case]] = {}
         for case in by_use:
-            old = self.clock() - case.used_at > KEPT_S
-            if case.case_id != keep and (old or size > self.kept_bytes):
-                gone.append(case.case_id)
-                size -= _size(case)
-        self.forget(gone)
+            if case in gone:
+                left[case.holder] -= case.counted_bytes
+            else:
+                by_holder.setdefault(case.holder, []).append(case)
+        while left.total() > self.kept_bytes and by_holder:
+            most = max(by_holder, key=lambda holder: left[holder])
+            gone.append(by_holder[most].pop(0))
+            left[most] -= gone[-1].counted_bytes
+            if not by_holder[most]:
+                del by_holder[most]
+        self.forget([case.case_id for case in gone])
 
 
 def _filled(polygons, width, height):
@@ -282,8 +312,3 @@ def _within(region, x0, y0, x1, y1):
     top, bottom = max(region.top, y0) - y0, min(region.bottom, y1) - y0
     left, right = max(region.left, x0) - x0, min(region.right, x1) - x0
     return Box(top, left, bottom, right) if top < bottom and left < right else None
-
-
-def _size(case):
-    drawn = 0 if case.drawn is None else case.drawn.mask.size
-    return drawn + (0 if case.frame is None else BYTES_PER_PIXEL * case.frame.gray.size)

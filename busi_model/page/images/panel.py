@@ -22,6 +22,7 @@ from busi_model.page.images.scene import empty_data
 from busi_model.page.images.takeaway import Takeaway, model_version
 from busi_model.page.images.worklist import worklist_component
 from busi_model.page.remarks import plain_html
+from busi_model.page.server.visitor import household
 from busi_model.page.viewer.component import viewer_component
 from busi_model.phantom import draw_phantom
 
@@ -139,15 +140,16 @@ class Panel:
             self.feedback.connect(self.visit, self.seen)
             self.viewer.outline(None, None, [self.feedback.verdict], js="() => 'corrected'", trigger_mode="multiple")
 
-    def read(self, values: dict, event: gr.EventData):
+    def read(self, values: dict, event: gr.EventData, request: gr.Request):
         """Files were uploaded."""
         sent = _sent(event)
+        values[self.visit].address = household(request.client.host if request.client else "")
         sources, tokens = [], []
-        for file in sent.get("files", []):
+        for file in sent.get("files", []) if isinstance(sent.get("files"), list) else []:
             try:
                 sources.append(uploaded(file["path"], self.folder))
                 tokens.append(str(file["token"])[:40])
-            except (ImageError, TypeError, KeyError):
+            except (ImageError, TypeError, KeyError, OSError, ValueError):
                 continue  # not what inbox.js sends
         if not sources:
             yield {self.words: message_html(strings.UNREADABLE_HEADING, strings.EVENT_FAILED)}

@@ -9,9 +9,9 @@ proxy only where it was named. Whose session it is: `visits`; how connections ar
 import ipaddress
 import logging
 import os
-import shutil
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -26,6 +26,7 @@ from starlette.responses import PlainTextResponse
 from busi_model.page import strings
 from busi_model.page.server import gradio_inside, visitor
 from busi_model.page.server.login import LoginError
+from busi_model.page.server.uploads import Uploads
 from busi_model.page.server.visits import MAX_JSON_BYTES, SCRIPT, Visits
 
 LOG = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ DOORS += [*KEYLESS, f"{API}login_check"]
 FILES, UPLOAD, LOGIN_CHECK, LOGOUT = f"{API}file=", f"{API}upload", f"{API}login_check", "/logout"
 MAX_UPLOAD_BYTES = 2**30  # of one request, which can hold several files
 MAX_FORM_BYTES = 2**16  # of a login
-SPARE_DISK_BYTES = 2**29  # an upload must leave so much to the store
+MAX_QUERY_BYTES = 200  # of an upload: its name, under which Gradio says how far it is
 ALLOWED_HOSTS, TRUSTED_PROXIES = "BUSI_ALLOWED_HOSTS", "BUSI_TRUSTED_PROXIES"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 FORWARDED = (b"x-forwarded-", b"forwarded", b"x-real-ip", b"x-gradio-server")  # how such a header begins
@@ -78,7 +79,7 @@ class Walls:
     def middleware(self, page: gr.Blocks) -> list[Middleware]:
         """In the order in which a request meets them. page: finished."""
         visits = {
-            "forget": lambda session: gradio_inside.forget_session(page, session),
+            "forget": page.forget if isinstance(page, Page) else partial(gradio_inside.forget_session, page),
             "forget_answers": lambda session: gradio_inside.forget_answers(page, session),
             "session_of": lambda event_id: gradio_inside.session_of(page, event_id),
             "is_awaited": lambda session: gradio_inside.is_awaited(page, session),
@@ -101,10 +102,17 @@ class Page(gr.Blocks):
     """A page whose failures are a sentence for the user, and for the log a place in the program."""
 
     expects_oauth = False  # whether Gradio adds its sign-in with the Hub; it would look for a LoginButton
+    _gone: frozenset[str] = frozenset()  # sessions that were forgotten while an event of theirs runs
 
-    async def preprocess_data(self, *arguments, **named):
+    def forget(self, session: str) -> None:
+        """Drop a session; what an event that runs makes of it anew goes when that is done (`process_api`)."""
+        gradio_inside.forget_session(self, session)
+        self._gone = (self._gone | {session}) & gradio_inside.running_sessions(self)
+
+    async def preprocess_data(self, block_fn, inputs, *arguments, **named):
         try:
-            return await super().preprocess_data(*arguments, **named)
+            _refuse_other_files(inputs)
+            return await super().preprocess_data(block_fn, inputs, *arguments, **named)
         except Exception as error:
             if is_ours(error):
                 raise
@@ -125,8 +133,27 @@ class Page(gr.Blocks):
     def _forget_lone_call(self, session_hash, event_id):
         """Drop the session of a call from outside the page (`visits`), or that Gradio opens for one that named none: it
         bears the event's own name. Nobody comes back to it, and Gradio keeps a quarter of a megabyte for each."""
-        if session_hash is not None and (session_hash == event_id or session_hash.startswith(f"{SCRIPT}-")):
+        lone = session_hash is not None and (session_hash == event_id or session_hash.startswith(f"{SCRIPT}-"))
+        if lone or session_hash in self._gone:
             gradio_inside.forget_session(self, session_hash)
+
+
+def _refuse_other_files(inputs) -> None:
+    """Raise FileNotFoundError where an event names what is no upload: Gradio deletes after an hour what was named, and
+    for good stops deleting anything where that is a folder."""
+    folder, left = Path(get_upload_folder()).resolve(), [inputs]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            named = one.get("path") if "meta" in one else None
+            if isinstance(named, str) and not named.startswith(("http://", "https://")):  # see `refuse_addresses`
+                place = Path(named)
+                plain = os.path.normpath(place) == named
+                if not (plain and place.is_file() and place.resolve().parents[1] == folder):
+                    raise FileNotFoundError("no upload")
+            left += one.values()
+        elif isinstance(one, (list, tuple)):
+            left += one
 
 
 def is_ours(error: Exception) -> bool:
@@ -177,7 +204,7 @@ class Guard:
         """As in `Walls`."""
         self.app, self.on_space, self.asks_password, self.hosts = app, on_space, asks_password, hosts
         self.lets_others_ask = on_space and not has_login  # a login's cookie comes with what other sites' pages ask
-        self._n_uploads, self._left_behind = 0, False
+        self.uploads = Uploads()
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -196,12 +223,11 @@ class Guard:
             await send(message)
 
         answer = self.refusal(scope, headers) or self.app
-        uploads = path == UPLOAD and answer is self.app
-        self._n_uploads += uploads
+        upload = self.uploads.begin(_address(scope)) if path == UPLOAD and answer is self.app else None
         try:
             if self.asks_password and answer is self.app and path.startswith(tuple(KEYLESS)):
                 answer = self.app if await self._logged_in(scope) else PlainTextResponse(strings.LOGIN_FIRST, 401)
-            await answer(scope, self._bounded(path, receive), send_with_headers)
+            await answer(scope, self._bounded(path, receive, upload), send_with_headers)
         except ClientDisconnect:
             LOG.debug("A client left.")
         except Exception as error:
@@ -212,8 +238,8 @@ class Guard:
             if not begun:
                 await PlainTextResponse(strings.FAILED_TEXT, 500)(scope, receive, send_with_headers)
         finally:
-            if uploads:
-                self._after_upload(well)
+            if upload:
+                self.uploads.end(upload, well)
 
     def refusal(self, scope, headers: Headers) -> PlainTextResponse | None:
         """Why a request goes no further, as an answer."""
@@ -227,12 +253,14 @@ class Guard:
             return PlainTextResponse(strings.NO_DOOR, 404)
         if not self.lets_others_ask and is_foreign(scope["method"], headers, path):
             return PlainTextResponse(strings.FOREIGN_SITE, 403)
+        if path.startswith(UPLOAD) and len(scope["query_string"]) > MAX_QUERY_BYTES:
+            return PlainTextResponse(strings.TOO_LONG, 414, closed)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > _most_bytes(path):
             return PlainTextResponse(strings.TOO_LONG, 413, closed)
-        if path == UPLOAD and shutil.disk_usage(get_upload_folder()).free < SPARE_DISK_BYTES + int(length):
-            LOG.error("An upload was refused: the disk is almost full.")
-            return PlainTextResponse(strings.DISK_FULL, 507, closed)
+        if path == UPLOAD and (refused := self.uploads.refusal(_address(scope), int(length))):
+            LOG.error("An upload was refused with %d.", refused[0])  # 507: the disk is almost full
+            return PlainTextResponse(refused[1], refused[0], closed)
         return None
 
     def _is_ours(self, headers) -> bool:
@@ -254,15 +282,17 @@ class Guard:
         await self.app({**scope, **door}, nothing, note)
         return status == 200
 
-    def _bounded(self, path, receive):
+    def _bounded(self, path, receive, upload=None):
         """A `receive` that takes the client for gone when the body grows beyond all bounds."""
         left = _most_bytes(path)
 
         async def receive_some():
             nonlocal left
             message = await receive()
-            left -= len(message.get("body", b""))
-            return message if left >= 0 else {"type": "http.disconnect"}
+            size = len(message.get("body", b""))
+            left -= size
+            fits = left >= 0 and (upload is None or self.uploads.take(upload, size))
+            return message if fits else {"type": "http.disconnect"}
 
         return receive_some
 
@@ -283,17 +313,6 @@ class Guard:
             if name.lower() == b"set-cookie" and value.startswith(b"access-token"):
                 parts = [part for part in value.split(b"; ") if not part.lower().startswith(b"samesite")]
                 message["headers"][number] = (name, b"; ".join([*parts, b"SameSite=Lax"]))
-
-    def _after_upload(self, well: bool):
-        """Gradio leaves the part of an upload that came before it broke off; it goes when no other upload is under
-        way, for whose file it could be."""
-        self._n_uploads -= 1
-        self._left_behind |= not well
-        if self._left_behind and not self._n_uploads:
-            self._left_behind = False
-            for path in Path(get_upload_folder()).glob("tmp*"):
-                if path.is_file():
-                    path.unlink(missing_ok=True)
 
     def headers(self, path: str) -> dict[str, str]:
         """Response headers for a path."""
@@ -340,6 +359,10 @@ def is_door(path: str) -> bool:
     if path.startswith(f"{API}call/v2/"):  # the same calls, with bodies of another form
         return False
     return any(path == door or (door[-1] in "/=" and door != "/" and path.startswith(door)) for door in DOORS)
+
+
+def _address(scope) -> str:
+    return (scope.get("client") or [""])[0]
 
 
 def host_name(said: str) -> str:

@@ -9,6 +9,16 @@ address: ContextVar[str] = ContextVar("address", default="")  # set by `server.F
 browser: ContextVar[str] = ContextVar("browser", default="")  # set by `visits`; a name that nobody else can have
 
 
+def household(address: str) -> str:
+    """What stands for one visitor in shares and turns: an IPv4 address, or the network of an IPv6 one, in which
+    everybody has as many addresses as they like."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((found, 64), strict=False)) if found.version == 6 else str(found)
+
+
 class Proxies:
     """Whose word on others is believed: `address in proxies`."""
 

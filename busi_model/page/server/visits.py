@@ -14,7 +14,7 @@ import json
 import re
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -25,6 +25,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 
 from busi_model.page import strings
 from busi_model.page.server import visitor
+from busi_model.page.server.gradio_inside import WEIGHT
 
 COOKIE = "busi-visit"
 API = "/gradio_api/"
@@ -33,8 +34,11 @@ CALL = re.compile(rf"{API}call/[^/]+(/(?P<event>[^/]+))?/?")
 NAMES_A_SESSION = (f"{API}queue/join", f"{API}cancel", f"{API}reset")
 MAX_VISITS = 1000  # a quarter of a megabyte each
 MAX_OF_COOKIE = 30  # pages open in one browser
+KEPT_S = 3600  # of a visit whose page is closed: it may come back
 MAX_JSON_BYTES = 8 * 2**20  # an event's body; an outline of 20,000 points has 1 MB
-MAX_CALLS = 2000  # of scripts, whose answers nobody took
+MAX_WEIGHT = 2**24  # of memory that it takes when it is read; that outline takes 5 MB
+MAX_COMING_OF_ADDRESS, MAX_COMING = 2**25, 2**27  # bytes of bodies that are on their way
+MAX_CALLS_OF_SCRIPT, MAX_CALLS = 200, 900  # whose answers nobody took; with the visits below what Gradio keeps, 2,000
 UNHEARD = (  # as Gradio says it
     'data: {"msg":"unexpected_error","event_id":null,"message":"404: Not Found","session_not_found":true,'
     '"success":false}\n\n'
@@ -77,7 +81,8 @@ class Visits:
         self.cookie = f"{COOKIE}-{self._digest('name')[:8]}"  # another program on this machine has its own
         self._used_at: dict[str, float] = {}  # of visits, by session
         self._open: dict[str, int] = {}  # heartbeats: pages that are open now
-        self._calls: deque[str] = deque()  # sessions of scripts
+        self._calls: dict[str, deque[str]] = {}  # sessions of scripts, by owner
+        self._coming: Counter[str] = Counter()  # bytes of bodies that are read, by address
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -154,9 +159,13 @@ class Visits:
 
     async def _renamed(self, scope, receive, who):
         """The body with our name of the session in place of the browser's, as a new `receive`; or a refusal."""
-        content = await _body(receive)
+        closed = {"Connection": "close"}
+        content = await self._body(visitor.household((scope.get("client") or [""])[0]), receive)
         if content is None:
-            return receive, JSONResponse({"detail": strings.TOO_LONG}, 413, {"Connection": "close"})
+            return receive, JSONResponse({"detail": strings.TOO_LONG}, 413, closed)
+        scope[WEIGHT] = weight(content)
+        if scope[WEIGHT] > MAX_WEIGHT:
+            return receive, JSONResponse({"detail": strings.TOO_HEAVY}, 413, closed)
         try:
             body = json.loads(content)
             if not isinstance(body, dict):
@@ -187,14 +196,44 @@ class Visits:
             if not self._open[session]:
                 del self._open[session]
 
+    async def _body(self, address, receive) -> bytes | None:
+        """All of a request's body; None: it is too long, the client left, or too many come from there at once."""
+        parts, size = [], 0
+        try:
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return None
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                self._coming[address] += len(parts[-1])
+                crowded = self._coming[address] > MAX_COMING_OF_ADDRESS or self._coming.total() > MAX_COMING
+                if size > MAX_JSON_BYTES or crowded:
+                    return None
+                if not message.get("more_body"):
+                    return b"".join(parts)
+        finally:
+            self._coming[address] -= size
+            if not self._coming[address]:
+                del self._coming[address]
+
     def _note_call(self, session) -> None:
-        self._calls.append(session)
-        while len(self._calls) > MAX_CALLS:
-            self.forget_answers(self._calls.popleft())
+        """Of each script the last calls are kept; where there are too many, those of whoever has most go."""
+        owner = session.split("-")[1]
+        self._calls.setdefault(owner, deque()).append(session)
+        crowd = self._calls[owner]
+        if len(crowd) <= MAX_CALLS_OF_SCRIPT and sum(map(len, self._calls.values())) > MAX_CALLS:
+            crowd = max(self._calls.values(), key=len)
+        elif len(crowd) <= MAX_CALLS_OF_SCRIPT:
+            return
+        self.forget_answers(crowd.popleft())
+        self._calls = {owner: calls for owner, calls in self._calls.items() if calls}
 
     def _use(self, session) -> None:
         """Note a visit; the longest unused goes where there are too many, of this browser or in all, but none whose
-        page is open."""
+        page is open. What was not used for an hour goes anyway."""
+        for old in [one for one, at in self._used_at.items() if self.clock() - at > KEPT_S and one not in self._open]:
+            self._drop(old)
         known = session in self._used_at
         self._used_at.pop(session, None)
         if not known:
@@ -202,30 +241,22 @@ class Visits:
             mine = [one for one in self._used_at if one.startswith(owner)]
             for crowd, most in ((mine, MAX_OF_COOKIE), (self._used_at, MAX_VISITS)):
                 if len(crowd) >= most:
-                    gone = next((one for one in crowd if one not in self._open), next(iter(crowd)))
-                    self._used_at.pop(gone, None)
-                    self.forget(gone)
-                    self.forget_answers(gone)
+                    self._drop(next((one for one in crowd if one not in self._open), next(iter(crowd))))
         self._used_at[session] = self.clock()
+
+    def _drop(self, session) -> None:
+        self._used_at.pop(session, None)
+        self.forget_answers(session)
+        self.forget(session)
 
 
 def _query(scope):
     return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
 
-async def _body(receive) -> bytes | None:
-    """All of a request's body; None: it is too long, or the client left."""
-    parts, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_JSON_BYTES:
-            return None
-        if not message.get("more_body"):
-            return b"".join(parts)
+def weight(content: bytes) -> int:
+    """Bytes of memory that JSON takes at most when it is read: a list of three bytes takes a hundred."""
+    return len(content) + 100 * content.count(b"[") + 250 * content.count(b"{") + 32 * content.count(b",")
 
 
 def _once(content, receive):

@@ -25,7 +25,8 @@ BODY_S, BODY_BYTES_PER_S = 20, 2_000  # a body may take so long, and a second mo
 ANSWER_S = 120  # without one byte taken from us
 MAX_OF_ADDRESS = 200  # connections; a browser holds six
 MAX_CONNECTIONS = 800
-SPARE_FILES = 200  # descriptors for everything that is no connection
+MAX_COMING = 2500  # files of uploads, open while they come
+SPARE_FILES = 200  # descriptors for everything that is no connection and no upload
 BACKLOG = 100  # accepted at once
 GRACE_S = 2  # for answers under way when the server ends
 START_S = 60
@@ -164,7 +165,7 @@ def serve(app, host: str, ports: Collection[int], proxies: Collection[str] = ())
     """
     listening = _listen(host, ports)
     try:
-        protocol = type("Connection", (Patient,), {"book": Connections(total=_affordable(), proxies=proxies)})
+        protocol = type("Connection", (Patient,), {"book": Connections(total=affordable()[0], proxies=proxies)})
         config = uvicorn.Config(
             app,
             http=protocol,
@@ -197,14 +198,16 @@ def _listen(host, ports):
     raise error
 
 
-def _affordable() -> int:
-    """How many connections the system's descriptors allow, after asking for more of them."""
+def affordable() -> tuple[int, int]:
+    """How many connections, and files of uploads, the system's descriptors allow, after asking for more of them."""
     if resource is None:
-        return MAX_CONNECTIONS
+        return MAX_CONNECTIONS, MAX_COMING
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_CONNECTIONS + BACKLOG + SPARE_FILES
+    wanted = MAX_CONNECTIONS + MAX_COMING + BACKLOG + SPARE_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     room = wanted if soft == resource.RLIM_INFINITY else soft
-    return max(16, min(MAX_CONNECTIONS, room - BACKLOG - SPARE_FILES))
+    rest = max(32, room - BACKLOG - SPARE_FILES)
+    connections = min(MAX_CONNECTIONS, rest // 2)
+    return connections, min(MAX_COMING, rest - connections)

@@ -59,7 +59,7 @@ def drawn(carried: str, key: str) -> list[list[tuple[float, float]]]:
         content = json.loads(carried)
         shown = content["shown"]
         polygons = [[(float(x), float(y)) for x, y in lesion["points_xy"]] for lesion in content["lesions"]]
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, OverflowError) as error:  # 10**400 is no float
         raise EditorError(strings.EDITOR_UNREADABLE) from error
     if shown != key:
         raise EditorError(strings.EDITOR_OTHER_PICTURE)
