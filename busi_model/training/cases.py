@@ -22,6 +22,7 @@ from busi_model.training import distributed
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 N_FOLDS = 5
+MOST_LABELS = 16  # lesions that a mask numbers 1, 2, 3; a gray mask is brighter
 NAMES_SHOWN = 5
 PROBLEMS_SHOWN = 50
 
@@ -102,13 +103,17 @@ class Hospital:
 
 def read_mask(path) -> np.ndarray:
     """An outline's file -> bool (H, W): what is brighter than half of the brightest value, in any channel, so that
-    masks of 0 and 1, of one colour and of a palette all say what they mean. Raises ImageError."""
+    masks of 0 and 1, of one colour and of a palette all say what they mean; what is transparent is no lesion, small
+    whole numbers are labels. Raises ImageError."""
     try:
         with open(path, "rb") as file:
             picture = open_picture(file)
-            if picture.mode not in ("1", "L", "I", "I;16", "F"):
-                picture = picture.convert("RGB")
-            pixels = np.asarray(picture)
+            if picture.has_transparency_data:
+                pixels = _opaque(np.asarray(picture.convert("RGBA")))
+            elif picture.mode in ("1", "L", "F") or picture.mode.startswith("I"):
+                pixels = np.asarray(picture)
+            else:
+                pixels = np.asarray(picture.convert("RGB"))
     except (OSError, ValueError, SyntaxError) as error:
         if isinstance(error, ImageError):
             raise
@@ -117,7 +122,17 @@ def read_mask(path) -> np.ndarray:
         ) from error
     strongest = pixels.max(axis=2) if pixels.ndim == 3 else pixels
     top = strongest.max()
-    return strongest * 2.0 > top if top > 0 else np.zeros(strongest.shape, bool)
+    if top < MOST_LABELS and strongest.dtype.kind in "biu":
+        return strongest > 0
+    return strongest * 2.0 > top
+
+
+def _opaque(rgba: np.ndarray) -> np.ndarray:
+    """An outline with transparency, uint8 (H, W, 4) -> (H, W): how bright it lies on black; where it is black itself,
+    or of one colour throughout, how opaque."""
+    alpha = rgba[..., 3]
+    colour = rgba[..., :3].max(axis=2)
+    return alpha if alpha.min() < alpha.max() == 255 and not colour[alpha > 0].any() else colour * (alpha > 127)
 
 
 def looks_inverted(mask: np.ndarray) -> bool:
@@ -154,6 +169,8 @@ def read_csv(path: Path, columns, delimiter: str = ",") -> list[dict]:
             found = reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CaseError(f"{path.name} cannot be read as a CSV file in UTF-8 ({error}).") from error
+    while rows and not any(map(_filled, rows[-1].values())):
+        rows.pop()  # what a spreadsheet adds at its end
     if len(found) == 1 and delimiter == "," and ";" in found[0]:
         return read_csv(path, columns, ";")  # as spreadsheets write it in half of Europe
     missing = [c for c in columns if c not in found]
@@ -163,6 +180,10 @@ def read_csv(path: Path, columns, delimiter: str = ",") -> list[dict]:
         if short := [c for c in columns if row[c] is None]:
             raise CaseError(f"{path.name}, line {number}: nothing stands under {', '.join(short)}. Is the file whole?")
     return rows
+
+
+def _filled(cell):
+    return bool(cell) and (not isinstance(cell, str) or bool(cell.strip()))
 
 
 def together(problems: list[str]) -> CaseError:

@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import openpyxl
 import pytest
+import tifffile
 from PIL import Image
 
 from busi_model.training.cases import (
@@ -188,7 +189,46 @@ def test_masks_say_what_they_mean_however_they_are_stored(tmp_path):
         np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), lesion)
     Image.fromarray(np.zeros((40, 50), np.uint8)).save(tmp_path / "mask.png")
     assert not read_mask(tmp_path / "mask.png").any()
+    Image.fromarray(np.zeros((40, 50, 4), np.uint8)).save(tmp_path / "mask.png")
+    assert not read_mask(tmp_path / "mask.png").any()
     assert looks_inverted(~lesion) and not looks_inverted(lesion)
+
+
+def test_a_mask_with_transparency_or_labels_says_what_it_means(tmp_path):
+    """White on transparent white, black on transparent, opaque, gray and alpha; lesions that are numbered; TIFF of the
+    other byte order."""
+    lesion = np.zeros((40, 50), bool)
+    lesion[10:30, 15:35] = True
+    ink, labels = lesion.astype(np.uint8) * 255, lesion.astype(np.uint8)
+    labels[20:, :][lesion[20:, :]] = 3
+    white, black = np.full((40, 50), 255, np.uint8), np.zeros((40, 50), np.uint8)
+    pictures = [
+        Image.fromarray(np.dstack([white, white, white, ink])),
+        Image.fromarray(np.dstack([black, black, black, ink])),
+        Image.fromarray(np.dstack([ink, black, black, white])),
+        Image.merge("LA", [Image.fromarray(ink), Image.fromarray(white)]),
+        Image.fromarray(labels),
+        Image.fromarray(labels.astype(np.uint16)),
+    ]
+    for picture in pictures:
+        picture.save(tmp_path / "mask.png")
+        np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), lesion)
+    for name, array in (("big.tif", lesion.astype(">u2") * 60_000), ("float.tif", lesion.astype(np.float32) * 0.7)):
+        tifffile.imwrite(tmp_path / name, array, byteorder=">" if name == "big.tif" else "<")
+        np.testing.assert_array_equal(read_mask(tmp_path / name), lesion)
+
+
+def test_files_that_training_does_not_read_are_named(folder, tmp_path):
+    for name in ("1.2.840.113619.2", "scan.dcm", "clip.gif"):
+        (folder / "benign" / name).write_bytes(b"whatever")
+    (folder / "benign" / "notes.txt").write_text("words")
+    report = "\n".join(find_hospital(folder).report())
+    assert "3 left out, their kind is not read in training (export them as PNG): 1.2.840" in report
+    assert "notes.txt" not in report
+    (tmp_path / "other" / "benign").mkdir(parents=True)
+    (tmp_path / "other" / "benign" / "scan.dcm").write_bytes(b"whatever")
+    with pytest.raises(CaseError, match="no images .* scan.dcm left out: their kind is not read in training"):
+        find_cases(tmp_path / "other")
 
 
 def test_an_inverted_mask_is_asked_about(folder):
@@ -307,6 +347,8 @@ def test_class_folders_may_share_file_names(folder, tmp_path):
         (["benign (1).png;benign;A;development;0.0;1"], None),
         (["benign\\benign (1).png,Benign,A,Development,0.0,1.0"], None),
         (["BUSI/benign/benign (1).png,benign,A,development,0,True"], None),
+        (["benign (1).png,benign,A,development,0,1", ",,,,,", " ,,,,,"], None),
+        (["benign (1).png;benign;A;development;0,0;1,0", ";;;;;"], None),
     ],
 )
 def test_manifest_rows_as_people_write_them(phantoms, tmp_path, rows, words):

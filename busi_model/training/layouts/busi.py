@@ -33,6 +33,7 @@ from busi_model.training.likeness import split_by_likeness
 
 NAME = "BUSI"
 MANIFEST = Path(__file__).parents[1] / BUSI_MANIFEST_NAME
+NO_PICTURES = {".txt", ".md", ".csv", ".tsv", ".xls", ".xlsx", ".json", ".xml", ".html", ".pdf", ".db", ".ini", ".zip"}
 ALIKE = 0.9  # share of a folder's images that must be BUSI's by name and size
 SPLITS = ("development", "test", "excluded")
 YES, NO = ("1", "true", "yes"), ("0", "false", "no")
@@ -46,12 +47,12 @@ def find(folder: Path, manifest: Path | None = None) -> Hospital:
         manifest = MANIFEST
     if manifest is None:
         name = folder.resolve().name
-        return Hospital(name, [replace(c, hospital=name) for c in split_by_likeness(cases)])
+        return Hospital(name, [replace(c, hospital=name) for c in split_by_likeness(cases)], _not_read(folder))
     name = NAME if _is_busi(cases) else folder.resolve().name
     rows = read_csv(manifest, MANIFEST_COLUMNS)
     listed = _apply_manifest(cases, rows, manifest, needs_all=manifest != MANIFEST)
     excluded = {row["image"].split("/")[-1] for row in rows if _plain(row["split"]) == "excluded"}
-    kept, left_out = {case.image_path for case in listed}, {}
+    kept, left_out = {case.image_path for case in listed}, _not_read(folder)
     for case in cases:
         if case.image_path not in kept:
             why = (
@@ -88,7 +89,9 @@ def class_folder_cases(folder: Path) -> list[Case]:
     if problems:
         raise together(problems)
     if not cases:
-        raise CaseError(f"{folder} holds no images in benign/, malignant/ or normal/. {_what_else(folder)}")
+        unread = [f"{some(names)} left out: {why}." for why, names in _not_read(folder).items()]
+        what = " ".join(unread) or _what_else(folder)
+        raise CaseError(f"{folder} holds no images in benign/, malignant/ or normal/. {what}")
     shared = {name for name, n in Counter(c.case_id for c in cases).items() if n > 1}
     return [replace(c, case_id=f"{c.class_name}/{c.case_id}") if c.case_id in shared else c for c in cases]
 
@@ -112,6 +115,21 @@ def _class_folders(folder):
             "Rename them, or move them away."
         )
     return {name: found[name] for name in CLASS_NAMES if name in found}
+
+
+def _not_read(folder) -> dict[str, list[str]]:
+    """Why, and which files of the class folders look like pictures and are no kind that training reads: DICOM too has
+    to be exported first."""
+    names = [
+        file.name
+        for place in _class_folders(folder).values()
+        for file in sorted(place.iterdir())
+        if file.is_file()
+        and not file.name.startswith(".")
+        and file.suffix.lower() not in IMAGE_SUFFIXES | NO_PICTURES
+        and file.name.lower() not in ("readme", "license", "dicomdir")
+    ]
+    return {"their kind is not read in training (export them as PNG)": names} if names else {}
 
 
 def _what_else(folder):
@@ -200,7 +218,7 @@ def _apply_manifest(cases, rows, path, needs_all):
 
 def _plain(cell):
     """A cell as people and spreadsheets write it; pandas makes 1.0 of a whole number beside empty cells."""
-    return cell.strip().lower().removesuffix(".0")
+    return cell.strip().lower().removesuffix(".0").removesuffix(",0")
 
 
 def _finder(cases):
