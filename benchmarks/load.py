@@ -239,16 +239,21 @@ def markdown(found: dict) -> str:
     return "\n".join(lines) + f"\n\nResident memory of the server: {', '.join(sizes) or 'not measured'}.\n"
 
 
-def main() -> int:
+def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--requests", type=int, default=2000, help="in all, shared among the numbers of clients")
     parser.add_argument("--url", help="address of a running page with the same weights; left out: one is started")
     parser.add_argument("--weights", default=str(ROOT / "weights"))
     parser.add_argument("--out", default="runs/load", help="folder for load.json and load.md")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(arguments)
     if min(arguments.clients) < 1 or arguments.requests // len(arguments.clients) < max(arguments.clients):
         parser.error("At least 1 client, and in each round a request for each client, are needed: raise --requests.")
+    return arguments
+
+
+def main() -> int:
+    arguments = parse_arguments()
     with tempfile.TemporaryDirectory() as weights:
         shutil.copytree(arguments.weights, weights, dirs_exist_ok=True)
         if not arguments.url:

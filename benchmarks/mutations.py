@@ -197,11 +197,15 @@ def run(n_files: int, first: int = 0):
             yield number, target.reader, outcome, time.perf_counter() - begin, trace
 
 
-def main() -> int:
+def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0, help="number, and so seed, of the first file")
-    arguments = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    arguments = parse_arguments()
     torch.set_num_threads(1)
     counts, slowest = Counter(), (0.0, 0, "")
     for number, reader, outcome, seconds, trace in run(arguments.files, arguments.first):

@@ -3,7 +3,8 @@
 Enters: a folder that a scanner, an export or a person fills. Leaves: the files of `rows.Results`, as `predict` writes
 them. A file is read once it lies still: its size and time are the same in two looks. A file that cannot be read may
 still be on its way, so its failure is kept only when it has lain still for PATIENCE_S. What was judged is on the disk
-at once; after a kill the same command goes on.
+at once; after a kill the same command goes on. A file that was replaced under its name is judged anew, and its row is
+then that of the new picture.
 """
 
 import os
@@ -21,6 +22,7 @@ from busi_model.weights_folder import CheckpointError
 
 EVERY_S = 2.0  # between two looks
 PATIENCE_S = 30.0
+REPLACED_EVERY = 15  # looks: then it is asked of each judged file, too, whether it is still the same
 
 
 class Watcher:
@@ -30,21 +32,30 @@ class Watcher:
         """but_not: the folder of the results, which may lie within the watched one."""
         self.folder, self.results, self.worker, self.but_not = folder, results, worker, but_not
         self._moving: dict[str, tuple[str, float]] = {}  # path -> stamp, since when it is so
-        self._finished: set[int] = set()  # hashes of paths: a name takes ten times the memory
+        self._finished: dict[int, int] = {}  # hashes of paths and stamps: names take ten times the memory
+        self._n_looks = 0
+        self.replaced = False  # a judged file is another one now, whole: open the results anew, which drops its rows
         self._held: dict[str, str] = {}  # path -> stamp with which it could not be read
 
     def look(self, now: float) -> list[dict]:
         """now: seconds of a clock that never goes back. Returns the rows that were written."""
         written, here = [], set()
+        self._n_looks += 1
+        all_of_them = self._n_looks % REPLACED_EVERY == 0
         for path in find_images([self.folder], self.but_not):
-            if hash(path) in self._finished:
+            judged = self._finished.get(hash(path))
+            if judged is not None and not (all_of_them or path in self._moving):
+                continue
+            stamp = _stamp(path)
+            if judged is not None and (stamp is None or hash(stamp) == judged):
                 continue
             here.add(path)
-            stamp = _stamp(path)
             before, since = self._moving.get(path, (None, now))
             self._moving[path] = stamp, since if stamp == before else now
             if stamp is not None and stamp == before:
-                written += self._judge(path, stamp, now - since)
+                if judged is None:
+                    written += self._judge(path, stamp, now - since)
+                self.replaced |= judged is not None
         for path in set(self._moving) - here:  # gone, or finished
             self._moving.pop(path)
             self._held.pop(path, None)
@@ -52,7 +63,7 @@ class Watcher:
 
     def _judge(self, path, stamp, still_s) -> list[dict]:
         if path not in self._held and not self.results.claim(path):  # judged before this start
-            self._finished.add(hash(path))
+            self._finished[hash(path)] = hash(stamp)
             return []
         if self._held.get(path) == stamp and still_s < PATIENCE_S:
             return []
@@ -61,7 +72,7 @@ class Watcher:
             self._held[path] = stamp  # changed under our hands, or perhaps not whole yet
             return []
         self.results.add(rows)
-        self._finished.add(hash(path))
+        self._finished[hash(path)] = hash(stamp)
         return rows
 
 
@@ -79,6 +90,8 @@ def watch(folder, weights, out, device="auto", every_s=EVERY_S, **wanted) -> int
     try:
         if not os.path.isdir(folder):
             raise BatchError("There is no such folder to watch. Name the folder that pictures come into.")
+        if os.path.realpath(folder) == os.path.realpath(out):
+            raise BatchError("The results cannot go into the very folder that is watched. Give another one with --out.")
         if not every_s > 0:
             raise BatchError(f"--every is {every_s:g}; seconds above 0 are expected.")
         return _watch(folder, weights, out, device, every_s, Wanted(out, **wanted))
@@ -97,11 +110,12 @@ def _watch(folder, weights, out, device, every_s, wanted) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())  # the file in hand is finished first
-    with Results(out, run) as results:
-        watcher = Watcher(folder, results, Worker(predictor, wanted), out)
-        print("Watching. Ctrl-C ends it; the same command goes on.", flush=True)
-        while not stop.is_set():
-            if watcher.look(time.monotonic()):
-                print(f"{results.n_rows} rows, {results.n_failed} of them failed", flush=True)
-            stop.wait(every_s)
+    print("Watching. Ctrl-C ends it; the same command goes on.", flush=True)
+    while not stop.is_set():
+        with Results(out, run) as results:
+            watcher = Watcher(folder, results, Worker(predictor, wanted), out)
+            while not (stop.is_set() or watcher.replaced):
+                if watcher.look(time.monotonic()):
+                    print(f"{results.n_rows} rows, {results.n_failed} of them failed", flush=True)
+                stop.wait(every_s)
     return 0

@@ -182,6 +182,17 @@ def test_a_whole_session_with_its_files(store, tmp_path):
     text = files["report.md"].read_text(encoding="utf-8")
     assert "2 readers x 6 cases (3 malignant), all read by all" in text and "| AUC |" in text
     assert "only an arm without the model would tell the two apart" in text.replace("\n", " ")
+    for name in ("report.md", "summary.csv"):  # what a host takes away holds each of these
+        said = files[name].read_text(encoding="utf-8-sig").replace("\\", "")
+        for measure in (
+            *(f"next study: cases to find an AUC difference of 0.05 with {n} readers" for n in (5, 10, 20)),
+            "accuracy, own read, second half minus first",
+            "seconds, whole case, second half minus first",
+            "BI-RADS category, weighted kappa, own against final read",
+            "BI-RADS category, weighted kappa between readers, own read",
+            "AUC for malignant, Obuchowski-Rockette p",
+        ):
+            assert measure in said, (name, measure)
     study = list(csv.DictReader(files["study.csv"].read_text(encoding="utf-8-sig").splitlines()))
     assert [row["merit"] for row in study] == ["AUC", "sensitivity", "specificity"]
     assert float(study[1]["after"]) == 1 and float(study[0]["difference"]) == pytest.approx(
