@@ -590,6 +590,16 @@ def test_the_security_page_names_tests_that_exist():
         assert f"\ndef {function}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), f"{file}::{function}"
 
 
+def test_each_line_of_the_security_page_names_a_test():
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    for section, least in (("Threats", 40), ("Faults", 25)):
+        part = text.split(f"\n## {section}\n")[1].split("\n## ")[0]
+        lines = [line for line in part.splitlines() if line.startswith("|")][2:]  # without the heading
+        assert len(lines) >= least
+        for line in lines:
+            assert line.count("|") == 4 and re.search(r"`[\w/.]+\.py::test_\w+`", line.split("|")[3]), line
+
+
 def test_the_list_of_settings_has_each_that_is_read():
     read = {name for path in (ROOT / "busi_model").rglob("*.py") for name in SETTING.findall(path.read_text("utf-8"))}
     assert len(read) >= 8
