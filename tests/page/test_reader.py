@@ -96,6 +96,18 @@ def test_reading_goes_from_picture_to_result(panel, tmp_path):
     assert done.text.startswith("Cannot say. Malignant 87 % is below the balanced threshold, 90 %, but possible.")
 
 
+def test_the_list_has_the_order_of_the_drop_even_when_events_overtake_each_other(panel, tmp_path):
+    p = panel()
+    first, *others = [phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(3)]
+    list(p.reader.read(others, p.visit, None, tokens=["mabc-1", "mabc-2"], show=False))
+    list(p.reader.read([first], p.visit, None, tokens=["mabc-0"]))
+    list(p.reader.read([first], p.visit, None, tokens=["made up"]))
+    list(p.reader.read([first], p.visit, None, tokens=["mabd-0"]))  # dropped later, after a reload
+    tokens = [p.visit.tokens[case_id] for case_id in p.visit.case_ids]
+    assert tokens == ["mabc-0", "mabc-1", "mabc-2", "made up", "mabd-0"]
+    assert p.visit.shown == p.visit.case_ids[-1]
+
+
 def test_a_late_answer_is_thrown_away(panel, tmp_path):
     p = panel()
     old = p.reader.read([phantom_file(tmp_path, "benign")], p.visit, None)

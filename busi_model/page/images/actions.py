@@ -6,6 +6,7 @@ and a step that was overtaken by a newer image is not shown at all.
 """
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -87,7 +88,7 @@ class Reader:
             visit.tokens[case.case_id] = token
         for case in cases:
             self._holders[case.case_id] = visit
-        visit.case_ids += [case.case_id for case in cases]
+            visit.case_ids.insert(_place(visit, case), case.case_id)
         if show or visit.shown is None:
             yield from self._turn(cases[0], visit, threshold_name)
         else:
@@ -403,6 +404,23 @@ class Reader:
             self.lightbox.keep_thumbnail(case)
         items = [item(case, number, visit.tokens.get(case.case_id), case.case_id in seen) for number, case in numbered]
         return worklist_data(items, visit.shown, visit.version)
+
+
+def _place(visit: Visit, case: Case) -> int:
+    """Where a new image comes in the list: at its end, or before a file that was dropped later but was quicker."""
+    mine = _dropped(visit.tokens.get(case.case_id))
+    later = (n for n, case_id in enumerate(visit.case_ids) if mine < _dropped(visit.tokens.get(case_id), never=(0, 0)))
+    return next(later, len(visit.case_ids))
+
+
+def _dropped(token: str | None, never=(math.inf, 0)) -> tuple:
+    """When a file was dropped, by inbox.js's token: milliseconds in base 36, then a count. never: for an image that was
+    no file, or whose token says nothing."""
+    try:
+        moment, count = (token or "").split("-")
+        return int(moment, 36), int(count)
+    except ValueError:
+        return never
 
 
 def _shows(case, visit, sent) -> bool:
