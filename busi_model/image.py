@@ -35,7 +35,7 @@ from busi_model.frame import (
     is_plausible,
     strips,
 )
-from busi_model.picture_file import MAX_FRAMES, WANTED, count_picture_frames, open_picture
+from busi_model.picture_file import MAX_FRAMES, WANTED, count_picture_frames, open_picture, refuse_misread
 
 __all__ = ["Box", "Frame", "ImageError", "Notice", "count_frames", "read_image"]
 
@@ -158,7 +158,7 @@ def _from_pillow(image: Image.Image, n_frames: int, frame: int | None = None) ->
             check_frame(frame, n_frames)
             image.seek(frame)
         check_size(*image.size)  # known from the header: nothing is decoded yet
-        _refuse_misread(image)
+        refuse_misread(image)
         if frame is None and image.tell() == 0 and n_frames > 1:
             found = n_frames if n_frames <= MAX_FRAMES else f"more than {MAX_FRAMES}"
             notices.append(Notice("first_frame", f"The file holds {found} frames; only the first was read."))
@@ -179,26 +179,6 @@ def _from_pillow(image: Image.Image, n_frames: int, frame: int | None = None) ->
 
     shown = _developed(rows, image.height, image.width)
     return Frame(shown.gray, None, (*notices, *shown.notices))
-
-
-def _refuse_misread(image: Image.Image) -> None:
-    """Refuse the rare kinds that Pillow opens without a word, but with other pixels than the file's."""
-    deep = image.mode.startswith(("I", "F"))
-    tags = getattr(image, "tag_v2", {})  # TIFF only
-    bits, sample_format, photometric = max(tags.get(258, (1,))), tags.get(339, (1,))[0], tags.get(262)
-    deep_png = image.format == "PNG" and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
-    if not deep and (bits > 8 or deep_png):  # cut to the high byte: a 12-bit picture would turn almost black
-        kind = "several channels of 16 bits"
-    elif deep and photometric == 0:  # inverted at 8 bits, but not beyond
-        kind = "deep gray with white as zero"
-    elif (bits, sample_format) in ((32, 1), (8, 2)):  # unsigned taken for signed, and the reverse
-        kind = "32-bit unsigned or 8-bit signed gray"
-    elif image.mode == "LAB":
-        kind = "LAB colour"
-    else:
-        return
-    wanted = "8-bit colour, 8-bit or 16-bit gray is expected. Save it as a gray PNG."
-    raise ImageError(f"The file holds {kind}; {wanted}")
 
 
 def _on_black(image: Image.Image) -> Image.Image:

@@ -2,7 +2,7 @@
 
 The decoder is a U-Net (Ronneberger et al., MICCAI 2015); the encoder stands in `encoder`. The class head sees the
 deepest features and, pooled under the outline that the decoder found, the features of the lesion itself: a class
-without a lesion to point at is a guess.
+without a lesion to point at is a guess. And where it runs: the device, the threads, fewer passes over the maps.
 """
 
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from busi_model.encoder import LiteEncoder, conv_bn
+from busi_model.errors import UserError
 from busi_model.names import CLASS_NAMES
 
 
@@ -162,3 +163,29 @@ def _with_padding(conv: nn.Conv2d, before: int, after: int) -> nn.Conv2d:
     conv.weight = nn.Parameter(F.pad(conv.weight, (after - before, 0) * 2), requires_grad=False)
     conv.kernel_size, conv.padding = tuple(conv.weight.shape[-2:]), (after, after)
     return conv
+
+
+class DeviceError(UserError, ValueError):
+    """A device that this machine does not have: what was asked for, what there is."""
+
+
+def choose_device(device: str = "auto") -> str:
+    """auto, cpu, cuda, cuda:N or mps, in any case -> what torch calls it. Raises DeviceError where there is none."""
+    name = str(device).strip().lower()
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cpu" or (name == "mps" and torch.backends.mps.is_available()):
+        return name
+    n_cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (name == "cuda" and n_cards) or name in (f"cuda:{number}" for number in range(n_cards)):
+        return name
+    cards = ", ".join(f"cuda:{number}" for number in range(n_cards))
+    has = f"{cards} and the CPU" if cards else "no CUDA device that PyTorch can use, only the CPU"
+    if name != "mps" and name.split(":")[0] != "cuda":
+        raise DeviceError(f"The device is {device!r}; auto, cpu or cuda is expected. This machine has {has}.")
+    raise DeviceError(f"The device {device!r} is not there: this machine has {has}. Use --device auto or cpu.")
+
+
+def use_one_thread() -> None:
+    """From now on, in this process: for processes that share the cores among themselves."""
+    torch.set_num_threads(1)

@@ -1,16 +1,18 @@
 """An open file becomes a Pillow image that is not decoded yet; reading its header is kept within limits.
 
 Enters: a binary file. Leaves: a Pillow image, or an ImageError that names what the file holds instead. Pillow believes
-what a header says: a small file can make it read itself ten thousand times, or step through pages for hours.
+what a header says: a small file can make it read itself ten thousand times, or step through pages for hours. A
+progressive JPEG is refined scan by scan, without a limit in the standard: 204 kB with 800 scans keep a decoder busy for
+12 s, where encoders write about 10 scans.
 """
 
 import math
+import re
 from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
 from busi_model.frame import DAMAGED, LIMIT, MAX_FRAMES, ImageError
-from busi_model.jpeg_scans import check_scans
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # a list, so that no EPS, PSD or PDF reader ever runs
 WANTED = "a PNG, JPEG, BMP, TIFF, WebP, GIF or DICOM picture is expected"
@@ -19,6 +21,11 @@ MAX_HEADER_READS = 20_000  # a picture has some hundred
 MAX_READS = 2_000_000  # of header and pixels; a run-length encoded BMP of a megapixel can have as many
 
 PHOTOGRAPH = "a HEIC or AVIF photograph"
+MAX_SCANS = 200
+MAX_SCANNED_PIXELS = 640_000_000  # 40 megapixels in 16 scans; about 1 s of decoding
+_START_OF_SCAN, _END = 0xDA, 0xD9
+_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # in a scan FF 00 is a byte of it and FF D0 to D7 restart it
 _HEAD_BYTES = 4096
 _SIGNATURES = (  # offset, bytes, what to call it
     (0, b"PK", "a ZIP archive or an Office document"),
@@ -148,3 +155,54 @@ def _count_gif_frames(content: bytes) -> int:
 
 def _colour_table(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0  # bytes
+
+
+def check_scans(content: bytes, width: int, height: int) -> None:
+    """content: a JPEG file, of a picture of that size; only its markers are read. Raises ImageError where it makes the
+    decoder walk over the picture too often."""
+    count, at = 0, 2
+    while at + 4 <= len(content):
+        if content[at] != 0xFF:
+            found = _MARKER.search(content, at)  # decoders, too, look for the next one
+            if found is None:
+                return
+            at = found.start()
+        kind = content[at + 1]
+        if kind == _END:
+            return
+        if kind == 0xFF or kind in _ALONE:  # filled up, or without a length
+            at += 1 if kind == 0xFF else 2
+            continue
+        length = int.from_bytes(content[at + 2 : at + 4], "big")
+        if length < 2:
+            raise ImageError(DAMAGED)
+        at += 2 + length
+        if kind == _START_OF_SCAN:
+            count += 1
+            if count > MAX_SCANS or count * width * height > MAX_SCANNED_PIXELS:
+                steps = f"The JPEG picture is built up in more than {count - 1} steps, far more than any needs"
+                raise ImageError(f"{steps}; a usual JPEG file is expected. Export the frame as PNG.")
+            found = _MARKER.search(content, at)
+            if found is None:
+                return
+            at = found.start()
+
+
+def refuse_misread(image: Image.Image) -> None:
+    """Refuse the rare kinds that Pillow opens without a word, but with other pixels than the file's."""
+    deep = image.mode.startswith(("I", "F"))
+    tags = getattr(image, "tag_v2", {})  # TIFF only
+    bits, sample_format, photometric = max(tags.get(258, (1,))), tags.get(339, (1,))[0], tags.get(262)
+    deep_png = image.format == "PNG" and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    if not deep and (bits > 8 or deep_png):  # cut to the high byte: a 12-bit picture would turn almost black
+        kind = "several channels of 16 bits"
+    elif deep and photometric == 0:  # inverted at 8 bits, but not beyond
+        kind = "deep gray with white as zero"
+    elif (bits, sample_format) in ((32, 1), (8, 2)):  # unsigned taken for signed, and the reverse
+        kind = "32-bit unsigned or 8-bit signed gray"
+    elif image.mode == "LAB":
+        kind = "LAB colour"
+    else:
+        return
+    wanted = "8-bit colour, 8-bit or 16-bit gray is expected. Save it as a gray PNG."
+    raise ImageError(f"The file holds {kind}; {wanted}")

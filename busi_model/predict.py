@@ -19,10 +19,9 @@ from PIL import Image, ImageStat
 from torch import Tensor, nn
 
 from busi_model import checkpoint
-from busi_model.errors import UserError
 from busi_model.image import Frame, Notice, read_image
 from busi_model.names import CLASS_NAMES
-from busi_model.network import NetworkOutput, fold_for_inference
+from busi_model.network import NetworkOutput, choose_device, fold_for_inference
 from busi_model.ood import ood_inputs
 from busi_model.preprocess import square_pixels
 from busi_model.quality import look
@@ -41,10 +40,6 @@ ON_CPU = Notice(
     "on_cpu",
     "The graphics card had no memory left, so the CPU computed this result. It is as good; free the card for speed.",
 )
-
-
-class DeviceError(UserError, ValueError):
-    """A device that this machine does not have: what was asked for, what there is."""
 
 
 @dataclass(frozen=True)
@@ -252,25 +247,3 @@ def _silent(judged: Prediction, warnings: tuple[Notice, ...]) -> Prediction:
         warnings=warnings,
         despite_refusal=judged,
     )
-
-
-def choose_device(device: str = "auto") -> str:
-    """auto, cpu, cuda, cuda:N or mps, in any case -> what torch calls it. Raises DeviceError where there is none."""
-    name = str(device).strip().lower()
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cpu" or (name == "mps" and torch.backends.mps.is_available()):
-        return name
-    n_cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if (name == "cuda" and n_cards) or name in (f"cuda:{number}" for number in range(n_cards)):
-        return name
-    cards = ", ".join(f"cuda:{number}" for number in range(n_cards))
-    has = f"{cards} and the CPU" if cards else "no CUDA device that PyTorch can use, only the CPU"
-    if name != "mps" and name.split(":")[0] != "cuda":
-        raise DeviceError(f"The device is {device!r}; auto, cpu or cuda is expected. This machine has {has}.")
-    raise DeviceError(f"The device {device!r} is not there: this machine has {has}. Use --device auto or cpu.")
-
-
-def use_one_thread() -> None:
-    """From now on, in this process: for processes that share the cores among themselves."""
-    torch.set_num_threads(1)

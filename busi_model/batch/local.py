@@ -15,7 +15,8 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from busi_model.batch.work import BatchError, Wanted, Worker
-from busi_model.predict import Predictor, use_one_thread
+from busi_model.network import use_one_thread
+from busi_model.predict import Predictor
 
 FILES_AT_ONCE = 8  # for one process: enough to fill two batches, few enough to lose little when it is killed
 WAITING = 2  # such portions a worker, so that none is idle and memory stays bounded

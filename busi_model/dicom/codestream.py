@@ -8,7 +8,7 @@ from PIL import Image
 from pydicom import Dataset, uid
 
 from busi_model.frame import DAMAGED, ImageError
-from busi_model.jpeg_scans import check_scans
+from busi_model.picture_file import check_scans
 
 JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)  # no permissive decoder knows more than 8 bits of the latter
 JPEG_LOSSLESS = (uid.JPEGLossless, uid.JPEGLosslessSV1)

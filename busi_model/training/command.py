@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 
 from busi_model.errors import remedy
-from busi_model.predict import DeviceError, choose_device
+from busi_model.network import DeviceError, choose_device
 from busi_model.training import distributed, splits, study
 from busi_model.training.cases import N_FOLDS, CaseError, check_cases
 from busi_model.training.history import LOGS, check_log

@@ -18,8 +18,7 @@ from tqdm import tqdm
 
 from busi_model.errors import remedy
 from busi_model.files import written_whole
-from busi_model.network import MultiTaskUNet
-from busi_model.predict import choose_device
+from busi_model.network import MultiTaskUNet, choose_device
 from busi_model.preprocess import Preprocess
 from busi_model.training import distributed
 from busi_model.training.augment import Augmenter, Draws

@@ -62,6 +62,29 @@ def _part(hospitals, name, is_held_out):
     return Part(name, training + kept, held_out)
 
 
+def check_parts(parts: list[Part], learns_class: bool = True, judged: bool = True) -> None:
+    """Find before training what would otherwise show after hours: a part without training images or, where it is to be
+    judged, without held-out ones. Prints which class a network will not know. Raises RunError."""
+    for part in parts:
+        name = part.name or "all"
+        if not part.training:
+            raise RunError(f"{name}: the training split holds no images. Look at the table of what was found.")
+        if judged and not part.held_out:
+            raise RunError(f"{name}: no scored image is held out, so nothing could be judged. Is the fold empty?")
+        absent = [c for c in CLASS_NAMES if not any(case.class_name == c for case in part.training)]
+        if len(absent) == len(CLASS_NAMES) - 1 and learns_class:
+            [only] = set(CLASS_NAMES) - set(absent)
+            raise RunError(
+                f"{name}: all {len(part.training)} training images are {only}, so no class can be told from another. "
+                f"Add images of {' or '.join(absent)}, or give --class-loss 0 to learn the outline only."
+            )
+        if absent:
+            print(f"{name}: no {' and no '.join(absent)} image to learn from; the network will not know the class.")
+        tested = {case.class_name for cases in part.held_out for case in cases}
+        if tested and (unseen := [c for c in CLASS_NAMES if c not in tested]):
+            print(f"{name}: no {' and no '.join(unseen)} image is held out; figures of the class stay undefined.")
+
+
 def choose_split(hospital: Hospital, split: str) -> tuple[list[Case], dict[str, list[str]]]:
     """Cases that count in figures, and why others do not -> their names. split: "fold0" to "fold4", "development",
     "test" (what is reserved) or "all". Raises CaseError."""

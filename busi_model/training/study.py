@@ -18,7 +18,7 @@ import torch
 
 from busi_model import checkpoint
 from busi_model.files import write_json, written_whole
-from busi_model.names import CLASS_NAMES, CLINICIAN
+from busi_model.names import CLINICIAN
 from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
@@ -33,7 +33,7 @@ from busi_model.training.out_of_distribution import LeftOut
 from busi_model.training.plots import WORST_NAME, plot_history, write_worst
 from busi_model.training.recipe import RunError, TrainConfig
 from busi_model.training.report import write_summary
-from busi_model.training.splits import Part, everything
+from busi_model.training.splits import Part, check_parts, everything
 from busi_model.training.subgroups import with_rates
 
 MARKED_CASES = 150  # of each hospital, on which marks are painted to look for a shortcut
@@ -48,29 +48,6 @@ class Settings:
     start: str | None = None  # weights to go on from, where they have not seen what is held out
     scratch_epochs: int | None = None  # of networks that cannot go on from them; None: as the others
     log: str | None = None  # of `history.LOGS`, beside history.csv
-
-
-def check_parts(settings: Settings, parts: list[Part], judged: bool = True) -> None:
-    """Find before training what would otherwise show after hours: a part without training images or, where it is to be
-    judged, without held-out ones. Prints which class a network will not know. Raises RunError."""
-    for part in parts:
-        name = part.name or "all"
-        if not part.training:
-            raise RunError(f"{name}: the training split holds no images. Look at the table of what was found.")
-        if judged and not part.held_out:
-            raise RunError(f"{name}: no scored image is held out, so nothing could be judged. Is the fold empty?")
-        absent = [c for c in CLASS_NAMES if not any(case.class_name == c for case in part.training)]
-        if len(absent) == len(CLASS_NAMES) - 1 and settings.config.class_loss:
-            [only] = set(CLASS_NAMES) - set(absent)
-            raise RunError(
-                f"{name}: all {len(part.training)} training images are {only}, so no class can be told from another. "
-                f"Add images of {' or '.join(absent)}, or give --class-loss 0 to learn the outline only."
-            )
-        if absent:
-            print(f"{name}: no {' and no '.join(absent)} image to learn from; the network will not know the class.")
-        tested = {case.class_name for cases in part.held_out for case in cases}
-        if tested and (unseen := [c for c in CLASS_NAMES if c not in tested]):
-            print(f"{name}: no {' and no '.join(unseen)} image is held out; figures of the class stay undefined.")
 
 
 def fit_part(settings: Settings, part: Part, folder: Path, point: OperatingPoint | None = None) -> None:
@@ -158,7 +135,7 @@ def recipe(config: TrainConfig, start: checkpoint.Checkpoint | None) -> dict:
 def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) -> None:
     """Train each part's network; fit each one's operating point on the predictions of the others (on its own, which
     flatters, where there is but one part); report a hospital at a time; leave the point fitted on all predictions."""
-    check_parts(settings, parts)
+    check_parts(parts, settings.config.class_loss > 0)
     folders = [folder / part.name if len(parts) > 1 else folder for part in parts]
     for part, place in zip(parts, folders, strict=True):
         fit_part(settings, part, place)
@@ -275,7 +252,7 @@ def _words(held_out, what):
 def release(settings: Settings, hospitals: list[Hospital], folder: Path, operating_point) -> None:
     """The weights to ship: trained on everything that is not reserved, with the operating point of a study."""
     [part] = everything(hospitals)
-    check_parts(settings, [part], judged=False)
+    check_parts([part], settings.config.class_loss > 0, judged=False)
     fit_part(settings, part, folder, read_operating_point(operating_point))
     if not distributed.is_first():
         return
