@@ -13,6 +13,7 @@ from busi_model.names import outlined_stem
 SUFFIXES = frozenset(["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "heic", "heif", "mp4", "m4v", "avi"])
 OUR_FOLDERS = frozenset([MASKS, OVERLAYS, DICOM])
 HIDDEN, MASK, LINK = "hidden", "mask beside its picture", "link to a folder"
+NO_FILE = "broken link or device"
 IN_RESULTS = "picture in the folder for the results"
 _DICOM_SUFFIXES = frozenset(["dcm", "dicom", "ima"])
 
@@ -87,6 +88,8 @@ def _walk(folder, barred, passed):
                 passed.kinds[why] += 1
             else:
                 yield os.path.normpath(entry.path)
+        else:
+            passed.kinds[NO_FILE] += 1
 
 
 def _count_in_results(entries, passed):

@@ -117,7 +117,9 @@ def open_source(file: BinaryIO) -> Source:
         specific_tags=_TAGS,
     )
     check_sequences(tags)
-    header = file.read(8 if syntax.is_implicit_VR else 12)
+    header = file.read(8)
+    explicit = header[4:] in (b"OB\0\0", b"OW\0\0", b"UN\0\0")  # whatever the file says of itself
+    header += file.read(4) if explicit else b""
     little = "<" if syntax.is_little_endian else ">"
     if not header:
         _refuse_without_pixels("Rows" in tags)
@@ -153,7 +155,7 @@ def open_source(file: BinaryIO) -> Source:
     if not 1 <= n_frames <= possible:
         raise ImageError(DAMAGED)
     file.seek(start)
-    pixel_vr = "OW" if syntax.is_implicit_VR else header[4:6].decode("ascii")
+    pixel_vr = header[4:6].decode("ascii") if explicit else "OW"
     return Source(tags, file, syntax, pixel_vr, n_frames, tuple(careful.notices))
 
 

@@ -145,6 +145,18 @@ def test_files_are_known_by_their_first_bytes_and_not_by_their_names(tmp_path):
     assert sentence.startswith("14 files or folders were passed over: 3 DICOM without a picture (report, index, ")
 
 
+def test_a_broken_link_and_a_pipe_are_counted(tmp_path, within_s):
+    (tmp_path / "gone.dcm").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe.dcm")
+    (tmp_path / "whole.png").write_bytes(encoded(noise(64, 70), "PNG"))
+    (tmp_path / "link.png").symlink_to(tmp_path / "whole.png")
+    passed = PassedOver()
+    with within_s(60):  # a pipe that is opened waits for ever
+        found = [os.path.basename(path) for path in find_images([tmp_path], passed=passed)]
+    assert found == ["link.png", "whole.png"]
+    assert passed.sentences() == ["2 files or folders were passed over: 2 broken link or device."]
+
+
 def _bare(ds):
     """Implicit little endian without preamble and file meta."""
     buffer = pydicom.filebase.DicomBytesIO()

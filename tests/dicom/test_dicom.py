@@ -709,6 +709,18 @@ def test_preamble_and_file_meta_may_be_missing(read, syntax):
         assert frame.spacing_mm == (0.2, 0.1)
 
 
+@pytest.mark.parametrize("stated", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian])
+@pytest.mark.parametrize("kept", [uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian])
+def test_pixels_begin_where_they_do_whatever_the_file_says_of_its_tags(read, stated, kept):
+    gray = noise(64, 70)
+    head = written(dataset(gray, stated))
+    head = head[: head.index(b"\x08\x00\x16\x00")]
+    writer = pydicom.filebase.DicomBytesIO()
+    writer.is_implicit_VR, writer.is_little_endian = kept.is_implicit_VR, True
+    pydicom.filewriter.write_dataset(writer, dataset(gray, kept))
+    np.testing.assert_array_equal(read(head + writer.getvalue()).gray, gray)
+
+
 def test_an_unknown_compression_is_not_repeated(read):
     film = written(dataset(noise(64, 64), uid.MPEG2MPML, encoded=[b"\0" * 64]))
     unknown = film.replace(b"1.2.840.10008.1.2.4.100", b"1.2.840.10008.1.2.4.Doe")
