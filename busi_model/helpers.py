@@ -46,6 +46,7 @@ MEMORY_BYTES = 2**30  # above what a helper has at rest: 50 MB
 TOO_LONG = "The file takes too long to decode; a picture takes a second. Export the frame as PNG."
 TOO_LARGE = "The file takes too much memory to decode. Export one frame, or a smaller one, as PNG."
 BUSY = "Several files that take long to decode are being read. Open this one again in a minute."
+ENDING = "The program is being stopped. Open the file again when it runs."
 
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _ANSWERS = {  # what an answer may be made of, beside numbers, words, lists and classes of `busi_model.frame`
@@ -154,6 +155,8 @@ class Helpers:
             closed = self._closed
         if closed or not helper.ready():
             self._end(helper)
+            if closed or self._closed:
+                raise ImageError(ENDING)
             raise RuntimeError("No helper process could be started.")
         return helper
 
@@ -164,7 +167,7 @@ class Helpers:
                     return
             try:
                 helper = self._start()
-            except RuntimeError:  # whoever needs one will say so
+            except (RuntimeError, ImageError):  # whoever needs one will say so
                 return
             with self._lock:
                 self._idle.append(helper)

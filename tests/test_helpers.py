@@ -138,6 +138,14 @@ def test_a_helper_that_somebody_ended_is_replaced(pool):
     assert pool.run("sleep", 0) == 0
 
 
+def test_a_pool_that_was_closed_says_so():
+    """Not as a failure of the program, with a traceback, for each reading that a stop interrupts."""
+    pool = Helpers(n_fast=1)
+    pool.close()
+    with pytest.raises(ImageError, match="being stopped"):
+        pool.run("read_image", "a.png", None)
+
+
 def test_helpers_end_with_the_program_that_was_killed(within_s):
     program = "import time; from busi_model.helpers import Helpers; h = Helpers(n_fast=2); h.warm_up()\n"
     program += "while len(h.process_ids()) < 2: time.sleep(0.05)\n"
