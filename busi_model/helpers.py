@@ -44,7 +44,10 @@ STARVED = 10  # times as long by the clock: what a helper may wait for its share
 MAX_SLOW = 4  # jobs beside the fast lane; the next one is refused
 MEMORY_BYTES = 2**30  # above what a helper has at rest: 50 MB
 TOO_LONG = "The file takes too long to decode; a picture takes a second. Export the frame as PNG."
-TOO_LARGE = "The file takes too much memory to decode. Export one frame, or a smaller one, as PNG."
+TOO_LARGE = (
+    "Reading the file was ended: it took too much memory, or the machine had none left. Open it again; if that fails "
+    "too, export one frame, or a smaller one, as PNG."
+)
 BUSY = "Several files that take long to decode are being read. Open this one again in a minute."
 ENDING = "The program is being stopped. Open the file again when it runs."
 
