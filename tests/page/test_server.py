@@ -60,8 +60,9 @@ class Listener:
 
 
 KILLED = """
-import sys, time
+import signal, sys, time
 from busi_model import files
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell in the background has switched off
 with files.private_folder() as folder:
     (folder / "patient.png").write_bytes(b"an image")
     print(folder, flush=True)
