@@ -19,7 +19,7 @@ DESCRIPTOR_WORDS = {"shape": get_args(Shape), "orientation": get_args(Orientatio
 # BUSI's layout: folders benign/, malignant/, normal/ with `NAME.png` and its outline in `NAME_mask.png`, further
 # lesions in `NAME_mask_1.png` and so on; a manifest says how the pictures are grouped and split.
 MANIFEST_NAME = "manifest.csv"  # of any data set in this layout
-BUSI_MANIFEST_NAME = "busi_manifest.csv"  # BUSI's own, which ships with the program
+MANIFEST_OF_BUSI = "busi_manifest.csv"  # BUSI's own, which ships with the program
 MANIFEST_COLUMNS = ("image", "class", "group", "split", "fold", "scored")  # further ones may follow
 CLINICIAN = "clinician"  # the source, and the hospital, of cases that readers corrected: for training only
 _MASK_STEM = re.compile(r"(.+)_mask(?:_\d+)?")

@@ -20,10 +20,10 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
 
-from busi_model.names import BUSI_MANIFEST_NAME, CLASS_NAMES, outlined_stem
+from busi_model.names import CLASS_NAMES, MANIFEST_OF_BUSI, outlined_stem
 from busi_model.training.cases import CaseError
 
-MANIFEST = Path(__file__).parent / BUSI_MANIFEST_NAME
+MANIFEST = Path(__file__).parent / MANIFEST_OF_BUSI
 MAX_FILE_BYTES = 20_000_000  # BUSI's largest has 0.3 MB
 MAX_ARCHIVE_BYTES = 2_000_000_000  # of a zip file in a zip file; BUSI's has 0.2 GB
 MAX_DEPTH = 3  # zip files in zip files
@@ -103,7 +103,7 @@ def arrange(source, out, manifest=MANIFEST) -> Arranged:
             f"{source} holds none of BUSI's images in folders benign/, malignant/ or normal/. Give the zip file as "
             "downloaded, or the folder it was unpacked to."
         )
-    shutil.copyfile(manifest, out / BUSI_MANIFEST_NAME)
+    shutil.copyfile(manifest, out / MANIFEST_OF_BUSI)
     return _check(sizes, rows, problems)
 
 

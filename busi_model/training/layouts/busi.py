@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from busi_model.names import (
-    BUSI_MANIFEST_NAME,
     CLASS_NAMES,
     MANIFEST_COLUMNS,
     MANIFEST_NAME,
+    MANIFEST_OF_BUSI,
     mask_name,
     outlined_stem,
 )
@@ -32,7 +32,7 @@ from busi_model.training.cases import (
 from busi_model.training.likeness import split_by_likeness
 
 NAME = "BUSI"
-MANIFEST = Path(__file__).parents[1] / BUSI_MANIFEST_NAME
+MANIFEST = Path(__file__).parents[1] / MANIFEST_OF_BUSI
 NO_PICTURES = {".txt", ".md", ".csv", ".tsv", ".xls", ".xlsx", ".json", ".xml", ".html", ".pdf", ".db", ".ini", ".zip"}
 ALIKE = 0.9  # share of a folder's images that must be BUSI's by name and size
 SPLITS = ("development", "test", "excluded")
