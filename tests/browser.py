@@ -85,9 +85,11 @@ def _wait_until_served(url, server, log):
     pytest.fail(f"The app served no page within {START_S} s:\n{log.read_text()}")
 
 
-def ask(address, path, method="GET", body=None, **headers):
-    """Status, headers and body; the path goes out as it is, without the tidying that most clients do."""
-    connection = http.client.HTTPConnection(address.removeprefix("http://").rstrip("/"), timeout=PATIENCE_S)
+def ask(address, path, method="GET", body=None, source=None, **headers):
+    """Status, headers and body; the path goes out as it is, without the tidying that most clients do. source: the
+    client's own address, if it matters."""
+    place, own = address.removeprefix("http://").rstrip("/"), (source, 0) if source else None
+    connection = http.client.HTTPConnection(place, timeout=PATIENCE_S, source_address=own)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()

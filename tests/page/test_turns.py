@@ -5,7 +5,6 @@ import json
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +18,7 @@ from busi_model.page.server import queue as waiting
 from busi_model.page.server import uploads, visits
 from busi_model.page.server.guard import Page, Walls
 from busi_model.page.server.visitor import household
-from tests.browser import PATIENCE_S
+from tests.browser import PATIENCE_S, ask
 from tests.panel import free_port
 
 ONE, OTHER = "127.0.0.2", "127.0.0.3"
@@ -42,13 +41,7 @@ class Place:
         return "x" * 100_000 if name == "large" else name
 
     def ask(self, path, address=ONE, method="GET", body=None, **headers):
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S, source_address=(address, 0))
-        try:
-            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
-        finally:
-            connection.close()
+        return ask(f"127.0.0.1:{self.port}", path, method, body, source=address, **headers)
 
     def post(self, path, body, address=ONE, **headers):
         status, _, said = self.ask(path, address, "POST", body, Content_Type="application/json", **headers)
