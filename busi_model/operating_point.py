@@ -130,11 +130,11 @@ class OperatingPoint:
         surest = max(1, round(CORE_SHARE * square_probability.size))
         return float(np.partition(square_probability, -surest, axis=None)[-surest:].mean())
 
-    def evidence(self, square_probability: np.ndarray, normal_probability: float) -> float:
-        """Mask probability (S, S) in the network's square, probability of "normal" -> how sure either head is that
-        there is a lesion: the mean of the surest pixels, or the probability that the image is not normal. Where the
+    def evidence(self, core: float, normal_probability: float) -> float:
+        """Mean of an image's surest pixels (`core`), probability of "normal" -> how sure either head is that
+        there is a lesion: that mean, or the probability that the image is not normal. Where the
         class alone decides, too many outlines fall silent in a hospital that it has not seen (docs/experiments.md)."""
-        return max(self.core(square_probability), 1.0 - normal_probability)
+        return max(core, 1.0 - normal_probability)
 
     def pixel_threshold(self, core: float) -> float:
         """Mean of an image's surest pixels (`core`) -> the probability from which a pixel of it is lesion. In a

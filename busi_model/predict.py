@@ -165,8 +165,9 @@ class Predictor:
         height, width = gray.shape
         mask_probability = self.preprocess.restore(square_probability, height, width, frame.gray.shape)
         class_probabilities: dict[str, float] = dict(zip(CLASS_NAMES, probabilities.tolist(), strict=True))
-        evidence = point.evidence(square_probability, class_probabilities["normal"])
-        mask = point.mask(mask_probability, evidence, point.pixel_threshold(point.core(square_probability)))
+        core = point.core(square_probability)
+        evidence = point.evidence(core, class_probabilities["normal"])
+        mask = point.mask(mask_probability, evidence, point.pixel_threshold(core))
         ood = self.ood(features, gray)
         seen, crops = look(frame.gray)
         seen = (*frame.notices, *notices, *seen, *self._refusals(frame, ood))

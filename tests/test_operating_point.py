@@ -54,12 +54,12 @@ def test_evidence_is_the_surer_head_by_hand():
     square = np.full((100, 100), 0.1, np.float32)
     square[20, 20:31] = 0.9  # 11 of the 23 pixels that 0.23 % are
     point = OperatingPoint(least_evidence=0.51)
-    assert point.evidence(square, 0.8) == pytest.approx((11 * 0.9 + 12 * 0.1) / 23)
-    assert point.evidence(square, 0.3) == pytest.approx(0.7)
-    assert not point.mask(square, point.evidence(square, 0.8)).any()
-    assert point.mask(square, point.evidence(square, 0.3)).any()
+    assert point.evidence(point.core(square), 0.8) == pytest.approx((11 * 0.9 + 12 * 0.1) / 23)
+    assert point.evidence(point.core(square), 0.3) == pytest.approx(0.7)
+    assert not point.mask(square, point.evidence(point.core(square), 0.8)).any()
+    assert point.mask(square, point.evidence(point.core(square), 0.3)).any()
     square[30, 20:50] = 0.9
-    assert point.evidence(square, 0.8) == pytest.approx(0.9)
+    assert point.evidence(point.core(square), 0.8) == pytest.approx(0.9)
 
 
 def test_a_faint_lesion_is_outlined_at_a_share_of_its_peak():

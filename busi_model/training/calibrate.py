@@ -236,8 +236,9 @@ def least_evidence(hospitals, point):
         n_lesions = max(1, hospital.masks.any(axis=(1, 2)).sum())
         for logits, mask, p in zip(hospital.mask_logits, hospital.masks, normal, strict=True):
             square = point.mask_probability(logits.astype(np.float32))
-            evidence.append(point.evidence(square, p))
-            outlined = point.mask(square, threshold=point.pixel_threshold(point.core(square)))
+            core = point.core(square)
+            evidence.append(point.evidence(core, p))
+            outlined = point.mask(square, threshold=point.pixel_threshold(core))
             dice = np.nan_to_num(metrics.mask_figures(outlined, mask)["dice"])  # a normal has nothing to lose
             price.append(dice / n_lesions / len(hospitals))
     order = np.argsort(evidence)
