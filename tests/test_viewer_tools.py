@@ -13,7 +13,7 @@ from PIL import Image
 
 from busi_model.__main__ import main
 from busi_model.clinic import words
-from busi_model.clinic.scan import scan_area
+from busi_model.clinic.explain import scan_area
 from busi_model.frame import Box, Frame, Notice
 from busi_model.page import strings
 from busi_model.page.images.worklist import Visit

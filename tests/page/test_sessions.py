@@ -31,8 +31,8 @@ from busi_model.page import strings
 from busi_model.page.answers import Mended, model_record
 from busi_model.page.host import panel as host
 from busi_model.page.host.cases import find_images, read_cases
-from busi_model.page.host.deletions import deletion_words, deletions_html
 from busi_model.page.host.results import results_html
+from busi_model.page.remarks import deletion_words, deletions_html
 from busi_model.page.session import form as session_form
 from busi_model.page.session import panel as session
 from busi_model.page.session.form import Fields

@@ -14,8 +14,7 @@ from busi_model.dicom_out.write import KINDS, DicomResultError
 from busi_model.image import ImageError
 from busi_model.page import strings
 from busi_model.page.images.opened import Lightbox
-from busi_model.page.images.result import Screen, Step, busy_html, message_html, waiting_html
-from busi_model.page.images.scene import empty_data
+from busi_model.page.images.result import Screen, Step, busy_html, empty_data, message_html, waiting_html
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import Visit, worklist_of
 from busi_model.reading.errors import OutlineError

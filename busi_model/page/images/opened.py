@@ -20,9 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from busi_model.clinic.descriptors import describe
-from busi_model.clinic.explain import Explainer
+from busi_model.clinic.explain import Explainer, scan_area
 from busi_model.clinic.measure import measure_lesions
-from busi_model.clinic.scan import scan_area
 from busi_model.clinic.view import draw_heat, encode_png, regions, thumbnail
 from busi_model.frame import PLAUSIBLE_MM, check_size, is_plausible, square_steps
 from busi_model.image import Box, Frame, ImageError

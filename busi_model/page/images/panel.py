@@ -18,8 +18,7 @@ from busi_model.page.images.actions import Reader
 from busi_model.page.images.behind import Behind
 from busi_model.page.images.inbox import inbox_component, uploaded
 from busi_model.page.images.opened import THUMBNAIL_PX, Lightbox
-from busi_model.page.images.result import Step, message_html, waiting_html
-from busi_model.page.images.scene import empty_data
+from busi_model.page.images.result import Step, empty_data, message_html, waiting_html
 from busi_model.page.images.takeaway import Takeaway, model_version
 from busi_model.page.images.worklist import Visit, worklist_component
 from busi_model.page.remarks import plain_html
