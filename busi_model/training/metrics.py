@@ -6,6 +6,7 @@ together (for clustered images see Metrics Reloaded, Nat Methods 2024).
 """
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -152,14 +153,20 @@ def _nan_if_empty(function, values):
     return float(function(values)) if len(values) else float("nan")
 
 
-def with_intervals(table: pd.DataFrame, resamples: int = N_RESAMPLES, seed: int = 0) -> dict[str, dict[str, float]]:
-    """Every figure with its 95 % interval: {name: {"value", "low", "high"}}, by resampling whole groups."""
+def with_intervals(
+    table: pd.DataFrame,
+    resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    figures: Callable[[pd.DataFrame], dict[str, float]] = case_figures,
+) -> dict[str, dict[str, float]]:
+    """Every figure with its 95 % interval: {name: {"value", "low", "high"}}, by resampling whole groups. figures: which
+    ones, where not all of them are asked for."""
     rng = np.random.default_rng(seed)
-    values = case_figures(table)
+    values = figures(table)
     rows_of_group = list(table.groupby("group", sort=True).indices.values())
     drawn = []
     for chosen in drawn_groups(len(rows_of_group), rng, resamples):
-        drawn.append(case_figures(table.iloc[np.concatenate([rows_of_group[g] for g in chosen])]))
+        drawn.append(figures(table.iloc[np.concatenate([rows_of_group[g] for g in chosen])]))
     drawn = pd.DataFrame(drawn)
     result = {}
     for name, value in values.items():
