@@ -459,6 +459,34 @@ HOST_STAGES = {
     "done": "finished",
     "closed": "closed",
 }
+HOST_CALIBRATE = "Calibrate on these cases"
+CALIBRATING = (
+    "An operating point is being fitted to this session's cases of known class: a minute for about 100 images, more on "
+    "a busy machine. It is shown here; leave this page open. Everything else can be used meanwhile."
+)
+CALIBRATED = "The operating point is fitted: it can be downloaded below."
+CALIBRATED_TOO_FEW = (
+    "{n_cases} cases can be calibrated by; at least {least} are needed. With fewer, keep the operating point that the "
+    "weights bring, or make a session with more images of known class."
+)
+CALIBRATED_ELSEWHERE = (
+    "This program came without what calibration needs. The ZIP holds the {n_cases} cases: where pip install "
+    "'busi-model[train]' was run, unpack it and run: busi calibrate --data reading-session --out operating-point.json"
+)
+CALIBRATED_CAPTION = "{name}: operating point fitted on {n_images} cases"
+CALIBRATED_COLUMNS = ("Figure (95 % interval)", "As the weights are", "Fitted")
+CALIBRATED_KEPT = "What these cases could not tell stays as the weights brought it: {kept}."
+CALIBRATED_MIX = (
+    "The probabilities assume the classes as they are mixed in this session: {mix}. Among patients who come in another "
+    "mix, as in daily practice, they will be off."
+)
+CALIBRATED_JUDGED = (
+    "Each fifth of the cases was judged by an operating point fitted on the others. Nothing is known of patients here: "
+    "where several pictures are of one, the intervals are too narrow."
+)
+CALIBRATED_USE = (
+    "Whoever starts this page names the file in the setting BUSI_OPERATING_POINT. It belongs to these weights only."
+)
 
 # The viewer: buttons, and what its status line says
 VIEWER_BUTTONS = {  # action: words, key

@@ -9,12 +9,15 @@ none is known it is what most readers gave (a tie leaves the picture out). The o
 those whose class fits: beside a known truth all who saw a lesion, else those who gave this class. A reader's outline is
 the one they drew, or the model's where they called it good. "Agree" under a result that was itself uncertain is no
 label. One picture leaves once, however many sessions showed it.
+
+To calibrate by, a session's cases of known class leave apart (`export_known`), without outlines: readers drew theirs
+after they had seen the model's.
 """
 
 import csv
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +85,46 @@ def export_cases(store: Store, folder: Path | str, session_ids: Iterable[str] | 
             f"The export cannot be written ({error.strerror}). Free some space, then try again."
         ) from error
     return Exported(len(rows), dict(skipped), len(conflicts))
+
+
+def export_known(
+    store: Store, folder: Path | str, session_id: str, is_seen: Callable[[np.ndarray], bool] = lambda gray: False
+) -> Exported:
+    """Write a session's cases whose class is known into a new folder, `CLASS/case_NNN.png` by their numbers: what
+    `busi calibrate --data FOLDER` takes. is_seen: gray uint8 (H, W) -> whether the weights have learned from it."""
+    folder, skipped, taken = Path(folder), Counter[str](), set[str]()
+    truths = _truths(store)
+    with store.read() as connection:
+        cases = connection.execute(
+            "SELECT number, image_sha256, truth FROM session_case WHERE session_id = ? ORDER BY number", (session_id,)
+        ).fetchall()
+    try:
+        for number, sha256, truth in cases:
+            if sha256 in taken:
+                skipped["the same picture is another case, too"] += 1
+            elif why := _why_not(store, sha256, truth, truths.get(sha256, set()), is_seen):
+                skipped[why] += 1
+            else:
+                taken.add(sha256)
+                (folder / truth).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(store.image_path(sha256), folder / truth / f"case_{number:03d}.png")
+    except OSError as error:
+        raise StoreError(f"The cases cannot be written ({error.strerror}). Free some space, then try again.") from error
+    return Exported(len(taken), dict(skipped))
+
+
+def _why_not(
+    store: Store, sha256: str, truth: str | None, known: set[str], is_seen: Callable[[np.ndarray], bool]
+) -> str:
+    """Why a case is nothing to calibrate by; "" when it is."""
+    if truth is None:
+        return "their class is not known"
+    if len(known) > 1:
+        return "two sessions give it different truths"
+    try:
+        return "the weights have learned from it" if is_seen(store.picture(sha256)) else ""
+    except PictureError:
+        return "the picture is missing or damaged"
 
 
 def _write(path: Path, rows: Iterable[Sequence]) -> None:

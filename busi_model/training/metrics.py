@@ -174,16 +174,22 @@ def _nan_if_empty(function, values):
     return float(function(values)) if len(values) else float("nan")
 
 
-def with_intervals(table: pd.DataFrame, resamples: int = N_RESAMPLES, seed: int = 0) -> dict[str, dict[str, float]]:
-    """Every figure with its 95 % interval: {name: {"value", "low", "high"}}, by resampling whole groups."""
+def with_intervals(
+    table: pd.DataFrame,
+    resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    figures: Callable[[pd.DataFrame], dict[str, float]] = case_figures,
+) -> dict[str, dict[str, float]]:
+    """Every figure with its 95 % interval: {name: {"value", "low", "high"}}, by resampling whole groups. figures: which
+    ones, where not all of them are asked for."""
     rng = np.random.default_rng(seed)
-    values = case_figures(table)
+    values = figures(table)
     rows_of_group = list(table.groupby("group", sort=True).indices.values())
     columns = {name: table[name].to_numpy() for name in table}  # a thousand DataFrames would take ten times as long
     drawn = []
     for chosen in drawn_groups(len(rows_of_group), rng, resamples):
         rows = np.concatenate([rows_of_group[g] for g in chosen])
-        drawn.append(case_figures({name: column[rows] for name, column in columns.items()}))
+        drawn.append(figures({name: column[rows] for name, column in columns.items()}))
     drawn = pd.DataFrame(drawn)
     result = {}
     for name, value in values.items():
