@@ -5,7 +5,7 @@ A row is a dict of plain values. A file that cannot be judged is a row with its 
 
 import hashlib
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +114,7 @@ class Worker:
         if self.wanted.overlays:
             frame = without_banner(prediction.frame)
             if BLANKED in frame.notices:
-                row["warnings"] = [*row["warnings"], asdict(BLANKED)]
+                row["warnings"] = [*row["warnings"], BLANKED.as_row()]
             row["overlay"] = self._write(OVERLAYS, f"{stem}_overlay.png", overlay_png(frame.gray, prediction.mask))
 
     def _export_dicom(self, row, prediction, stem):
@@ -162,7 +162,7 @@ def _verdict(prediction) -> dict:
         "outlined_px2": None if prediction.refused else int(prediction.mask.sum()),
         "row_mm": spacing_mm[0],
         "column_mm": spacing_mm[1],
-        "warnings": [asdict(warning) for warning in prediction.warnings],
+        "warnings": [warning.as_row() for warning in prediction.warnings],
     }
 
 

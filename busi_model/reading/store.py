@@ -47,7 +47,7 @@ def default_folder() -> Path:
         else:
             base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     except RuntimeError:
-        raise StoreError("This user has no home folder to keep records in. Name a folder in BUSI_STORE.") from None
+        raise StoreError("no_home") from None
     return Path(base) / "busi"
 
 
@@ -133,12 +133,12 @@ class Store(Database):
         """Keep quick feedback; the picture, uint8 (H, W), only when `feedback.keep_image`."""
         if feedback.keep_image:
             if gray is None or image_sha256(gray) != feedback.image_sha256:
-                raise RecordError("Not saved. The picture to keep is not the one that was judged. Open it again.")
+                raise RecordError("picture_other")
             self.keep_image(gray)
         try:
             with self.write() as connection:
                 if feedback.keep_image and not self.image_path(feedback.image_sha256).exists():
-                    raise StoreError("Not saved. The picture was deleted meanwhile. Save again.")
+                    raise StoreError("picture_deleted")
                 return self.insert(
                     connection,
                     key,
@@ -177,10 +177,7 @@ class Store(Database):
         if row is None:
             return None
         if (row["kind"], row["content"]) != (kind, text):
-            raise ConflictError(
-                f"This step was saved before as {receipt_id(key)}, with other content; that one counts, and "
-                "this one was not taken. Copy what you want to keep, then load the page again."
-            )
+            raise ConflictError("saved_before", receipt=receipt_id(key))
         return self.receipt_of(connection, row, again=True)
 
     def receipt_of(self, connection: sqlite3.Connection, row: sqlite3.Row, again: bool = False) -> Receipt:
@@ -212,7 +209,7 @@ class Store(Database):
         """Remove quick feedback by the short name on its receipt, its picture and its copy on the hub too."""
         found = [r for r in self.records("kind = 'feedback'") if r.receipt == receipt.strip().upper()]
         if not found:
-            raise RecordError("No feedback has this receipt. Compare its eight letters and digits.")
+            raise RecordError("no_receipt")
         with self.write() as connection:
             marks = ", ".join("?" * len(found))
             number = forget(connection, "feedback", f"key IN ({marks})", tuple(record.key for record in found))
@@ -312,10 +309,10 @@ class Store(Database):
             if gray.dtype == np.uint8 and gray.ndim == 2 and image_sha256(gray) == sha256:
                 return gray
         except FileNotFoundError:
-            raise PictureError("The picture is missing on the server.") from None
+            raise PictureError("picture_missing") from None
         except Exception as error:  # a damaged file breaks the decoder in many ways
-            raise PictureError("The picture is damaged on the server: it cannot be read.") from error
-        raise PictureError("The picture is damaged on the server: it is not the one that was kept.")
+            raise PictureError("picture_unreadable") from error
+        raise PictureError("picture_changed")
 
     def image_path(self, sha256: str) -> Path:
         return self.images / f"{sha256}.png"
@@ -360,7 +357,7 @@ def check_key(key: object) -> None:
     """Refuse what is no idempotency key: it becomes a file name in the outbox."""
     plain = isinstance(key, str) and key.isascii() and key.replace("-", "").replace("_", "").isalnum()
     if not (isinstance(key, str) and plain and 8 <= len(key) <= 80):
-        raise RecordError("Not saved. The page sent no valid key. Load it again.")
+        raise RecordError("no_key")
 
 
 def forget(
@@ -407,7 +404,4 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
-            f"Not saved. The disk says: {error.strerror or 'no reason'}; what was saved before is still there. "
-            "Free some space or allow writing, then try again."
-        ) from error
+        raise StoreError("disk_says", reason=error.strerror or "no_reason") from error
