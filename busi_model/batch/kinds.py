@@ -1,5 +1,7 @@
 """What a file is, by its first bytes: names say little, for exports call pictures by UIDs, IM000001 or x.img."""
 
+import os
+
 from busi_model.dicom.kind import HEAD_BYTES, is_surely_dicom, without_picture
 
 # Codes of `words.PASSED_OVER_KINDS`
@@ -32,7 +34,7 @@ _NAMED = (
 )
 
 
-def passed_over(path) -> str:
+def passed_over(path: str | os.PathLike) -> str:
     """Why a file is no picture to judge, as a code; "" for one that is, or that says so and is damaged."""
     try:
         with open(path, "rb") as file:
@@ -51,12 +53,12 @@ def passed_over(path) -> str:
     return TEXT if _is_text(head) else OTHER
 
 
-def _is_bmp(head):
+def _is_bmp(head: bytes) -> bool:
     """BM alone begins many a word: the size of the next header must fit."""
     return head[:2] == b"BM" and len(head) >= 26 and int.from_bytes(head[14:18], "little") in _BMP_HEADERS
 
 
-def _is_text(head):
+def _is_text(head: bytes) -> bool:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return True
     control = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\x1b")

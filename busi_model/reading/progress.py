@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from busi_model.reading.clock import steady
+from busi_model.reading.clock import now, steady
 from busi_model.reading.errors import PictureError, RecordError, StageError
 from busi_model.reading.records import Checked, FinalRead, LeftOut, Model, OwnRead, Profile, Questionnaire, Receipt
-from busi_model.reading.store import Store, now
+from busi_model.reading.store import Store
 
 CLOCK_STEP_S = 2.0  # the wall clock and the steady one may differ by less
 STAGES = ("profile", "familiarise", "own", "reveal", "final", "questionnaire", "done", "closed")

@@ -19,10 +19,12 @@ import numpy as np
 
 from busi_model.names import CLASS_NAMES
 from busi_model.reading import access as codes
+from busi_model.reading.clock import now
+from busi_model.reading.deletion import Deletion, forget
 from busi_model.reading.errors import CodeError, RecordError, StageError, StoreError
 from busi_model.reading.progress import Desk, fold, stage_of
 from busi_model.reading.records import NewSession
-from busi_model.reading.store import Deletion, Store, forget, now
+from busi_model.reading.store import Store
 
 MAX_CASES = 999  # three digits in a step's key
 

@@ -6,7 +6,7 @@ Enters: `Deletion`s of the store, and whether this program copies to a private d
 import html
 
 from busi_model.page import strings
-from busi_model.reading.store import Deletion
+from busi_model.reading.deletion import Deletion
 
 
 def deletion_words(deletion: Deletion, has_outbox: bool) -> str:

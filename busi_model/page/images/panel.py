@@ -14,13 +14,14 @@ from busi_model.clinic.view import encode_png, thumbnail
 from busi_model.dicom_out.write import IDENTIFIED
 from busi_model.image import ImageError
 from busi_model.page import strings
-from busi_model.page.images.actions import Reader, Step, Visit
+from busi_model.page.images.actions import Reader
+from busi_model.page.images.behind import Behind
 from busi_model.page.images.inbox import inbox_component, uploaded
 from busi_model.page.images.opened import THUMBNAIL_PX, Lightbox
-from busi_model.page.images.result import message_html, waiting_html
+from busi_model.page.images.result import Step, message_html, waiting_html
 from busi_model.page.images.scene import empty_data
 from busi_model.page.images.takeaway import Takeaway, model_version
-from busi_model.page.images.worklist import packed_list, worklist_component
+from busi_model.page.images.worklist import Visit, packed_list, worklist_component
 from busi_model.page.remarks import plain_html
 from busi_model.page.server.visitor import household
 from busi_model.page.viewer.component import packed, viewer_component
@@ -50,6 +51,7 @@ class Panel:
         self.lightbox = Lightbox(predictor, folder)
         point, sha256 = predictor.operating_point, predictor.checkpoint.weights_sha256
         self.reader = Reader(self.lightbox, Takeaway(point, model_version(predictor), sha256))
+        self.behind = Behind(self.reader.screen)
         self.visit = gr.State(Visit(), delete_callback=self.reader.leave)
         self.seen = gr.HTML("", visible="hidden", elem_id="seen")  # id of the case whose result is on the screen
         with gr.Row(elem_id="reading-panel"):
@@ -198,18 +200,18 @@ class Panel:
         yield from self._answers(values, self.reader.frame(*self._of(values), _sent(event)))
 
     def film(self, values: dict, event: gr.EventData):
-        for scene in self.reader.film(values[self.visit], _sent(event).get("case")):
+        for scene in self.behind.film(values[self.visit], _sent(event).get("case")):
             yield {self.viewer: _packed(scene)}
 
     def judge(self, values: dict, event: gr.EventData):
-        for scene in self.reader.judge(values[self.visit], _sent(event).get("case")):
+        for scene in self.behind.judge(values[self.visit], _sent(event).get("case")):
             yield {self.viewer: _packed(scene)}
 
     def explain(self, values: dict, event: gr.EventData) -> dict:
-        return {self.viewer: _packed(self.reader.explain(values[self.visit], _sent(event).get("case")))}
+        return {self.viewer: _packed(self.behind.explain(values[self.visit], _sent(event).get("case")))}
 
     def ahead(self, values: dict):
-        for worklist in self.reader.ahead(values[self.visit]):
+        for worklist in self.behind.ahead(values[self.visit]):
             yield {self.worklist: packed_list(worklist)}
 
     def give(self, kind: str, values: dict) -> dict:
