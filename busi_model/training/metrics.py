@@ -6,7 +6,7 @@ together (for clustered images see Metrics Reloaded, Nat Methods 2024).
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -178,7 +178,7 @@ def with_intervals(
     table: pd.DataFrame,
     resamples: int = N_RESAMPLES,
     seed: int = 0,
-    figures: Callable[[pd.DataFrame], dict[str, float]] = case_figures,
+    figures: Callable[[Table], dict[str, float]] = case_figures,
 ) -> dict[str, dict[str, float]]:
     """Every figure with its 95 % interval: {name: {"value", "low", "high"}}, by resampling whole groups. figures: which
     ones, where not all of them are asked for."""
