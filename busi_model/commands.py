@@ -77,13 +77,14 @@ def calibrate(arguments: Namespace) -> int:
     from busi_model.training.layouts import find_hospitals
     from busi_model.training.splits import choose_split
 
-    hospitals = find_hospitals(arguments.data, arguments.manifest)
+    hospitals = find_hospitals(arguments.data, arguments.manifest, needs_outlines=False)
     cases = [case for hospital in hospitals for case in choose_split(hospital, arguments.split)[0]]
     check_cases(cases)
     predictor = Predictor.load(arguments.weights, arguments.device)
     result = recalibrate.recalibrate(predictor, cases)
-    print(recalibrate.comparison(result))
-    recalibrate.write(result, predictor, cases, arguments.out)
+    figures = recalibrate.figures_before_and_after(result)
+    print(recalibrate.comparison(result, figures))
+    recalibrate.write(result, figures, predictor, cases, arguments.out)
     print(
         f"{arguments.out} holds the operating point. Use it with BUSI_OPERATING_POINT={arguments.out} for the page, or "
         f"--operating-point {arguments.out} with predict and evaluate."

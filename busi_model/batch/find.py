@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
+from busi_model import words
 from busi_model.batch.kinds import NO_PICTURE, UNREADABLE, passed_over
 from busi_model.batch.work import DICOM, MASKS, OVERLAYS
 from busi_model.names import outlined_stem
@@ -13,9 +14,7 @@ from busi_model.names import outlined_stem
 # A file that calls itself one of these is taken as it is; a damaged one then becomes a row that says so.
 SUFFIXES = frozenset(["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "heic", "heif", "mp4", "m4v", "avi"])
 OUR_FOLDERS = frozenset([MASKS, OVERLAYS, DICOM])
-HIDDEN, MASK, LINK = "hidden", "mask beside its picture", "link to a folder"
-NO_FILE = "broken link or device"
-IN_RESULTS = "picture in the folder for the results"
+HIDDEN, MASK, LINK, NO_FILE, IN_RESULTS = "hidden", "mask", "link", "no_file", "in_results"  # as in `kinds`
 _DICOM_SUFFIXES = frozenset(["dcm", "dicom", "ima"])
 
 
@@ -28,11 +27,12 @@ class PassedOver:
 
     def sentences(self) -> list[str]:
         """What to say of it, a line each."""
-        said = [f"No file matches the pattern {pattern}." for pattern in self.patterns]
+        said = [words.PASSED_OVER["pattern"].format(pattern=pattern) for pattern in self.patterns]
         if self.kinds:
-            total, kinds = self.kinds.total(), sorted(self.kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-            what = "file was" if total == 1 else "files or folders were"
-            said.append(f"{total} {what} passed over: {', '.join(f'{count} {words}' for words, count in kinds)}.")
+            named = [(words.PASSED_OVER_KINDS[code], count) for code, count in self.kinds.items()]
+            kinds = ", ".join(f"{count} {name}" for name, count in sorted(named, key=lambda kind: (-kind[1], kind[0])))
+            total = self.kinds.total()
+            said.append(words.PASSED_OVER["one" if total == 1 else "several"].format(count=total, kinds=kinds))
         return said
 
 

@@ -6,7 +6,7 @@ A row is a dict of plain values. A file that cannot be judged is a row with its 
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ class Worker:
         if self.wanted.overlays:
             frame = without_banner(prediction.frame)
             if BLANKED in frame.notices:
-                row["warnings"] = [*row["warnings"], asdict(BLANKED)]
+                row["warnings"] = [*row["warnings"], BLANKED.as_row()]
             row["overlay"] = self._write(OVERLAYS, f"{stem}_overlay.png", overlay_png(frame.gray, prediction.mask))
 
     def _export_dicom(self, row: dict, prediction: Prediction, stem: str) -> None:
@@ -171,7 +171,7 @@ def _verdict(prediction: Prediction) -> dict:
         "outlined_px2": None if prediction.refused else int(prediction.mask.sum()),
         "row_mm": spacing_mm[0],
         "column_mm": spacing_mm[1],
-        "warnings": [asdict(warning) for warning in prediction.warnings],
+        "warnings": [warning.as_row() for warning in prediction.warnings],
     }
 
 

@@ -16,6 +16,7 @@ from busi_model.page import api, strings
 from busi_model.page.about import panel as about
 from busi_model.page.feedback import panel as feedback
 from busi_model.page.host import panel as host
+from busi_model.page.host.calibration import Calibration
 from busi_model.page.images import panel as images
 from busi_model.page.server import gradio_inside, guard, hub_login, wire
 from busi_model.page.server import queue as waiting
@@ -55,7 +56,8 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
                     session.build(sessions, predictor, outbox, storage_warning(store.folder))
                 if gate.exists:
                     with gr.Tab(strings.TAB_HOST):
-                        host.build(store, sessions, gate, private_folder, outbox)
+                        calibration = Calibration(predictor, weights_folder)
+                        host.build(store, sessions, gate, private_folder, outbox, calibration)
             with gr.Tab(strings.TAB_ABOUT):
                 about.build(predictor.checkpoint, weights_folder)
     waiting.limit(page)

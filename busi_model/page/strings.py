@@ -100,6 +100,7 @@ OPENING = "Opening the image…"
 ANALYSING = "Analysing…"
 UNREADABLE_HEADING = "This image cannot be read"
 FAILED_HEADING = "The analysis stopped"
+API_NO_UPLOAD = "No uploaded image was named. Upload the file first, then name the path that the upload answered."
 API_FORM = "There is no such form; one of {forms} is expected."
 FAILED_TEXT = "Something went wrong on the server; the image may be fine. Open it again, or try another one."
 TOO_MANY_OPEN_HEADING = "Too many images are open"
@@ -128,6 +129,9 @@ IMAGE_ALT = "Ultrasound image, {width} by {height} pixels."
 OVERLAY_ALT = "Ultrasound image, {width} by {height} pixels. {outlined}"
 
 SCALE_REFUSED = "The scale was not set. {reason}"
+SCALE_SHORT = "{length:.0f} px were marked; at least 10 px are expected."
+SCALE_LENGTH = "The length is {length} mm; 1 to 500 mm are expected."
+SCALE_IMPLAUSIBLE = "A pixel would be {found:.3g} mm; {low} to {high:g} mm are plausible."
 # Take away
 TAKE_HEADING = "Take away"
 TAKE_BUTTONS = {"overlay": "Overlay (PNG)", "mask": "Mask (PNG)", "data": "Data (JSON)", "report": "Report (PDF)"}
@@ -459,6 +463,34 @@ HOST_STAGES = {
     "done": "finished",
     "closed": "closed",
 }
+HOST_CALIBRATE = "Calibrate on these cases"
+CALIBRATING = (
+    "An operating point is being fitted to this session's cases of known class: a minute for about 100 images, more on "
+    "a busy machine. It is shown here; leave this page open. Everything else can be used meanwhile."
+)
+CALIBRATED = "The operating point is fitted: it can be downloaded below."
+CALIBRATED_TOO_FEW = (
+    "{n_cases} cases can be calibrated by; at least {least} are needed. With fewer, keep the operating point that the "
+    "weights bring, or make a session with more images of known class."
+)
+CALIBRATED_ELSEWHERE = (
+    "This program came without what calibration needs. The ZIP holds the {n_cases} cases: where pip install "
+    "'busi-model[train]' was run, unpack it and run: busi calibrate --data reading-session --out operating-point.json"
+)
+CALIBRATED_CAPTION = "{name}: operating point fitted on {n_images} cases"
+CALIBRATED_COLUMNS = ("Figure (95 % interval)", "As the weights are", "Fitted")
+CALIBRATED_KEPT = "What these cases could not tell stays as the weights brought it: {kept}."
+CALIBRATED_MIX = (
+    "The probabilities assume the classes as they are mixed in this session: {mix}. Among patients who come in another "
+    "mix, as in daily practice, they will be off."
+)
+CALIBRATED_JUDGED = (
+    "Each fifth of the cases was judged by an operating point fitted on the others. Nothing is known of patients here: "
+    "where several pictures are of one, the intervals are too narrow."
+)
+CALIBRATED_USE = (
+    "Whoever starts this page names the file in the setting BUSI_OPERATING_POINT. It belongs to these weights only."
+)
 
 # The viewer: buttons, and what its status line says
 VIEWER_BUTTONS = {  # action: words, key
@@ -540,6 +572,7 @@ EDIT_BUTTONS = {
 }
 OUTLINE_MENDED_NOTE = "The outline was mended. {text} Undo brings yours back."
 OUTLINE_REFUSED = "The outline was not taken over. {reason}"
+CROP_OUTSIDE = "The box {x0}, {y0}, {x1}, {y1} does not lie in the {width}x{height} px image."
 CROP_JUDGE = "Judge this part"
 CROP_SUGGESTED = "Parts of the picture that can be judged on their own:"
 CROPPED_NOTE = "Cut out of another image here: columns {left} to {right}, rows {top} to {bottom}."

@@ -130,4 +130,6 @@ report    write_csv(table, path) (cells that begin with = + - @ tab CR are escap
 export    export_cases(store, folder, session_ids=None) -> Exported(n_cases, skipped: {reason: n}, n_conflicts):
           BUSI's layout, conflicts.csv (readers against a known truth) and a manifest.csv whose source is "clinician";
           `train.py --data FOLDER` takes it, for training only.
+          export_known(store, folder, session_id, is_seen) -> Exported: cases of known class, without outlines, for
+          `busi calibrate --data FOLDER`.
 """

@@ -9,18 +9,22 @@ none is known it is what most readers gave (a tie leaves the picture out). The o
 those whose class fits: beside a known truth all who saw a lesion, else those who gave this class. A reader's outline is
 the one they drew, or the model's where they called it good. "Agree" under a result that was itself uncertain is no
 label. One picture leaves once, however many sessions showed it.
+
+To calibrate by, a session's cases of known class leave apart (`export_known`), without outlines: readers drew theirs
+after they had seen the model's.
 """
 
 import csv
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from busi_model.names import CLASS_NAMES, CLINICIAN, MANIFEST_COLUMNS, MANIFEST_NAME, mask_name
+from busi_model.reading import words
 from busi_model.reading.errors import PictureError, StoreError
 from busi_model.reading.outline import decode_mask, encode_mask
 from busi_model.reading.store import Record, Store
@@ -49,7 +53,7 @@ def export_cases(store: Store, folder: Path | str, session_ids: Iterable[str] | 
     """Write all corrected cases into a new folder; session_ids None: of all sessions, and of quick feedback."""
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
-        raise StoreError("The folder of the export is not empty. Name a new one; nothing was written.")
+        raise StoreError("export_not_empty")
     rows: list[tuple] = []
     conflicts: list[tuple] = []
     skipped: Counter[str] = Counter()
@@ -78,10 +82,48 @@ def export_cases(store: Store, folder: Path | str, session_ids: Iterable[str] | 
         if conflicts:
             _write(folder / CONFLICTS, [CONFLICT_COLUMNS, *conflicts])
     except OSError as error:
-        raise StoreError(
-            f"The export cannot be written ({error.strerror}). Free some space, then try again."
-        ) from error
+        raise StoreError("export_not_written", reason=str(error.strerror)) from error
     return Exported(len(rows), dict(skipped), len(conflicts))
+
+
+def export_known(
+    store: Store, folder: Path | str, session_id: str, is_seen: Callable[[np.ndarray], bool] = lambda gray: False
+) -> Exported:
+    """Write a session's cases whose class is known into a new folder, `CLASS/case_NNN.png` by their numbers: what
+    `busi calibrate --data FOLDER` takes. is_seen: gray uint8 (H, W) -> whether the weights have learned from it."""
+    folder, skipped, taken = Path(folder), Counter[str](), set[str]()
+    truths = _truths(store)
+    with store.read() as connection:
+        cases = connection.execute(
+            "SELECT number, image_sha256, truth FROM session_case WHERE session_id = ? ORDER BY number", (session_id,)
+        ).fetchall()
+    try:
+        for number, sha256, truth in cases:
+            if sha256 in taken:
+                skipped["the same picture is another case, too"] += 1
+            elif why := _why_not(store, sha256, truth, truths.get(sha256, set()), is_seen):
+                skipped[why] += 1
+            else:
+                taken.add(sha256)
+                (folder / truth).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(store.image_path(sha256), folder / truth / f"case_{number:03d}.png")
+    except OSError as error:
+        raise StoreError("files_not_written", reason=error.strerror) from error
+    return Exported(len(taken), dict(skipped))
+
+
+def _why_not(
+    store: Store, sha256: str, truth: str | None, known: set[str], is_seen: Callable[[np.ndarray], bool]
+) -> str:
+    """Why a case is nothing to calibrate by; "" when it is."""
+    if truth is None:
+        return "their class is not known"
+    if len(known) > 1:
+        return "two sessions give it different truths"
+    try:
+        return "the weights have learned from it" if is_seen(store.picture(sha256)) else ""
+    except PictureError:
+        return "the picture is missing or damaged"
 
 
 def _write(path: Path, rows: Iterable[Sequence]) -> None:
@@ -101,13 +143,13 @@ def _truths(store: Store) -> dict[str, set[str]]:
 def _labelled(store: Store, sha256: str, opinions: list[_Opinion], known: set[str]) -> tuple[str, np.ndarray] | str:
     """Class and mask of a picture, or why it has none."""
     if not store.image_path(sha256).is_file():
-        return "the picture is gone"
+        return words.SKIPPED["gone"]
     try:
         gray = store.picture(sha256)
     except PictureError:
-        return "the picture is damaged"
+        return words.SKIPPED["damaged"]
     if len(known) > 1:
-        return "two sessions give it different truths"
+        return words.SKIPPED["two_truths"]
     if known == {"normal"}:  # whatever was outlined in it is no lesion
         return "normal", np.zeros(gray.shape, bool)
     return _join(opinions, *known)
@@ -163,25 +205,27 @@ def _join(opinions: list[_Opinion], truth: str | None = None) -> tuple[str, np.n
     else:
         ranked = Counter(opinion.class_name for opinion in opinions if opinion.class_name is not None).most_common()
         if not ranked:
-            return "nobody gave a class that counts"
+            return words.SKIPPED["no_class"]
         if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
-            return "the readers are divided on the class"
+            return words.SKIPPED["divided"]
         class_name = ranked[0][0]
     if class_name == "normal":
         masks = [o.mask for o in given if o.class_name == class_name and o.mask is not None]
         if not masks:
-            return "called normal, but the model's outline was not judged"
+            return words.SKIPPED["normal_not_judged"]
         mask = _majority(masks)
-        return "called normal, but a lesion is outlined" if mask.any() else (class_name, mask)
+        return words.SKIPPED["normal_outlined"] if mask.any() else (class_name, mask)
     # Where the truth is known, who took a cancer for benign may still have outlined it well.
     fitting = [o for o in opinions if o.class_name == class_name or (truth is not None and o.class_name != "normal")]
     masks = [o.mask for o in fitting if o.mask is not None]
     if not masks and fitting:
-        return "the outline was called wrong and none was drawn"
+        return words.SKIPPED["wrong_not_drawn"]
     if not masks:
-        return f"known to be {class_name}, but nobody outlined a lesion"
+        return words.SKIPPED["known_not_outlined"].format(class_name=class_name)
     mask = _majority(masks)
-    return (class_name, mask) if mask.any() else f"called {class_name}, but no lesion is outlined"
+    if not mask.any():
+        return words.SKIPPED["called_not_outlined"].format(class_name=class_name)
+    return class_name, mask
 
 
 def _majority(masks: list[np.ndarray]) -> np.ndarray:

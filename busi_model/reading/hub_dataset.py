@@ -33,9 +33,7 @@ class Datasets:
             self._api.create_repo(repo_id, repo_type="dataset", private=True, exist_ok=True)
             self._made.add(repo_id)
         if not self._api.repo_info(repo_id, repo_type="dataset").private:
-            raise StoreError(
-                "The dataset is public, so nothing is copied to it. Make it private in its settings on the hub."
-            )
+            raise StoreError("dataset_public")
 
     def add(self, repo_id: str, bodies: dict[str, bytes]) -> None:
         """Put files into the dataset, by path, in one commit."""

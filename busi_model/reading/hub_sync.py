@@ -26,6 +26,7 @@ from pathlib import Path
 
 from huggingface_hub.errors import HfHubHTTPError
 
+from busi_model.reading import words
 from busi_model.reading.clock import now
 from busi_model.reading.errors import StoreError
 from busi_model.reading.hub_dataset import Datasets, path_of, render
@@ -53,11 +54,7 @@ def storage_warning(folder: Path | None = None) -> str | None:
     kept = SPACE_DISK in (folder or default_folder()).absolute().parents and os.access(SPACE_DISK, os.W_OK)
     if "SPACE_ID" not in os.environ or kept or _named_in_environment():
         return None
-    return (
-        "Nothing that you enter here will last: this Space has neither a persistent disk nor a private dataset to "
-        f"copy to, so all records are lost when it restarts. Whoever runs it can set {REPO_VARIABLE} and "
-        f"{TOKEN_VARIABLE}, or add a disk."
-    )
+    return words.FORGETFUL.format(dataset=REPO_VARIABLE, token=TOKEN_VARIABLE)
 
 
 def _named_in_environment() -> bool:
@@ -123,7 +120,7 @@ class Outbox:
         try:
             return self._count()
         except StoreError:
-            return SyncState(0, 0, "How many copies are on their way is not known.")
+            return SyncState(0, 0, words.SYNC["unknown"])
 
     def _count(self) -> SyncState:
         with self._store.read() as connection:
@@ -134,7 +131,7 @@ class Outbox:
             ).fetchone()
         problem = self._problem
         if not problem and refused:
-            problem = f"The dataset refused {refused} of the records; they are kept here."
+            problem = words.SYNC["refused"].format(count=refused)
         return SyncState(waiting, synced, problem)
 
     def push(self) -> float:
@@ -146,7 +143,7 @@ class Outbox:
         except HfHubHTTPError as error:
             return self._refused(error)
         except Exception as error:  # the network raises whatever it likes; the records wait
-            return self._failed(f"The dataset cannot be reached ({type(error).__name__}).")
+            return self._failed(words.SYNC["unreachable"].format(kind=type(error).__name__))
         self._failures, self._problem, self._batch = 0, "", BATCH
         return FIRST_WAIT_S if more else INTERVAL_S
 
@@ -164,10 +161,11 @@ class Outbox:
             asked = error.response.headers.get("Retry-After", "")
             # The header's other form, a date, is not used by the hub.
             wait_s = min(LONGEST_RETRY_AFTER_S, float(asked)) if asked.isdigit() else None
-            return self._failed("The dataset asks to wait; records go on being saved here.", wait_s)
+            return self._failed(words.SYNC["wait"], wait_s)
         if status in (401, 403):
-            return self._failed(f"The dataset refuses the token ({status}). Check {TOKEN_VARIABLE}.", LONGEST_WAIT_S)
-        return self._failed(f"The dataset answered with an error ({status}).")
+            said = words.SYNC["token"].format(status=status, variable=TOKEN_VARIABLE)
+            return self._failed(said, LONGEST_WAIT_S)
+        return self._failed(words.SYNC["error"].format(status=status))
 
     def _set_aside(self, status: int) -> float:
         """One of a batch is bad: look for it in ever smaller batches, then go on without it."""

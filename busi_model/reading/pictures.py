@@ -74,10 +74,10 @@ class Pictures(Database):
             if gray.dtype == np.uint8 and gray.ndim == 2 and image_sha256(gray) == sha256:
                 return gray
         except FileNotFoundError:
-            raise PictureError("The picture is missing on the server.") from None
+            raise PictureError("picture_missing") from None
         except Exception as error:  # a damaged file breaks the decoder in many ways
-            raise PictureError("The picture is damaged on the server: it cannot be read.") from error
-        raise PictureError("The picture is damaged on the server: it is not the one that was kept.")
+            raise PictureError("picture_unreadable") from error
+        raise PictureError("picture_changed")
 
     def image_path(self, sha256: str) -> Path:
         return self.images / f"{sha256}.png"
@@ -127,7 +127,4 @@ def disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
-            f"Not saved. The disk says: {error.strerror or 'no reason'}; what was saved before is still there. "
-            "Free some space or allow writing, then try again."
-        ) from error
+        raise StoreError("disk_says", reason=error.strerror or "no_reason") from error

@@ -39,7 +39,7 @@ def default_folder() -> Path:
         else:
             base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     except RuntimeError:
-        raise StoreError("This user has no home folder to keep records in. Name a folder in BUSI_STORE.") from None
+        raise StoreError("no_home") from None
     return Path(base) / "busi"
 
 
@@ -90,12 +90,12 @@ class Store(Deletions):
         """Keep quick feedback; the picture, uint8 (H, W), only when `feedback.keep_image`."""
         if feedback.keep_image:
             if gray is None or image_sha256(gray) != feedback.image_sha256:
-                raise RecordError("Not saved. The picture to keep is not the one that was judged. Open it again.")
+                raise RecordError("picture_other")
             self.keep_image(gray)
         try:
             with self.write() as connection:
                 if feedback.keep_image and not self.image_path(feedback.image_sha256).exists():
-                    raise StoreError("Not saved. The picture was deleted meanwhile. Save again.")
+                    raise StoreError("picture_deleted")
                 return self.insert(
                     connection,
                     key,
@@ -134,10 +134,7 @@ class Store(Deletions):
         if row is None:
             return None
         if (row["kind"], row["content"]) != (kind, text):
-            raise ConflictError(
-                f"This step was saved before as {receipt_id(key)}, with other content; that one counts, and "
-                "this one was not taken. Copy what you want to keep, then load the page again."
-            )
+            raise ConflictError("saved_before", receipt=receipt_id(key))
         return self.receipt_of(connection, row, again=True)
 
     def receipt_of(self, connection: sqlite3.Connection, row: sqlite3.Row, again: bool = False) -> Receipt:
@@ -169,7 +166,7 @@ class Store(Deletions):
         """Remove quick feedback by the short name on its receipt, its picture and its copy on the hub too."""
         found = [r for r in self.records("kind = 'feedback'") if r.receipt == receipt.strip().upper()]
         if not found:
-            raise RecordError("No feedback has this receipt. Compare its eight letters and digits.")
+            raise RecordError("no_receipt")
         with self.write() as connection:
             marks = ", ".join("?" * len(found))
             number = forget(connection, "feedback", f"key IN ({marks})", tuple(record.key for record in found))
@@ -180,4 +177,4 @@ def check_key(key: object) -> None:
     """Refuse what is no idempotency key: it becomes a file name in the outbox."""
     plain = isinstance(key, str) and key.isascii() and key.replace("-", "").replace("_", "").isalnum()
     if not (isinstance(key, str) and plain and 8 <= len(key) <= 80):
-        raise RecordError("Not saved. The page sent no valid key. Load it again.")
+        raise RecordError("no_key")

@@ -37,7 +37,7 @@ class Case:
 
     case_id: str  # the image's file name
     image_path: Path
-    mask_paths: tuple[Path, ...]  # one a lesion in BUSI; their union is the outline. Empty: no mask file needed
+    mask_paths: tuple[Path, ...]  # one a lesion in BUSI; their union is the outline. Empty: normal, or not `outlined`
     class_name: str  # one of CLASS_NAMES
     group: str  # near-duplicates, the same lesion, the same patient; never on two sides of a split
     split: str  # "development", "test" (never trained on, nothing is chosen by it), "training" (corrected cases)
@@ -47,12 +47,18 @@ class Case:
     subgroup: str = ""  # what the data say of the picture: burned-in marks (BUSI), device (BUS-BRA), Doppler, BI-RADS
     published_fingerprint: str = ""  # of a picture that was packed (`pack`), before it was
 
+    @property
+    def outlined(self) -> bool:
+        """Whether it is known where the lesion lies: only `busi calibrate` takes cases of which that is not known."""
+        return self.class_name == "normal" or bool(self.mask_paths)
+
     def fingerprint(self) -> str:
         """`checkpoint.fingerprint` of the picture as its hospital published it. Raises CaseError."""
         return self.published_fingerprint or checkpoint.fingerprint(self.read()[0].gray)
 
     def read(self) -> tuple[Frame, np.ndarray]:
-        """The frame and its mask, bool (H, W), in the frame's own pixels. Raises CaseError."""
+        """The frame and its mask, bool (H, W), in the frame's own pixels; empty where none is known (`outlined`).
+        Raises CaseError."""
         try:
             frame = read_image(self.image_path)
         except ImageError as error:
@@ -74,7 +80,7 @@ class Case:
                 f"{self.case_id} lies in the folder of normal images, but its mask outlines a lesion. "
                 "Move it to its class or empty the mask."
             )
-        if self.class_name != "normal" and not mask.any():
+        if self.mask_paths and self.class_name != "normal" and not mask.any():
             raise CaseError(f"{self.case_id} is {self.class_name}, but its mask is empty. Outline it or leave it out.")
         if self.class_name != "normal" and looks_inverted(mask):
             raise CaseError(

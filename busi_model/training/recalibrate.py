@@ -1,8 +1,9 @@
 """Calibrate at your own hospital: some labelled images, an operating point that holds there.
 
-Enters: weights with their operating point, cases of one hospital or several. Leaves: an operating point in a file of
-its own, which `BUSI_OPERATING_POINT`, `predict` and `evaluate` take, and figures before and after. What cannot
-be fitted on so few images stays as it was and is named. The weights and the detector of other pictures are not touched.
+Enters: weights with their operating point, cases of one hospital or several; where lesions are not outlined, the class
+alone is fitted. Leaves: an operating point in a file of its own, which `BUSI_OPERATING_POINT`, `predict` and `evaluate`
+take, and figures before and after. What cannot be fitted on so few images stays as it was and is named. The weights and
+the detector of other pictures are not touched.
 """
 
 import dataclasses
@@ -23,9 +24,10 @@ from busi_model.training import calibrate
 from busi_model.training.calibrate import MALIGNANT, HeldOut
 from busi_model.training.cases import Case, CaseError, spread_over_folds
 from busi_model.training.evaluate import evaluate_cases
-from busi_model.training.metrics import with_intervals
+from busi_model.training.metrics import class_figures, with_intervals
 from busi_model.training.subgroups import trust_figures, with_rates
 
+NORMAL = CLASS_NAMES.index("normal")
 LEAST_IMAGES = 20
 LEAST_OF_A_CLASS = 5  # for its bias
 LEAST_FOR_THRESHOLD = 20  # malignant images, and as many others: a sensitivity of .95 is one miss in 20
@@ -74,7 +76,25 @@ def recalibrate(predictor: Predictor, cases: list[Case]) -> Recalibrated:
     point = dataclasses.replace(
         point, fitted_on=f"{len(cases)} images of your own ({names}), on top of: {base.fitted_on}"
     )
-    return Recalibrated(with_rates(point, after), kept, before, after)
+    return Recalibrated(_with_known_rates(point, after, base), kept, before, after)
+
+
+def _with_known_rates(point, table, base):
+    """`with_rates`; what no image here could tell is not measured, or known from before where nothing was changed."""
+
+    measured = with_rates(point, table)
+    thresholds = []
+    for new in measured.thresholds:
+        old = base.threshold(new.name)
+        if old is None or old.malignant_probability != new.malignant_probability:
+            old = dataclasses.replace(new, sensitivity=None, specificity=None)
+        rates = {k: getattr(new if getattr(new, k).n else old, k) for k in ("sensitivity", "specificity")}
+        thresholds.append(dataclasses.replace(new, **rates))
+    margin_coverage = measured.margin_coverage
+    if not margin_coverage.n:
+        same = (point.margin_inside, point.margin_outside) == (base.margin_inside, base.margin_outside)
+        margin_coverage = base.margin_coverage if same else None
+    return dataclasses.replace(measured, thresholds=tuple(thresholds), margin_coverage=margin_coverage)
 
 
 def _by_hospital(cases):
@@ -107,17 +127,22 @@ def refit(base: OperatingPoint, held_out: list[HeldOut]) -> tuple[OperatingPoint
             f"the thresholds for malignant ({n_malignant} malignant and {n_others} other images, {LEAST_FOR_THRESHOLD} "
             "of each needed)"
         )
-    n_lesions = sum(int(h.masks.any(axis=(1, 2)).sum()) for h in held_out)
+    outlined = [h.where(h.masks.any(axis=(1, 2)) | (h.labels == NORMAL)) for h in held_out]
+    outlined = [h for h in outlined if len(h.labels)]
+    n_lesions = sum(int((h.labels != NORMAL).sum()) for h in outlined)
     if n_lesions >= LEAST_LESIONS:
-        point = dataclasses.replace(point, mask_temperature=calibrate.mask_temperature(held_out))
-        changes |= calibrate.margins(held_out, point)
+        point = dataclasses.replace(point, mask_temperature=calibrate.mask_temperature(outlined))
+        changes |= calibrate.margins(outlined, point)
     else:
         kept.append(f"the outline's temperature and margin band ({n_lesions} outlined lesions, {LEAST_LESIONS} needed)")
-    n_normals = counts[CLASS_NAMES.index("normal")]
+    n_normals = counts[NORMAL]
     if n_lesions >= LEAST_LESIONS and n_normals >= LEAST_NORMALS:
-        changes["least_evidence"] = calibrate.least_evidence(held_out, point)
+        changes["least_evidence"] = calibrate.least_evidence(outlined, point)
     else:
-        kept.append(f"the evidence that an outline needs ({n_normals} normal images, {LEAST_NORMALS} needed)")
+        kept.append(
+            f"the evidence that an outline needs ({n_lesions} outlined lesions and {n_normals} normal images, "
+            f"{LEAST_LESIONS} and {LEAST_NORMALS} needed)"
+        )
     kept.append("what turns away pictures that are no breast ultrasound")
     return dataclasses.replace(point, **changes), kept
 
@@ -139,20 +164,27 @@ def _class_scaling(base, logits, labels, weights, free):
     return {"temperature": float(np.exp(x[0])), "class_bias": tuple(map(float, bias))}
 
 
-def comparison(result: Recalibrated, resamples: int = N_RESAMPLES) -> str:
-    """Lines for the terminal: figures before and after, each with its 95 % interval."""
+def figures_before_and_after(result: Recalibrated, resamples: int = N_RESAMPLES) -> dict[str, dict[str, dict]]:
+    """What it is of, in words -> "before" and "after" -> value, low, high: the 95 % interval."""
     rows = []
     for table in (result.before, result.after):
-        figures = with_intervals(table, resamples)
+        figures = with_intervals(table, resamples, figures=class_figures)
         trust = trust_figures(table)
         row = {"accuracy": figures["accuracy"], "calibration error (ECE)": figures["ece"]}
         for words in ("Class set holds the truth", *(k for k in trust if k.startswith(("Sensitivity", "Specificity")))):
             row[words.lower()] = dataclasses.asdict(trust[words])
         rows.append(row)
+    return {words: {"before": before, "after": rows[1][words]} for words, before in rows[0].items()}
+
+
+def comparison(result: Recalibrated, figures: dict[str, dict[str, dict]]) -> str:
+    """Lines for the terminal. figures: of `figures_before_and_after`."""
     lines = [f"{len(result.after)} images; each fifth judged by an operating point fitted on the others.", ""]
-    for words, before in rows[0].items():
-        lines.append(f"{words:40} before {_interval(before)}   after {_interval(rows[1][words])}")
-    return "\n".join([*lines, "", "Kept as the weights brought it: " + "; ".join(result.kept) + "."])
+    for words, both in figures.items():
+        lines.append(f"{words:40} before {_interval(both['before'])}   after {_interval(both['after'])}")
+    mix = ", ".join(f"{share:.0%} {name}" for name, share in zip(CLASS_NAMES, result.point.class_mix, strict=True))
+    lines += ["", f"The probabilities now assume the classes as they are mixed in these images: {mix}."]
+    return "\n".join([*lines, "Kept as the weights brought it: " + "; ".join(result.kept) + "."])
 
 
 def _interval(figure):
@@ -161,14 +193,16 @@ def _interval(figure):
     return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})".ljust(19)
 
 
-def write(result: Recalibrated, predictor: Predictor, cases: list[Case], path) -> None:
-    """The file that BUSI_OPERATING_POINT names; it says for which weights, and which images it was fitted on."""
+def write(result: Recalibrated, figures: dict, predictor: Predictor, cases: list[Case], path) -> None:
+    """The file that BUSI_OPERATING_POINT names; it says for which weights, which images it was fitted on, and what it
+    is worth there (figures: of `figures_before_and_after`)."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "weights_sha256": predictor.checkpoint.weights_sha256,
         "operating_point": dataclasses.asdict(result.point),
         "kept": result.kept,
+        "figures": figures,
         "fitted_on_images": sorted(c.fingerprint() for c in cases),
     }
     write_json(content, path)

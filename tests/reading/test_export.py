@@ -14,7 +14,7 @@ from busi_model.image import read_image
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.reading.errors import StoreError
-from busi_model.reading.export import export_cases
+from busi_model.reading.export import export_cases, export_known
 from busi_model.reading.outline import encode_mask
 from busi_model.reading.records import Model, NewSession, Outline, image_sha256, new_key
 from busi_model.reading.sessions import NewCase, Sessions
@@ -278,3 +278,30 @@ def test_training_takes_several_folders_and_leaves_twins_of_held_out_pictures(st
     kept = without_twins([case for hospital in hospitals[1:] for case in hospital.cases], [unseen])
     pictures = [image_sha256(read_image(case.image_path).gray) for case in kept]
     assert sorted(pictures) == sorted(image_sha256(picture(number)) for number in (0, 0, 1, 1, 3, 4))
+
+
+def test_cases_of_known_class_leave_for_calibration_without_outlines(store, tmp_path):
+    """Each case once, where its class is certain; readers are not asked, who have seen the model's outline."""
+    truths = ["benign", "malignant", None, "normal", "benign", "malignant", "malignant"]
+    sessions, created = new_session(store, truths=truths)
+    read_all(seated(sessions, created.codes[0]), lambda step: (own(), model(), corrected()))
+    cases = [NewCase(picture(4), "malignant"), NewCase(picture(10), "benign"), NewCase(picture(10), "benign")]
+    other = sessions.create(NewSession.checked(name="Noon", images_may_be_kept=True), cases)
+    store.image_path(image_sha256(picture(5))).write_bytes(b"damaged")
+    sessions.close(created.session_id)
+    exported = export_known(
+        store, tmp_path / "known", created.session_id, is_seen=lambda gray: np.array_equal(gray, picture(6))
+    )
+    names = sorted(str(path.relative_to(tmp_path / "known")) for path in (tmp_path / "known").rglob("*.png"))
+    assert names == ["benign/case_001.png", "malignant/case_002.png", "normal/case_004.png"]
+    assert np.array_equal(read_image(tmp_path / "known" / names[1]).gray, picture(1))
+    assert exported.n_cases == 3 and exported.skipped == {
+        "their class is not known": 1,
+        "two sessions give it different truths": 1,
+        "the picture is missing or damaged": 1,
+        "the weights have learned from it": 1,
+    }
+    again = export_known(store, tmp_path / "other", other.session_id)
+    assert (again.n_cases, again.skipped["the same picture is another case, too"]) == (1, 1)
+    none = export_known(store, tmp_path / "none", "no such session")
+    assert none.n_cases == 0 and not (tmp_path / "none").exists()

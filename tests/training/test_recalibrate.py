@@ -6,10 +6,12 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from busi_model import checkpoint
 from busi_model.__main__ import main
-from busi_model.operating_point import OperatingPoint, Threshold
+from busi_model.operating_point import OperatingPoint, Rate, Threshold
+from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.training import recalibrate
 from busi_model.training.layouts import find_cases
@@ -72,6 +74,57 @@ def test_one_file_is_written_and_the_weights_stay_as_they_were(untrained, labell
         assert main(["predict", image, *arguments, *flags]) == 0
         shown.append((tmp_path / name / "predictions.csv").read_text())
     assert shown[0] != shown[1]
+
+
+def test_without_outlines_the_class_alone_is_fitted(untrained, labelled, tmp_path, capsys):
+    """A host may know the class and no more; what nobody could measure is said of no number that changed."""
+    weights = shutil.copytree(untrained, tmp_path / "weights")
+    of_margin, of_threshold = Rate(0.8, 0.7, 0.9, 50), Rate(0.9, 0.8, 0.95, 40)
+    thresholds = (Threshold("balanced", 0.5, of_threshold, of_threshold),)
+    base = dataclasses.replace(BASE, thresholds=thresholds, margin_coverage=of_margin)
+    checkpoint.replace(weights, operating_point=base)
+    folder = shutil.copytree(labelled, tmp_path / "classes-only")
+    for path in folder.rglob("*_mask*.png"):
+        path.unlink()
+    for path in (folder / "malignant").iterdir():
+        path.unlink()
+    for number in range(8):
+        gray = draw_phantom("benign", 500 + number, 70, 90)[0]
+        Image.fromarray(gray).save(folder / "benign" / f"further ({number}).png")
+    out = tmp_path / "ours.json"
+    arguments = ["--weights", str(weights), "--data", str(folder), "--out", str(out), "--device", "cpu"]
+    assert main(["calibrate", *arguments]) == 0
+    said = capsys.readouterr().out
+    assert "margin band (0 outlined lesions, 20 needed)" in said and "malignant (0 images, 5 needed)" in said
+    assert "mixed in these images: 68% benign, 0% malignant, 32% normal" in said
+    content = json.loads(out.read_text())
+    both = content["figures"]["calibration error (ECE)"]
+    assert both["before"]["low"] <= both["before"]["value"] <= both["before"]["high"] != both["after"]["high"]
+    point = Predictor.load(weights, "cpu", operating_point=out).operating_point
+    assert point.class_bias[0] != 0 != point.class_bias[2] and point.class_bias[1] == 0
+    assert (point.mask_temperature, point.least_evidence) == (base.mask_temperature, base.least_evidence)
+    assert point.margin_coverage == of_margin  # the band is as it was
+    assert point.thresholds[0].sensitivity == of_threshold  # no malignant image to measure it on
+    assert point.thresholds[0].specificity.n == 22 and point.conformal_coverage.n == 22
+    assert main(["evaluate", *arguments[:4], "--split", "all", "--out", str(tmp_path / "x"), "--device", "cpu"]) == 1
+    assert "has no mask" in capsys.readouterr().err  # figures of outlines need outlines
+
+
+def test_lesions_without_an_outline_do_not_count_as_outlines():
+    """Mixed with outlined ones they change the class alone."""
+    held_out = _held_out(n=240, scale=2.5)
+    lesions = np.flatnonzero(held_out.labels != 2)[::2]
+    masks = held_out.masks.copy()
+    masks[lesions] = False
+    mixed, _ = recalibrate.refit(BASE, [dataclasses.replace(held_out, masks=masks)])
+    chosen = np.ones(240, bool)
+    chosen[lesions] = False
+    only, _ = recalibrate.refit(mixed, [held_out.where(chosen)])
+    none, kept = recalibrate.refit(BASE, [dataclasses.replace(held_out, masks=np.zeros_like(masks))])
+    assert mixed.mask_temperature == only.mask_temperature != none.mask_temperature == BASE.mask_temperature
+    assert mixed.margin_inside == only.margin_inside != none.margin_inside == BASE.margin_inside
+    assert (mixed.temperature, mixed.class_bias) == (none.temperature, none.class_bias) != (1.0, (0.0, 0.0, 0.0))
+    assert "(0 outlined lesions, 20 needed)" in " ".join(kept)
 
 
 @pytest.mark.parametrize("keep", [1, 6])

@@ -15,6 +15,7 @@ import pandas as pd
 
 from busi_model.batch.find import PassedOver
 from busi_model.page import strings
+from busi_model.page.host.calibration import LEAST_IMAGES, fitted_html
 from busi_model.page.host.cases import find_images, read_cases
 from busi_model.page.host.results import results_html, table_html
 from busi_model.page.remarks import deletion_words, deletions_html, plain_html, problem_html, remark_html
@@ -22,7 +23,7 @@ from busi_model.page.server.visits import browser_of
 from busi_model.reading import results
 from busi_model.reading.access import HostGate
 from busi_model.reading.errors import ReadingError, RecordError
-from busi_model.reading.export import export_cases
+from busi_model.reading.export import export_cases, export_known
 from busi_model.reading.records import NewSession
 from busi_model.reading.report import write_csv, write_downloads
 from busi_model.reading.sessions import Sessions
@@ -30,25 +31,27 @@ from busi_model.reading.store import Store
 
 LOG = logging.getLogger(__name__)
 HOW = {"show_progress": "minimal", "api_visibility": "private", "concurrency_limit": 2, "concurrency_id": "host"}
-
+ALONE = {**HOW, "concurrency_limit": 1, "concurrency_id": "calibration"}  # minutes: it holds up nothing else
 
 # What cannot be undone is asked for in the browser; the answer comes as the last input.
 ASK = "(...values) => [...values.slice(0, -1), confirm({question}) ? 'yes' : 'no']"
 
 
-def build(store: Store, sessions: Sessions, gate: HostGate, folder, outbox=None) -> None:
+def build(store: Store, sessions: Sessions, gate: HostGate, folder, outbox=None, calibration=None) -> None:
     """Lay out the panel inside the current gr.Blocks.
 
-    folder: private, served by Gradio, emptied by it. outbox: Outbox or None, for what is said of copies.
+    folder: private, served by Gradio, emptied by it. outbox: Outbox or None, for what is said of copies. calibration:
+    Calibration or None: then no operating point is offered.
     """
-    Panel(store, sessions, gate, folder, outbox).connect()
+    Panel(store, sessions, gate, folder, outbox, calibration).connect()
 
 
 class Panel:
     """Components and what their events do. Each answer is a dict {component: update}."""
 
-    def __init__(self, store, sessions, gate, folder, outbox=None):
+    def __init__(self, store, sessions, gate, folder, outbox=None, calibration=None):
         self.store, self.sessions, self.gate, self.folder = store, sessions, gate, Path(folder)
+        self.calibration = calibration
         self.has_outbox = outbox is not None
         self.prepared: dict[str, list[Path]] = {}  # session's id, or "feedback" -> folders with downloads
         self.sure = gr.Textbox("", visible=False, elem_id="host-sure")
@@ -73,6 +76,9 @@ class Panel:
             with gr.Row():
                 self.results_button = gr.Button(strings.HOST_RESULTS, size="md", elem_id="host-results")
                 self.download_button = gr.Button(strings.HOST_DOWNLOADS, size="md", elem_id="host-downloads")
+                self.calibrate_button = gr.Button(
+                    strings.HOST_CALIBRATE, size="md", visible=self.calibration is not None, elem_id="host-calibrate"
+                )
                 self.add_button = gr.Button(strings.HOST_ADD_READER, size="md", elem_id="host-add")
                 self.close_button = gr.Button(strings.HOST_CLOSE, size="md", elem_id="host-close")
             self.files = gr.File(label=strings.HOST_FILES, visible=False, interactive=False, elem_id="host-files")
@@ -124,6 +130,7 @@ class Panel:
         gr.on([self.refresh_button.click, self.session.input], self.choose, chosen, **how)
         self.results_button.click(self.figures, chosen, **how)
         self.download_button.click(self.download, chosen, **how)
+        self.calibrate_button.click(self.calibrate, chosen, shown, **ALONE)
         self.add_button.click(self.add_reader, chosen, **how)
         for name, button, inputs in (
             ("close", self.close_button, chosen),
@@ -184,11 +191,43 @@ class Panel:
             said = strings.HOST_EXPORTED.format(n_cases=exported.n_cases)
             if exported.n_conflicts:
                 said += " " + strings.HOST_CONFLICTS.format(count=exported.n_conflicts)
-            for reason, count in exported.skipped.items():
-                said += " " + strings.HOST_SKIPPED.format(count=count, reason=reason)
+            said += _skipped(exported)
             return {self.files: gr.File([str(file) for file in files], visible=True), self.said: remark_html(said)}
 
         return self._guarded(allowed, make)
+
+    def calibrate(self, allowed, session_id):
+        """Two answers: that it has begun, and then the operating point, or why there is none."""
+        begun = {self.said: remark_html(strings.CALIBRATING)}
+        yield self._guarded(allowed, lambda: _chosen(session_id) and begun)
+        yield self._guarded(allowed, lambda: self._calibrated(_chosen(session_id)))
+
+    def _calibrated(self, session_id) -> dict:
+        name = self._name_of(session_id)
+        place = self._place(session_id)
+        cases, file = place / "reading-session", place / "operating-point.json"  # the folder's name stands in the file
+        try:
+            exported = export_known(self.store, cases, session_id, self.calibration.has_seen)
+            skipped = _skipped(exported)
+            if exported.n_cases < LEAST_IMAGES:
+                too_few = strings.CALIBRATED_TOO_FEW.format(n_cases=exported.n_cases, least=LEAST_IMAGES)
+                raise RecordError(too_few + skipped)
+            if not self.calibration.is_installed():
+                archive = shutil.make_archive(str(place / "cases-of-known-class"), "zip", place, cases.name)
+                said = strings.CALIBRATED_ELSEWHERE.format(n_cases=exported.n_cases) + skipped
+                return {self.files: gr.File([archive], visible=True), self.said: remark_html(said)}
+            content = self.calibration.fit(cases, file)
+            self._name_of(session_id)  # or it was deleted meanwhile
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+        finally:
+            shutil.rmtree(cases, ignore_errors=True)
+        return {
+            self.files: gr.File([str(file)], visible=True),
+            self.results: fitted_html(content, name),
+            self.said: remark_html(strings.CALIBRATED + skipped),
+        }
 
     def add_reader(self, allowed, session_id) -> dict:
         return self._guarded(
@@ -220,10 +259,7 @@ class Panel:
 
     def delete(self, allowed, session_id, confirm, sure="yes") -> dict:
         def delete():
-            name = next((info.name for info in self.sessions.list() if info.session_id == _chosen(session_id)), None)
-            if name is None:
-                raise RecordError(strings.HOST_CHOOSE_FIRST)
-            if (confirm or "").strip() != name:
+            if (confirm or "").strip() != self._name_of(_chosen(session_id)):
                 raise RecordError(strings.HOST_CONFIRM_FIRST)
             gone = self.sessions.delete(session_id)
             self._drop_prepared(session_id)
@@ -275,6 +311,12 @@ class Panel:
             **self._open_deletions(),
         }
 
+    def _name_of(self, session_id) -> str:
+        name = next((info.name for info in self.sessions.list() if info.session_id == session_id), None)
+        if name is None:
+            raise RecordError(strings.HOST_CHOOSE_FIRST)
+        return name
+
     def _open_deletions(self) -> dict:
         return {self.deletions: deletions_html(self.store.deletions("done_at IS NULL"), self.has_outbox)}
 
@@ -297,6 +339,12 @@ def _chosen(session_id) -> str:
     if not session_id:
         raise RecordError(strings.HOST_CHOOSE_FIRST)
     return session_id
+
+
+def _skipped(exported) -> str:
+    return "".join(
+        " " + strings.HOST_SKIPPED.format(count=count, reason=reason) for reason, count in exported.skipped.items()
+    )
 
 
 def _progress(info) -> str:

@@ -20,10 +20,10 @@ from busi_model.page.images.inbox import inbox_component, uploaded
 from busi_model.page.images.opened import THUMBNAIL_PX, Lightbox
 from busi_model.page.images.result import Step, empty_data, message_html, waiting_html
 from busi_model.page.images.takeaway import Takeaway, model_version
-from busi_model.page.images.worklist import Visit, worklist_component
+from busi_model.page.images.worklist import Visit, packed_list, worklist_component
 from busi_model.page.remarks import plain_html
 from busi_model.page.server.visitor import household
-from busi_model.page.viewer.component import viewer_component
+from busi_model.page.viewer.component import packed, viewer_component
 from busi_model.phantom import draw_phantom
 
 EXAMPLE_SEED = 3
@@ -65,7 +65,7 @@ class Panel:
                 self.clear = gr.Button(strings.CLEAR, visible=False, size="sm", elem_id="clear")
                 self.undo = gr.Button(strings.REOPEN, visible=False, size="sm", elem_id="undo")
             with gr.Column(scale=8, min_width=330, elem_id="picture-column"):
-                self.viewer = viewer_component("viewer", empty_data())
+                self.viewer = viewer_component("viewer", packed(empty_data()))
             with gr.Column(scale=4, min_width=330, elem_id="result-column"):
                 self.threshold = gr.Radio(
                     [(strings.OPERATING_NAMES.get(t.name, t.name), t.name) for t in point.thresholds],
@@ -200,18 +200,18 @@ class Panel:
 
     def film(self, values: dict, event: gr.EventData):
         for scene in self.behind.film(values[self.visit], _sent(event).get("case")):
-            yield {self.viewer: scene}
+            yield {self.viewer: _packed(scene)}
 
     def judge(self, values: dict, event: gr.EventData):
         for scene in self.behind.judge(values[self.visit], _sent(event).get("case")):
-            yield {self.viewer: scene}
+            yield {self.viewer: _packed(scene)}
 
     def explain(self, values: dict, event: gr.EventData) -> dict:
-        return {self.viewer: self.behind.explain(values[self.visit], _sent(event).get("case"))}
+        return {self.viewer: _packed(self.behind.explain(values[self.visit], _sent(event).get("case")))}
 
     def ahead(self, values: dict):
         for worklist in self.behind.ahead(values[self.visit]):
-            yield {self.worklist: worklist}
+            yield {self.worklist: packed_list(worklist)}
 
     def give(self, kind: str, values: dict) -> dict:
         taken = self.reader.take(kind, values[self.visit], values[self.seen], values[self.threshold])
@@ -229,10 +229,10 @@ class Panel:
         if step is None:
             return {self.words: gr.skip()}
         if step.words is None:
-            return {self.worklist: step.worklist}
+            return {self.worklist: packed_list(step.worklist)}
         said = {
-            self.worklist: step.worklist,
-            self.viewer: step.viewer,
+            self.worklist: packed_list(step.worklist),
+            self.viewer: packed(step.viewer),
             self.words: step.words,
             self.seen: step.case_id or "",
             self.measures: step.measures,
@@ -250,6 +250,11 @@ class Panel:
 def _sent(event) -> dict:
     """What the browser sent along; a stranger's program may send anything."""
     return event._data if isinstance(event._data, dict) else {}
+
+
+def _packed(scene: dict) -> dict:
+    """A scene, or Gradio's "no change"."""
+    return packed(scene) if "turn" in scene else scene
 
 
 def _example_button(class_name):

@@ -1,6 +1,7 @@
 """The worklist: what a user has open and in which order, its markup, and the same as plain data for `worklist.js`."""
 
 import html
+import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +49,7 @@ def worklist_component(elem_id: str) -> gr.HTML:
     `restore` with {cases, shown}."""
     words = f'data-close="{html.escape(strings.WORKLIST_CLOSE)}" data-leave="{html.escape(strings.LEAVE_QUESTION)}"'
     return gr.HTML(
-        worklist_data([], None, 0),
+        packed_list(worklist_data([], None, 0)),
         html_template=(
             f'<nav class="worklist" aria-label="{strings.WORKLIST}" {words} hidden><ol></ol><div>'
             f"{_step(-1, strings.WORKLIST_PREVIOUS, 'P')}<output></output>{_step(1, strings.WORKLIST_NEXT, 'N')}"
@@ -81,6 +82,11 @@ def worklist_data(items: list[dict] | None, shown: str | None, version: int) -> 
     """items: of `item`, or None when the browser has them already. shown: id of the case in the viewer. version: an
     older one arriving later is not shown."""
     return {"items": items, "shown": shown, "version": version}
+
+
+def packed_list(data: dict) -> dict:
+    """`worklist_data` as it travels: see `viewer.component.packed`."""
+    return data | {"items": None if data["items"] is None else json.dumps(data["items"])}
 
 
 def item(case: Case, number: int, token: str | None, looked_at: bool) -> dict:

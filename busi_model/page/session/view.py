@@ -23,7 +23,7 @@ from busi_model.page.session.layout import Layout
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.phantom import draw_phantom
-from busi_model.reading.database import NOT_SAVED
+from busi_model.reading import words as store_words
 from busi_model.reading.errors import PictureError, ReadingError
 from busi_model.reading.progress import Step
 from busi_model.reading.records import Model, OwnRead
@@ -176,7 +176,9 @@ def own_html(own: OwnRead) -> str:
 
 def reason(error) -> str:
     """Why, without "Not saved.": what was to be saved is another thing, and it was."""
-    return str(error).removeprefix(f"{NOT_SAVED} ") if isinstance(error, ReadingError) else strings.SERVER_FAILED
+    if not isinstance(error, ReadingError):
+        return strings.SERVER_FAILED
+    return str(error).removeprefix(store_words.PARTS["not_saved"]).lstrip()
 
 
 def mark(step: Step) -> str:

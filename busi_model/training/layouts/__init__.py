@@ -13,12 +13,13 @@ from busi_model.training.cases import Case, CaseError, Hospital, together
 from busi_model.training.layouts import breast, bus_bra, bus_uclm, busi, corrected
 
 
-def find_hospital(folder, manifest=None) -> Hospital:
+def find_hospital(folder, manifest=None, needs_outlines: bool = True) -> Hospital:
     """All cases in a folder in a published layout, or exported from reading sessions, in a fixed order.
 
     manifest: CSV with the columns image, class, group, split, fold, scored, for class folders only (benign/,
     malignant/, normal/). Without one BUSI itself is recognised and split by the manifest that ships with this
-    package; in any other class folders near-duplicates are found and kept together. Raises CaseError.
+    package; in any other class folders near-duplicates are found and kept together. needs_outlines: False takes
+    lesions in class folders without a mask, too (`Case.outlined`). Raises CaseError.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -28,16 +29,17 @@ def find_hospital(folder, manifest=None) -> Hospital:
             if manifest:
                 raise CaseError(f"{folder.name} brings its own split; leave the manifest out.")
             return layout.find(folder)
-    return busi.find(folder, Path(manifest) if manifest else None)
+    return busi.find(folder, Path(manifest) if manifest else None, needs_outlines)
 
 
-def find_hospitals(folders, manifest=None) -> list[Hospital]:
-    """One hospital a folder; corrected cases may come in several folders. manifest: of the first folder. Raises
-    CaseError, also when two folders hold the same hospital, or none holds a published case."""
+def find_hospitals(folders, manifest=None, needs_outlines: bool = True) -> list[Hospital]:
+    """One hospital a folder; corrected cases may come in several folders. manifest: of the first folder.
+    needs_outlines: as for `find_hospital`. Raises CaseError, also when two folders hold the same hospital, or none
+    holds a published case."""
     hospitals, problems = [], []
     for i, folder in enumerate(folders):
         try:
-            hospitals.append(find_hospital(folder, manifest if i == 0 else None))
+            hospitals.append(find_hospital(folder, manifest if i == 0 else None, needs_outlines))
         except CaseError as error:
             problems.append(str(error))
     if problems:

@@ -39,8 +39,8 @@ SPLITS = ("development", "test", "excluded")
 YES, NO = ("1", "true", "yes"), ("0", "false", "no")
 
 
-def find(folder: Path, manifest: Path | None = None) -> Hospital:
-    cases = class_folder_cases(folder)
+def find(folder: Path, manifest: Path | None = None, needs_outlines: bool = True) -> Hospital:
+    cases = class_folder_cases(folder, needs_outlines)
     if manifest is None and (folder / MANIFEST_NAME).is_file():
         manifest = folder / MANIFEST_NAME
     if manifest is None and _is_busi(cases):
@@ -62,8 +62,9 @@ def find(folder: Path, manifest: Path | None = None) -> Hospital:
     return Hospital(name, [replace(c, hospital=name) for c in listed], left_out)
 
 
-def class_folder_cases(folder: Path) -> list[Case]:
-    """Cases of class folders, not split yet. Raises CaseError that names all problems at once."""
+def class_folder_cases(folder: Path, needs_outlines: bool = True) -> list[Case]:
+    """Cases of class folders, not split yet. needs_outlines: a lesion without a mask is a problem. Raises CaseError
+    that names all problems at once."""
     if not folder.is_dir():
         raise CaseError(f"{folder} is not a folder. Name the folder that holds benign/, malignant/ and normal/.")
     class_folders = _class_folders(folder)
@@ -78,7 +79,7 @@ def class_folder_cases(folder: Path) -> list[Case]:
             if outlined_stem(file.stem):
                 continue
             mask_paths = tuple(masks.pop(file.stem, ()))
-            if not mask_paths and class_name != "normal":
+            if needs_outlines and not mask_paths and class_name != "normal":
                 problems.append(
                     f"{place.name}/{file.name} has no mask; {mask_name(file.stem)} is expected beside it. "
                     "Add the mask or move the image away."

@@ -1,0 +1,101 @@
+"""An operating point of the host's own hospital, fitted on a session's cases of known class.
+
+Enters: a folder that `reading.export.export_known` wrote. Leaves: the file that `busi calibrate` writes, which whoever
+starts the page names in BUSI_OPERATING_POINT, and its figures as HTML. `busi calibrate` itself runs, as a program of
+its own at low priority: the page stays quick and knows nothing of training. It ends with the page, for it says how far
+it is into a pipe, which breaks then.
+"""
+
+import contextlib
+import html
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from busi_model.checkpoint import fingerprint
+from busi_model.names import CLASS_NAMES
+from busi_model.page import strings
+from busi_model.page.host.results import table_html
+from busi_model.reading.errors import RecordError
+
+LEAST_IMAGES = 20  # as `training.recalibrate` asks for; a test compares the two
+NEEDED = ("monai", "seaborn", "sklearn")  # of the extra `train`, which a Space goes without
+NAME = "calibrate"  # before each refusal of the command
+PRIORITY = 10  # the page comes first
+
+
+class Calibration:
+    """Of one network. weights: the folder or Hub repository that the predictor was loaded from."""
+
+    def __init__(self, predictor, weights):
+        self.predictor = predictor
+        self.weights = os.path.abspath(weights) if os.path.isdir(weights) else str(weights)
+
+    def has_seen(self, gray) -> bool:
+        """Whether the weights have learned from this picture, uint8 (H, W)."""
+        return fingerprint(gray) in self.predictor.checkpoint.seen
+
+    def is_installed(self) -> bool:
+        """Whether what `busi calibrate` needs came with this program."""
+        return all(importlib.util.find_spec(name) for name in NEEDED)
+
+    def fit(self, folder: Path, file: Path) -> dict:
+        """Fit on a folder of cases and write the file; returns its content. Raises RecordError: the refusal of `busi
+        calibrate`. It takes about a second for two images."""
+        arguments = ["--weights", self.weights, "--data", folder, "--out", file, "--device", self.predictor.device.type]
+        program = subprocess.Popen(
+            [sys.executable, "-m", "busi_model", NAME, *map(str, arguments)],
+            cwd=Path(__file__).parents[3],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # the file says the same
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        with contextlib.suppress(OSError, AttributeError):  # it has just ended; Windows
+            os.setpriority(os.PRIO_PROCESS, program.pid, PRIORITY)
+        try:
+            said = program.communicate()[1]
+        finally:
+            program.kill()
+        if program.returncode == 0:
+            return json.loads(file.read_text(encoding="utf-8"))
+        _, name, sentence = said.rpartition(f"{NAME}: ")
+        if not name or str(folder.parent) in sentence:  # a path of the server, and no refusal
+            raise RuntimeError(f"`busi calibrate` ended with {program.returncode}.")
+        raise RecordError(sentence.strip())
+
+
+def fitted_html(content: dict, name: str) -> str:
+    """What the file of `busi calibrate` says, as a table of figures before and after, and sentences. name: the
+    session's."""
+    point = content["operating_point"]
+    rows = [
+        (words, *(_interval(both[when]) for when in ("before", "after"))) for words, both in content["figures"].items()
+    ]
+    caption = strings.CALIBRATED_CAPTION.format(name=name, n_images=len(content["fitted_on_images"]))
+    table = table_html(pd.DataFrame(rows, columns=list(strings.CALIBRATED_COLUMNS)), caption)
+    mix = ", ".join(
+        f"{100 * share:.0f} % {strings.CLASS_NAMES[class_name].lower()}"
+        for class_name, share in zip(CLASS_NAMES, point["class_mix"], strict=True)
+    )
+    sentences = (
+        strings.CALIBRATED_KEPT.format(kept="; ".join(content["kept"])),
+        strings.CALIBRATED_MIX.format(mix=mix),
+        strings.CALIBRATED_JUDGED,
+        strings.CALIBRATED_USE,
+    )
+    return table + "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
+
+
+def _interval(figure: dict) -> str:
+    if figure["value"] is None:
+        return "–"
+    value, low, high = (f"{figure[key]:.3f}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
