@@ -8,6 +8,7 @@ image and not sent is there again when the image is.
 import logging
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import gradio as gr
 
@@ -17,12 +18,18 @@ from busi_model.page.remarks import plain_html, problem_html, receipt_html
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.reading.errors import ReadingError, RecordError
+from busi_model.reading.hub_sync import Outbox
 from busi_model.reading.records import MAX_COMMENT, Feedback, image_sha256, new_key
 from busi_model.reading.store import Store
 
 LOG = logging.getLogger(__name__)
-HOW = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8, "concurrency_id": "feedback"}
-BLANK = {"own_class": None, "verdict": None, "no_lesion": False, "comment": "", "keep_image": False}
+HOW: dict[str, Any] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "concurrency_limit": 8,
+    "concurrency_id": "feedback",
+}
+BLANK: dict[str, Any] = {"own_class": None, "verdict": None, "no_lesion": False, "comment": "", "keep_image": False}
 EDIT = """() => {
     const edit = document.querySelector("#viewer [data-do=edit]");
     if (edit.getAttribute("aria-pressed") === "false") edit.click();
@@ -49,8 +56,9 @@ class Drafts:
 class Panel:
     """Components and what their events do. Each answer is a dict {component: update}."""
 
-    def __init__(self, store: Store, outbox, lightbox, weights_sha256: str):
-        """Lay out the panel inside the current gr.Blocks. lightbox: gives a case by its id. outbox: or None."""
+    def __init__(self, store: Store, outbox: Outbox | None, lightbox: Any, weights_sha256: str):
+        """Lay out the panel inside the current gr.Blocks. lightbox: gives a case by its id (of the images
+        panel, which this one does not know)."""
         self.store, self.outbox, self.lightbox, self.weights_sha256 = store, outbox, lightbox, weights_sha256
         classes = [(words, name) for name, words in strings.CLASS_NAMES.items()]
         verdicts = [(words, name) for name, words in strings.OUTLINE_VERDICTS.items()]
@@ -87,7 +95,7 @@ class Panel:
         """visit: whose `shown` is the case that the server takes to be on the screen. seen: holds the id of the case
         that is on it."""
         self.visit, self.seen = visit, seen
-        how = {"inputs": {visit, seen, self.drafts, *self.fields}, "outputs": self.everything, **HOW}
+        how: dict[str, Any] = {"inputs": {visit, seen, self.drafts, *self.fields}, "outputs": self.everything, **HOW}
         self.edit_button.click(None, None, None, js=EDIT)
         for name, button in self.verdict_buttons.items():
             button.click(partial(self.send, name), **how)
@@ -154,7 +162,7 @@ class Panel:
         case_id, drafts.shown = drafts.shown, None
         return self.turn(values, case_id)
 
-    def _case(self, values):
+    def _case(self, values: dict) -> tuple[str, Any]:
         """Key of the record to come, and the case that is on the screen. Raises RecordError when the server is at
         another one by now."""
         visit, drafts, case_id = values[self.visit], values[self.drafts], values[self.seen]
@@ -165,10 +173,10 @@ class Panel:
             raise RecordError(strings.FEEDBACK_OTHER_PICTURE)
         return drafts.keys.setdefault(case_id, new_key()), case
 
-    def _refusal(self, error) -> dict:
+    def _refusal(self, error: object) -> dict:
         return {self.problem: problem_html(str(error))}
 
-    def _record(self, verdict, key, case, typed):
+    def _record(self, verdict: str, key: str, case: Any, typed: dict) -> Feedback:
         model = model_record(case.prediction, self.weights_sha256)
         drawn = None if case.drawn is None else case.drawn.polygons  # as it was edited in the viewer
         carried = editor.value(key, model.outline.polygons if drawn is None else drawn)

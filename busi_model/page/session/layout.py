@@ -82,7 +82,7 @@ class Layout:
             *(self.lock_button, self.save_button, self.problem, *self.fields),
         ]
 
-    def _lay_out_profile(self):
+    def _lay_out_profile(self) -> None:
         self.pseudonym = gr.Textbox(
             label=strings.PSEUDONYM, info=strings.PSEUDONYM_INFO, max_length=32, elem_id="pseudonym"
         )
@@ -91,7 +91,7 @@ class Layout:
         self.years = gr.Number(None, label=strings.YEARS, elem_id="years")
         self.join_button = gr.Button(strings.JOIN, variant="primary", elem_id="session-join")
 
-    def _lay_out_case(self):
+    def _lay_out_case(self) -> None:
         classes = [(shown, name) for name, shown in strings.CLASS_NAMES.items()]
         verdicts = [(shown, name) for name, shown in strings.OUTLINE_VERDICTS.items()]
         birads = [(strings.NOT_GIVEN, ""), *((category, category) for category in BIRADS)]
@@ -113,13 +113,13 @@ class Layout:
         self.descriptors = [_descriptor_radio(name) for name in DESCRIPTOR_WORDS]
 
 
-def _descriptor_radio(name):
+def _descriptor_radio(name: str) -> gr.Radio:
     said = [(words.DESCRIPTOR_WORDS[word], word) for word in DESCRIPTOR_WORDS[name]]
     return gr.Radio(
         [(strings.NOT_GIVEN, ""), *said], value="", label=words.DESCRIPTOR_ROWS[name], elem_id=f"case-{name}"
     )
 
 
-def _sus_radio(number, item):
+def _sus_radio(number: int, item: str) -> gr.Radio:
     answers = [(shown, answer) for answer, shown in enumerate(strings.SUS_ANSWERS, start=1)]
     return gr.Radio(answers, label=f"{number}. {item}", elem_classes="sus", elem_id=f"sus-{number}")
