@@ -1,6 +1,7 @@
 """The reading session's parts on the page: the door, then picture and task. What they do is in panel.py."""
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -64,7 +65,8 @@ class Layout:
         self.case_fields = [
             *(self.class_name, self.confidence, self.birads, self.verdict, self.no_lesion, self.comment, self.editor)
         ]
-        self.fields = [*self.case_fields, *self.answers, *self.descriptors]
+        # Any: Gradio gives a component its events when it is imported.
+        self.fields: list[Any] = [*self.case_fields, *self.answers, *self.descriptors]
         self.forms = {
             "profile": self.profile,
             "familiarise": self.practice,
