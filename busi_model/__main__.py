@@ -99,6 +99,14 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     one.add_argument("--split", required=True, help="fold0 to fold4, development, test or all")
     operating_point(one)
     one.add_argument("--title", help="heading of the report")
+    one.add_argument(
+        "--marks",
+        nargs="+",
+        default=[],
+        choices=("remove", "box", "paint"),
+        help="judge the images again without boxes and text at their rim, with a pictogram box, or with calipers and "
+        "text painted on; tells what that does to the class",
+    )
     one.add_argument("--out", required=True, help="folder for metrics.json, per_case.csv, report.md and plots")
     device(one)
 

@@ -53,6 +53,7 @@ def evaluate(arguments: Namespace) -> int:
     from busi_model.training.cases import check_cases
     from busi_model.training.evaluate import evaluate_cases, write_report
     from busi_model.training.layouts import find_hospital
+    from busi_model.training.marks import CHANGES, changed_cases
     from busi_model.training.splits import choose_split
 
     hospital = find_hospital(arguments.data, arguments.manifest)
@@ -63,7 +64,15 @@ def evaluate(arguments: Namespace) -> int:
     title = arguments.title or f"{hospital.name}, {arguments.split}"
     loaded = predictor.checkpoint
     recipe, calibrated_on = loaded.training.get("recipe", {}), predictor.operating_point.fitted_on
-    content = write_report(table, arguments.out, title, loaded.weights_sha256, recipe, calibrated_on, left_out=left_out)
+    changed = {}
+    for words, change in (CHANGES[name] for name in arguments.marks):
+        some = changed_cases(cases, change)
+        if some:
+            changed[f"{words} ({len(some)} of {len(cases)} images)"] = evaluate_cases(predictor, some, paint=change)
+        else:
+            print(f"{words}: there is no image to do it to.")
+    facts = (loaded.weights_sha256, recipe, calibrated_on)
+    content = write_report(table, arguments.out, title, *facts, left_out=left_out, changed=changed)
     print((Path(arguments.out) / "report.md").read_text(encoding="utf-8"))
     print(f"{arguments.out} holds this report, plots and one row a case.")
     if table["seen"].any() or table["fitted_on"].any():

@@ -485,8 +485,9 @@ CALIBRATED_MIX = (
     "mix, as in daily practice, they will be off."
 )
 CALIBRATED_JUDGED = (
-    "Each fifth of the cases was judged by an operating point fitted on the others. Nothing is known of patients here: "
-    "where several pictures are of one, the intervals are too narrow."
+    "Each fifth of the cases was judged by an operating point fitted on the others. Where the intervals of both "
+    "columns overlap, so few cases show no difference. Nothing is known of patients here: where several pictures are "
+    "of one, the intervals are too narrow."
 )
 CALIBRATED_USE = (
     "Whoever starts this page names the file in the setting BUSI_OPERATING_POINT. It belongs to these weights only."

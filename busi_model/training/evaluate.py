@@ -93,12 +93,14 @@ def write_report(
     resamples: int = N_RESAMPLES,
     marked: pd.DataFrame | None = None,
     left_out: dict[str, list[str]] | None = None,
+    changed: dict[str, pd.DataFrame] | None = None,
 ) -> dict:
     """Write per_case.csv, metrics.json, report.md and plots into a folder; returns what metrics.json holds.
 
     weights_sha256 and recipe say whose figures these are; the model card compares them with the weights it describes.
     calibrated_on: the images that the operating point was fitted on, in words.
     marked: the table of some of these cases with marks painted on them. left_out: why -> images that do not count.
+    changed: what was done to some of these cases, in words -> their table.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,6 +123,9 @@ def write_report(
         "trust": {name: asdict(rate) for name, rate in trust.trust_figures(table).items()},
         "subgroups": trust.subgroup_rows(table),
         "shortcuts": {} if marked is None else trust.shortcut_figures(_same_cases(table, marked), marked),
+        "changes": {
+            words: trust.change_figures(_same_cases(table, other), other) for words, other in (changed or {}).items()
+        },
         "failures": trust.failures(table),
         "reliability": metrics.reliability(table[metrics.PROBABILITY_COLUMNS].to_numpy(), labels),
     }

@@ -104,6 +104,9 @@ def trust_sections(content: dict) -> list[str]:
     if content["shortcuts"]:
         lines += ["", "| painted marks | value | 95 % interval | n |", "|---|---|---|---|"]
         lines += [f"| {name} | {_share(r)} |" for name, r in content["shortcuts"].items()]
+    for words, figures in content.get("changes", {}).items():  # an evaluation may be older
+        lines += ["", f"| {words} | value | 95 % interval | n |", "|---|---|---|---|"]
+        lines += [f"| {name} | {_share(r)} |" for name, r in figures.items()]
     lines += ["", "| by | subgroup | n | accuracy | lesion Dice |", "|---|---|---|---|---|"]
     for row in content["subgroups"]:
         accuracy, dice = (

@@ -141,6 +141,26 @@ def shortcut_figures(table: pd.DataFrame, marked: pd.DataFrame) -> dict[str, dic
     return {name: asdict(rate(values, table["group"])) for name, values in figures.items()}
 
 
+def change_figures(table: pd.DataFrame, changed: pd.DataFrame) -> dict[str, dict]:
+    """Accuracy as the images are and with something painted on or removed, and how each class's probability moves, by
+    the true class. Both tables hold the same cases in the same order; a difference whose interval holds 0 shows
+    nothing."""
+    truth, groups = table["class_name"], table["group"]
+    plain, after = ((t["predicted"] == t["class_name"]).astype(float) for t in (table, changed))
+    figures = {}
+    for name in ("all images", *CLASS_NAMES):
+        chosen = truth.isin(CLASS_NAMES if name == "all images" else [name])
+        figures[f"Accuracy, {name}, as they are"] = plain.where(chosen)
+        figures[f"Accuracy, {name}, difference"] = (after - plain).where(chosen)
+    for name in CLASS_NAMES:
+        for said, column in zip(CLASS_NAMES, PROBABILITY_COLUMNS, strict=True):
+            moved = (changed[column] - table[column]).where(truth == name)
+            figures[f"Probability of {said}, {name} images, difference"] = moved
+    figures["Lesion Dice, difference"] = changed["dice"] - table["dice"]
+    rates = {name: rate(values, groups) for name, values in figures.items()}
+    return {name: asdict(one) for name, one in rates.items() if one.n}
+
+
 def failures(table: pd.DataFrame, most: int = 30) -> dict[str, list[str]]:
     """Names of the cases that failed, by how."""
     lesion = table["class_name"] != "normal"
