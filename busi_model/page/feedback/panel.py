@@ -8,6 +8,7 @@ image and not sent is there again when the image is.
 import logging
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -66,18 +67,19 @@ class Panel:
         with gr.Column(elem_id="feedback-receipt-row"):
             self.receipt = plain_html("", elem_id="feedback-receipt")
             self.put_away = gr.Button(strings.FEEDBACK_PUT_AWAY, size="sm", visible=False, elem_id="feedback-put-away")
-        with gr.Column(visible=False, elem_id="feedback") as self.panel:
+        with gr.Column(elem_id="feedback"):  # which of it there is says `_form_html`, to layout.css
             plain_html(f"<h2>{strings.FEEDBACK_HEADING}</h2>", elem_classes="door-words")
-            with gr.Row() as self.buttons:
+            with gr.Row(elem_id="feedback-buttons"):
                 self.verdict_buttons = {
                     name: gr.Button(words, size="md", min_width=90, elem_id=f"feedback-{name}")
                     for name, words in strings.FEEDBACK_BUTTONS.items()
                 }
-            self.again_button = gr.Button(strings.FEEDBACK_AGAIN, size="md", visible=False, elem_id="feedback-again")
-            self.problem = plain_html("", elem_id="feedback-problem")
-            # Built open and closed by `turn`: Gradio sets the fields of an accordion that was built closed anew some
+            self.again_button = gr.Button(strings.FEEDBACK_AGAIN, size="md", elem_id="feedback-again")
+            script = (Path(__file__).parent / "form.js").read_text(encoding="utf-8")
+            self.problem = gr.HTML("", js_on_load=script, apply_default_css=False, elem_id="feedback-problem")
+            # Built open and closed by form.js: Gradio sets the fields of an accordion that was built closed anew some
             # frames after its first opening, and what was typed in between is lost.
-            with gr.Accordion(strings.FEEDBACK_MORE, open=True, elem_id="feedback-more") as self.more:
+            with gr.Accordion(strings.FEEDBACK_MORE, open=True, elem_id="feedback-more"):
                 self.own_class = gr.Radio(classes, label=strings.CLASS_LABEL, elem_id="feedback-class")
                 self.verdict = gr.Radio(verdicts, label=strings.OUTLINE_VERDICT, elem_id="feedback-verdict")
                 self.edit_button = gr.Button(strings.FEEDBACK_EDIT, size="md", elem_id="feedback-edit")
@@ -88,14 +90,17 @@ class Panel:
                 self.keep_image = gr.Checkbox(False, label=strings.KEEP_IMAGE, elem_id="feedback-keep")
         self.by_name = {name: getattr(self, name) for name in BLANK}
         self.fields = list(self.by_name.values())
-        self.everything = [self.panel, self.more, self.buttons, self.problem, self.again_button]
-        self.everything += [self.receipt, self.put_away, *self.fields]
+        self.turned = [self.problem, *self.fields]  # what changes with the image
 
     def connect(self, visit: gr.State, seen: gr.HTML) -> None:
         """visit: whose `shown` is the case that the server takes to be on the screen. seen: holds the id of the case
         that is on it."""
         self.visit, self.seen = visit, seen
-        how: dict[str, Any] = {"inputs": {visit, seen, self.drafts, *self.fields}, "outputs": self.everything, **HOW}
+        how: dict[str, Any] = {
+            "inputs": {visit, seen, self.drafts, *self.fields},
+            "outputs": [*self.turned, self.receipt, self.put_away],
+            **HOW,
+        }
         self.edit_button.click(None, None, None, js=EDIT)
         for name, button in self.verdict_buttons.items():
             button.click(partial(self.send, name), **how)
@@ -120,11 +125,7 @@ class Panel:
         begun = any(typed.values())
         return {
             **{part: gr.update(value=typed[name]) for name, part in self.by_name.items()},
-            self.panel: gr.Column(visible=case_id is not None),
-            self.more: gr.Accordion(open=begun and not answered),
-            self.buttons: gr.Row(visible=not answered),
-            self.problem: "",
-            self.again_button: gr.Button(visible=answered),
+            self.problem: _form_html(case_id, "answered" if answered else "begun" if begun else "empty"),
         }
 
     def send(self, verdict: str, values: dict) -> dict:
@@ -147,10 +148,7 @@ class Panel:
         return {
             self.receipt: receipt_html(receipt, sync, name),
             self.put_away: gr.Button(visible=True),
-            self.problem: "",
-            self.more: gr.Accordion(open=False),
-            self.buttons: gr.Row(visible=False),
-            self.again_button: gr.Button(visible=True),
+            self.problem: _form_html(case.case_id, "answered"),
         }
 
     def again(self, values: dict) -> dict:
@@ -189,3 +187,8 @@ class Panel:
             keep_image=typed["keep_image"],
             **outline_answer(key, model.outline, typed["verdict"], typed["no_lesion"], carried),
         )
+
+
+def _form_html(case_id: str | None, state: str) -> str:
+    """How the form stands, for form.js and layout.css. state: "empty", "begun" or "answered"."""
+    return f'<span hidden data-form="{state}" data-case="{case_id or ""}"></span>'

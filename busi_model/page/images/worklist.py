@@ -45,7 +45,7 @@ class Visit:
 
 
 def worklist_component(elem_id: str) -> gr.HTML:
-    """Value: what `worklist_data` makes. It sends the events `pick` with {case, listed}, `close` with {case}, and
+    """Value: of `packed_list`. It sends the events `pick` and `look` with {case, listed}, `close` with {case}, and
     `restore` with {cases, shown}."""
     words = f'data-close="{html.escape(strings.WORKLIST_CLOSE)}" data-leave="{html.escape(strings.LEAVE_QUESTION)}"'
     return gr.HTML(
