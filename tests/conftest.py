@@ -25,8 +25,13 @@ from busi_model.reading.store import Store
 from tests.browser import FLAGS, Visitors, served
 
 ROOT = Path(__file__).parents[1]
+QUICK = pytest.StashKey[bool]()  # whether the test that runs is neither slow nor of the browser
 settings.register_profile("busi", deadline=None)  # a busy machine is no failure
 settings.load_profile("busi")
+
+
+# Fixtures that read real images or start a program, here and in the modules.
+SLOW = {"data_dir", "address", "staged_address", "app", "guarded", "space", "spike", "judged"}
 
 
 def pytest_collection_modifyitems(items):
@@ -35,8 +40,28 @@ def pytest_collection_modifyitems(items):
         wanted = set(getattr(item, "fixturenames", ()))
         if "chromium" in wanted:
             item.add_marker("browser")
-        if wanted & {"data_dir", "address", "staged_address"}:
+        if wanted & SLOW:
             item.add_marker("slow")
+
+
+def _is_long(item):
+    return bool(item.get_closest_marker("slow") or item.get_closest_marker("browser"))
+
+
+def pytest_runtest_setup(item):
+    item.config.stash[QUICK] = not _is_long(item)
+
+
+def pytest_configure(config):
+    """A program that a quick test starts fails it: so is `slow` where it belongs. The page's own helpers may."""
+
+    def watch(event, arguments):
+        if event == "subprocess.Popen" and config.stash.get(QUICK, False):
+            command = list(map(str, arguments[1]))
+            if "busi_model.helpers" not in command:
+                raise RuntimeError(f"A test without the mark `slow` starts {command[:3]}. Mark it.")
+
+    sys.addaudithook(watch)
 
 
 @pytest.fixture(scope="session")

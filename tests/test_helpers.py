@@ -79,6 +79,7 @@ def test_a_job_that_waits_for_ever_is_ended(within_s):
         made.close()
 
 
+@pytest.mark.slow
 def test_slow_jobs_leave_the_fast_lane(pool, within_s):
     """Eight jobs that never end, and small ones are answered meanwhile; the fifth slow one is refused at once."""
     with within_s(PATIENCE_S), ThreadPoolExecutor(8) as threads:
@@ -146,6 +147,7 @@ def test_a_pool_that_was_closed_says_so():
         pool.run("read_image", "a.png", None)
 
 
+@pytest.mark.slow
 def test_helpers_end_with_the_program_that_was_killed(within_s):
     program = "import time; from busi_model.helpers import Helpers; h = Helpers(n_fast=2); h.warm_up()\n"
     program += "while len(h.process_ids()) < 2: time.sleep(0.05)\n"

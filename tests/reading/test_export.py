@@ -218,6 +218,7 @@ def phantom_model(mask):
     )
 
 
+@pytest.mark.slow
 def test_a_phantom_session_trains_the_next_model(phantoms, store, tmp_path):
     """Six phantoms and one picture of the held-out fold are read and corrected; train.py takes the six."""
     pictures = {}
