@@ -34,14 +34,18 @@ settings.load_profile("busi")
 SLOW = {"data_dir", "address", "staged_address", "app", "guarded", "space", "spike", "judged"}
 
 
-def pytest_collection_modifyitems(items):
-    """What asks for a browser is marked so; what asks for real images or the running page is slow."""
+def pytest_collection_modifyitems(config, items):
+    """What asks for a browser is marked so; what asks for real images or the running page is slow. On several
+    processes, modules with such tests come first: the quick ones fill what is left at the end."""
     for item in items:
         wanted = set(getattr(item, "fixturenames", ()))
         if "chromium" in wanted:
             item.add_marker("browser")
         if wanted & SLOW:
             item.add_marker("slow")
+    if hasattr(config, "workerinput"):  # a process of pytest-xdist
+        long = {item.path for item in items if _is_long(item)}
+        items.sort(key=lambda item: item.path not in long)
 
 
 def _is_long(item):
