@@ -139,6 +139,21 @@ def test_a_helper_that_somebody_ended_is_replaced(pool):
     assert pool.run("sleep", 0) == 0
 
 
+def test_a_picture_that_is_no_dicom_costs_no_helper(tmp_path):
+    """The page asks of each file what ties results to it; a helper that is lost makes the next picture wait."""
+    path = tmp_path / "a.png"
+    path.write_bytes(encode_png(draw_phantom("benign", 2, 90, 110)[0]))
+    made = Helpers(n_fast=1)
+    try:
+        made.run("read_image", str(path), None)
+        before = made.process_ids()
+        assert made.run("identity_or_none", str(path)) is None
+        assert made.run("read_image", str(path), None).gray.shape == (90, 110)
+        assert made.process_ids() == before and len(before) == 1
+    finally:
+        made.close()
+
+
 def test_a_pool_that_was_closed_says_so():
     """Not as a failure of the program, with a traceback, for each reading that a stop interrupts."""
     pool = Helpers(n_fast=1)
