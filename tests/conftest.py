@@ -57,12 +57,12 @@ def pytest_runtest_setup(item):
 
 
 def pytest_configure(config):
-    """A program that a quick test starts fails it: so is `slow` where it belongs. The page's own helpers may."""
+    """A quick test that starts a Python of its own fails: so is `slow` where it belongs. The page's helpers may."""
 
     def watch(event, arguments):
         if event == "subprocess.Popen" and config.stash.get(QUICK, False):
             command = list(map(str, arguments[1]))
-            if "busi_model.helpers" not in command:
+            if command[0] == sys.executable and "busi_model.helpers" not in command:
                 raise RuntimeError(f"A test without the mark `slow` starts {command[:3]}. Mark it.")
 
     sys.addaudithook(watch)
