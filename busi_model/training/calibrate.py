@@ -241,7 +241,7 @@ def least_evidence(hospitals: list[HeldOut], point: OperatingPoint) -> float:
             core = point.core(square)
             evidence.append(point.evidence(core, p))
             outlined = point.mask(square, threshold=point.pixel_threshold(core))
-            dice = np.nan_to_num(metrics.mask_figures(outlined, mask)["dice"])  # a normal has nothing to lose
+            dice = np.nan_to_num(metrics.dice(outlined, mask))  # a normal has nothing to lose
             price.append(dice / n_lesions / len(hospitals))
     order = np.argsort(evidence)
     affordable = int((np.cumsum(np.array(price)[order]) <= DICE_PRICE).sum())  # lost when all up to here fall silent

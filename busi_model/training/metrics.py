@@ -43,6 +43,15 @@ def mask_figures(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     }
 
 
+def dice(found: np.ndarray, truth: np.ndarray) -> float:
+    """Masks bool (H, W) -> `mask_figures`' Dice, without what takes longer."""
+    return float(compute_dice(*_pair(found, truth)))  # MONAI ignores empty truths by default
+
+
+def _pair(found: np.ndarray, truth: np.ndarray) -> list[torch.Tensor]:
+    return [torch.from_numpy(np.ascontiguousarray(m))[None, None] for m in (found, truth)]
+
+
 def size_name(lesion_share: float) -> str:
     """Lesion area as a share of the image -> small, medium or large."""
     return SIZE_NAMES[int(np.digitize(lesion_share, SIZE_EDGES))]

@@ -33,8 +33,8 @@ def count_frames(path: str | os.PathLike) -> int:
 
 
 def read_identity(path: str | os.PathLike) -> dict | None:
-    """As `dicom_out.reference.read_identity`, apart; None for a file that no DICOM results can be tied to."""
+    """As `dicom_out.reference.identity_or_none`, apart; None for a file that no DICOM results can be tied to."""
     try:
-        return helpers().run("read_identity", os.fspath(path))
+        return helpers().run("identity_or_none", os.fspath(path))
     except ImageError:
         return None
