@@ -45,7 +45,8 @@ def mask_figures(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 def dice(found: np.ndarray, truth: np.ndarray) -> float:
     """Masks bool (H, W) -> `mask_figures`' Dice, without what takes longer."""
-    return float(compute_dice(*_pair(found, truth)))  # MONAI ignores empty truths by default
+    one, other = _pair(found, truth)
+    return float(compute_dice(one, other))  # MONAI ignores empty truths by default
 
 
 def _pair(found: np.ndarray, truth: np.ndarray) -> list[torch.Tensor]:
