@@ -22,9 +22,10 @@ from sklearn.preprocessing import StandardScaler
 from busi_model.clinic import descriptors
 from busi_model.clinic.measure import Lesion, measure_lesions
 from busi_model.image import read_image
+from busi_model.intervals import LIMITS, drawn_groups
 from busi_model.predict import Predictor
 
-N_FOLDS, SEED, N_RESAMPLES = 5, 0, 1000
+N_FOLDS, SEED = 5, 0
 WORD_SHARE = 0.6  # of the lesions shall get a word for their shape, the surest
 IMAGES = "BrEaST-Lesions_USG-images_and_masks"
 CUTS = np.arange(0.4, 1.2, 0.005)  # of gray behind / beside, that are tried
@@ -124,10 +125,8 @@ def auc(label, score) -> float:
 
 def with_interval(figure, *columns) -> tuple[float, float, float]:
     """A figure of columns (n,) and its 95 % interval."""
-    rng = np.random.default_rng(SEED)
-    n = len(columns[0])
-    drawn = [figure(*(c[i] for c in columns)) for i in rng.integers(0, n, (N_RESAMPLES, n))]
-    return figure(*columns), *np.nanpercentile(drawn, (2.5, 97.5))
+    drawn = [figure(*(c[i] for c in columns)) for i in drawn_groups(len(columns[0]), np.random.default_rng(SEED))]
+    return figure(*columns), *np.nanpercentile(drawn, LIMITS)
 
 
 def report(cases: list[Outlined], n_lesions: int, weights_sha256: str) -> tuple[str, str]:

@@ -27,7 +27,7 @@ SOLID_SHARE = 0.65  # of that window differs from the margin
 FAINT_SHARE = 0.03  # or: of that window is faint texture with nothing bright near
 MIN_SCAN_SHARE = 0.04  # of the frame; a smaller dense thing is a bar, a logo or a gray scale
 
-BLANKED = Notice("banner_blanked", "Text beside the scan was blanked in the stored picture.")
+BLANKED = Notice("banner_blanked")
 
 
 def without_banner(frame: Frame) -> Frame:

@@ -20,15 +20,8 @@ SATURATED_SHARE = 1e-4  # of the pixels, in patches of 3 x 3
 STRONG, STRONG_SHARE = 40, 0.2  # levels off the curve; from this share of the pixels on it is no gray picture at all
 PHOTO_LEVELS = 1  # median off the curve: a file keeps gray within one level, a camera does not
 
-COLOUR = Notice(
-    "colour",
-    "Colour lies on the picture, as of Doppler or elastography; only its brightness is used. Export the frame without.",
-)
-PHOTO = Notice(
-    "photo",
-    "The gray is tinted unevenly, as in a photograph of a screen. Export the image from the scanner or the archive; "
-    "or else photograph it straight on and crop it to the scan.",
-)
+COLOUR = Notice("colour")
+PHOTO = Notice("photo")
 
 
 def sample_step(height: int, width: int) -> int:

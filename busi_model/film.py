@@ -10,12 +10,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from busi_model.frame import DAMAGED, MAX_FRAMES, ImageError, check_frame, check_size
+from busi_model.frame import MAX_FRAMES, ImageError, check_frame, check_size
 
 HEAD_BYTES = 192  # enough for two packets of a transport stream
 _PHOTOGRAPHS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"crx ")
-MISSING = "Films are read by OpenCV, which is not installed; `pip install busi-model[dicom]` brings it."
-WANTED = "Export the frame as PNG."
 
 
 def is_film(head: bytes) -> bool:
@@ -33,11 +31,11 @@ class Film:
 
     def __init__(self, file: Any):
         if importlib.util.find_spec("cv2") is None:
-            raise ImageError(f"{MISSING} Or export the frame as PNG.")
+            raise ImageError("no_film_reader")
         file.seek(0)
         head = file.read(HEAD_BYTES)
         if not (is_film(head) or _is_stream(head)):
-            raise ImageError(DAMAGED)
+            raise ImageError("damaged")
         file.seek(0)
         os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -47,7 +45,7 @@ class Film:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._film = cv2.VideoCapture(file, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         if not self._film.isOpened():
-            raise ImageError(DAMAGED)
+            raise ImageError("damaged")
         self.width, self.height, self._stated = (
             int(self._film.get(what))
             for what in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_COUNT)
@@ -64,7 +62,7 @@ class Film:
                 self._stated += 1
             self._film.set(self._cv2.CAP_PROP_POS_FRAMES, 0)
         if self._stated == 0:
-            raise ImageError(DAMAGED)
+            raise ImageError("damaged")
         return self._stated
 
     def read(self, frame: int) -> np.ndarray:
@@ -73,7 +71,7 @@ class Film:
         self._film.set(self._cv2.CAP_PROP_POS_FRAMES, frame)
         good, bgr = self._film.read()
         if not good or bgr.shape != (self.height, self.width, 3):
-            raise ImageError(DAMAGED)
+            raise ImageError("damaged")
         return np.ascontiguousarray(bgr[:, :, ::-1])
 
     def __enter__(self) -> Self:

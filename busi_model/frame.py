@@ -3,25 +3,26 @@
 `image.read_image` is the way in; `dicom` is one of the readers behind it.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+
+from busi_model import words
+from busi_model.errors import WordedError, sentence
 
 MIN_SIDE_PX = 64
 MAX_PIXELS = 40_000_000
 MAX_FRAMES = 1000  # that are counted; a minute of film has as many
 _STRIP_PIXELS = 2**20
 MAX_FILE_BYTES = 256 * 2**20  # 40 megapixels of 32-bit gray, uncompressed, are 160 MB
-LIMIT = f"at most {MAX_PIXELS // 10**6} megapixels are read. Crop it or export one frame."
-DAMAGED = (
-    "The file is damaged or incomplete: its pixels cannot be decoded. A whole picture is expected. "
-    "Export or copy it again."
-)
+MAX_MEGAPIXELS = MAX_PIXELS // 10**6
 
 
-class ImageError(ValueError):
+class ImageError(WordedError, ValueError):
     """The picture cannot be used: what was found, what was expected, what to do."""
+
+    words, parts = words.REFUSALS, words.PARTS
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,17 @@ class Notice:
     """Something the reader of the result should know."""
 
     code: str  # for programs, for example "colour"
-    text: str  # a sentence
+    said: str | None = None  # code of its sentence, or a finished one; None: its own code is the sentence's, too
+    values: Mapping[str, str | float] = field(default_factory=dict, hash=False)  # that fill it
+
+    @property
+    def text(self) -> str:
+        """A sentence."""
+        return sentence(self.code if self.said is None else self.said, self.values, words.NOTICES, words.PARTS)
+
+    def as_row(self) -> dict[str, str]:
+        """For programs."""
+        return {"code": self.code, "text": self.text}
 
 
 @dataclass(frozen=True)
@@ -76,14 +87,13 @@ def strips(height: int, width: int) -> Iterator[slice]:
 def check_size(width: int, height: int) -> None:
     """Raises ImageError for a picture too large to be decoded or too small to be judged."""
     if width * height > MAX_PIXELS:
-        raise ImageError(f"The image is {width}x{height} px, {width * height / 1e6:.1f} megapixels; {LIMIT}")
+        megapixels = width * height / 1e6
+        raise ImageError("pixels", width=width, height=height, megapixels=megapixels, most=MAX_MEGAPIXELS)
     if min(width, height) < MIN_SIDE_PX:
-        needed = f"at least {MIN_SIDE_PX}x{MIN_SIDE_PX} is needed. Export the frame at full size."
-        raise ImageError(f"The image is {width}x{height} px; {needed}")
+        raise ImageError("too_small", width=width, height=height, least=MIN_SIDE_PX)
 
 
 def check_frame(frame: int, n_frames: int) -> None:
     """Raises ImageError when the frame, from 0 on, is not one of n_frames."""
     if not 0 <= frame < n_frames:
-        text = f"Frame {frame + 1} was asked for; the file holds {n_frames}, counted from 1."
-        raise ImageError(f"{text} Choose one of them.")
+        raise ImageError("no_such_frame", frame=frame + 1, count=n_frames)

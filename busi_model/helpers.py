@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from busi_model.frame import DAMAGED, ImageError
+from busi_model.frame import ImageError
 
 try:
     import resource
@@ -43,13 +43,6 @@ SLOW_S = 1.0  # of processor time; a usual file takes 0.05
 STARVED = 10  # times as long by the clock: what a helper may wait for its share of a busy machine
 MAX_SLOW = 4  # jobs beside the fast lane; the next one is refused
 MEMORY_BYTES = 2**30  # above what a helper has at rest: 50 MB
-TOO_LONG = "The file takes too long to decode; a picture takes a second. Export the frame as PNG."
-TOO_LARGE = (
-    "Reading the file was ended: it took too much memory, or the machine had none left. Open it again; if that fails "
-    "too, export one frame, or a smaller one, as PNG."
-)
-BUSY = "Several files that take long to decode are being read. Open this one again in a minute."
-ENDING = "The program is being stopped. Open the file again when it runs."
 
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 _ANSWERS = {  # what an answer may be made of, beside numbers, words, lists and classes of `busi_model.frame`
@@ -106,10 +99,10 @@ class Helpers:
             self.warm_up()
         if not self._slow.acquire(blocking=False):
             self._end(helper)
-            raise ImageError(BUSY)
+            raise ImageError("busy")
         try:
             if not helper.answered_within(self.wall_s - self.slow_s):
-                raise ImageError(TOO_LONG)
+                raise ImageError("slow")
             return self._finish(helper, again=False)  # its priority cannot be raised again
         finally:
             self._slow.release()
@@ -139,7 +132,10 @@ class Helpers:
                 self._idle.append(helper)
         if kind == "done":
             return value
-        raise ImageError(value) if kind == "refused" else RuntimeError(f"A helper failed: {value}.")
+        if kind == "refused":
+            code, values = value
+            raise ImageError(code, **values)
+        raise RuntimeError(f"A helper failed: {value}.")
 
     def _take(self) -> "_Helper":
         with self._lock:
@@ -159,7 +155,7 @@ class Helpers:
         if closed or not helper.ready():
             self._end(helper)
             if closed or self._closed:
-                raise ImageError(ENDING)
+                raise ImageError("stopping")
             raise RuntimeError("No helper process could be started.")
         return helper
 
@@ -303,11 +299,12 @@ def _receive_parts(pipe: IO[bytes]) -> list[bytearray] | None:
 
 
 def _reason(signal_number: int) -> str:
-    """Why a helper ended: the limit of its time, the decoder's own fault, or the system had no memory left."""
+    """Why a helper ended, as an ImageError's code: the limit of its time, the decoder's own fault, or the system had no
+    memory left."""
     name = signal.Signals(signal_number).name if signal_number > 0 else ""
     if name in ("SIGXCPU", "SIGALRM"):
-        return TOO_LONG
-    return DAMAGED if name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL") else TOO_LARGE
+        return "slow"
+    return "damaged" if name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL") else "ended"
 
 
 def main(memory_bytes: int, jobs: dict[str, str]) -> None:
@@ -330,7 +327,7 @@ def main(memory_bytes: int, jobs: dict[str, str]) -> None:
         try:
             answer = pickle.dumps(("done", functions[job](*arguments)), protocol=5, buffer_callback=buffers.append)
         except ImageError as error:
-            answer = pickle.dumps(("refused", str(error)))
+            answer = pickle.dumps(("refused", (error.code, error.values)))
         except Exception as error:
             answer = pickle.dumps(("failed", type(error).__name__))
         _limit(None, 0)

@@ -23,7 +23,6 @@ from busi_model.dicom.read import DicomPicture, count_dicom_frames, read_dicom
 from busi_model.dicom.source import MAX_DICOM_BYTES
 from busi_model.film import Film, is_film
 from busi_model.frame import (
-    DAMAGED,
     MAX_FILE_BYTES,
     PLAUSIBLE_MM,
     Box,
@@ -35,7 +34,7 @@ from busi_model.frame import (
     is_plausible,
     strips,
 )
-from busi_model.picture_file import MAX_FRAMES, WANTED, count_picture_frames, open_picture, refuse_misread
+from busi_model.picture_file import MAX_FRAMES, count_picture_frames, open_picture, refuse_misread
 
 __all__ = ["Box", "Frame", "ImageError", "Notice", "count_frames", "read_image"]
 
@@ -58,15 +57,14 @@ def read_image(source: object, frame: int | None = None) -> Frame:
         if isinstance(source, (str, os.PathLike)):
             return _from_path(source, frame)
         if frame is not None:
-            raise ImageError("A frame can be chosen of a file only. Give its path, or choose without a frame.")
+            raise ImageError("frame_of_no_file")
         if isinstance(source, Image.Image):
             return _from_pillow(source, getattr(source, "n_frames", 1))
         if isinstance(source, np.ndarray):
             return _from_array(source)
     except MemoryError as error:
-        raise ImageError("The image does not fit into memory. Export one frame, or a smaller one.") from error
-    wanted = "a path, a Pillow image or a NumPy array is expected. Convert it first."
-    raise ImageError(f"{type(source).__name__} was given; {wanted}")
+        raise ImageError("memory") from error
+    raise ImageError("not_a_picture", kind=type(source).__name__)
 
 
 def count_frames(path: str | os.PathLike) -> int:
@@ -80,7 +78,7 @@ def count_frames(path: str | os.PathLike) -> int:
         else:
             count = count_picture_frames(open_picture(file), file)
     if count > MAX_FRAMES:
-        raise ImageError(f"The file holds more than {MAX_FRAMES} frames; at most so many are read. Split it.")
+        raise ImageError("too_many_frames", most=MAX_FRAMES)
     return count
 
 
@@ -104,13 +102,9 @@ def _with_a_plausible_scale(picture: DicomPicture) -> DicomPicture:
     """A DicomPicture without the millimetres that no ultrasound can have, and with a notice instead."""
     if picture.spacing_mm is None or is_plausible(picture.spacing_mm):
         return picture
-    row, column = (f"{side:.3g}" for side in picture.spacing_mm)
-    text = (
-        f"The file says that a pixel is {row} x {column} mm; {PLAUSIBLE_MM[0]} to {PLAUSIBLE_MM[1]:g} mm are "
-        "plausible. Lengths stay in pixels."
-    )
-    notices = (*picture.notices, Notice("scale_implausible", text))
-    return dataclasses.replace(picture, spacing_mm=None, notices=notices)
+    (row, column), (low, high) = picture.spacing_mm, PLAUSIBLE_MM
+    notice = Notice("scale_implausible", values={"row": row, "column": column, "low": low, "high": high})
+    return dataclasses.replace(picture, spacing_mm=None, notices=(*picture.notices, notice))
 
 
 @contextlib.contextmanager
@@ -119,22 +113,22 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, bytes]]:
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
-            raise ImageError(f"A folder was given; {WANTED}. Choose one file.")
+            raise ImageError("folder")
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-            raise ImageError(f"A device or pipe was given; {WANTED}. Choose a file.")
+            raise ImageError("device")
         with open(path, "rb") as file:
             head = file.read(_HEAD_BYTES)
             if not head:
-                raise ImageError(f"The file is empty (0 bytes); {WANTED}. Export or copy it again.")
+                raise ImageError("empty")
             found, most = status.st_size // 2**20, (MAX_DICOM_BYTES if is_dicom(head) else MAX_FILE_BYTES) // 2**20
             if status.st_size > most * 2**20:
-                raise ImageError(f"The file has {found} MiB; at most {most} MiB are read. Export a single frame.")
+                raise ImageError("file_too_large", found=found, most=most)
             yield file, head
     except ImageError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        reason = getattr(error, "strerror", None) or "not a valid path"  # str(error) would show the path
-        raise ImageError(f"The file cannot be opened ({reason}); {WANTED}. Check the path.") from None
+        reason = getattr(error, "strerror", None) or "bad_path"  # str(error) would show the path
+        raise ImageError("not_opened", reason=reason) from None
 
 
 def _from_film(file: BinaryIO, frame: int | None) -> Frame:
@@ -144,8 +138,7 @@ def _from_film(file: BinaryIO, frame: int | None) -> Frame:
         if chosen is None:
             chosen, n_frames = film.n_frames // 2, film.n_frames
             if n_frames > 1:
-                text = f"The file holds {n_frames} frames; frame {chosen + 1}, in the middle, was read."
-                notices = (Notice("middle_frame", text),)
+                notices = (Notice("middle_frame", values={"count": n_frames, "frame": chosen + 1}),)
         pixels = film.read(chosen)
     shown = _developed(lambda top, bottom: pixels[top:bottom], *pixels.shape[:2])
     return Frame(shown.gray, None, notices + shown.notices)
@@ -160,17 +153,17 @@ def _from_pillow(image: Image.Image, n_frames: int, frame: int | None = None) ->
         check_size(*image.size)  # known from the header: nothing is decoded yet
         refuse_misread(image)
         if frame is None and image.tell() == 0 and n_frames > 1:
-            found = n_frames if n_frames <= MAX_FRAMES else f"more than {MAX_FRAMES}"
-            notices.append(Notice("first_frame", f"The file holds {found} frames; only the first was read."))
+            count = min(n_frames, MAX_FRAMES)  # more were not counted
+            notices.append(Notice("first_frame", None if n_frames == count else "first_of_many", {"count": count}))
         # Asked before the pixels are decoded: Pillow turns a TIFF as it decodes it, and then forgets the tag.
         if image.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
-            notices.append(Notice("exif_turned", "The picture was turned or mirrored as its EXIF tag asks."))
+            notices.append(Notice("exif_turned"))
             image = ImageOps.exif_transpose(image)
         image.load()
     except (ImageError, MemoryError):
         raise
     except Exception as error:
-        raise ImageError(DAMAGED) from error
+        raise ImageError("damaged") from error
     deep = image.mode.startswith(("I", "F"))
 
     def rows(top: int, bottom: int) -> np.ndarray:
@@ -191,13 +184,11 @@ def _on_black(image: Image.Image) -> Image.Image:
 
 def _from_array(pixels: np.ndarray) -> Frame:
     pixels = np.asarray(pixels)  # a matrix would stay one when it is cut
-    kind = f"An array of shape {pixels.shape} and type {pixels.dtype} was given"
+    given = {"shape": str(pixels.shape), "kind": str(pixels.dtype)}
     if pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (1,), (3,), (4,)):
-        wanted = "(H, W), (H, W, 1), (H, W, 3) or (H, W, 4) is expected. Give one picture, channels last."
-        raise ImageError(f"{kind}; {wanted}")
+        raise ImageError("array_shape", **given)
     if pixels.dtype.kind not in "buif" or (pixels.shape[2:] == (4,) and pixels.dtype != np.uint8):
-        wanted = "bool, integers or floats are expected, with alpha uint8. Convert it."
-        raise ImageError(f"{kind}; {wanted}")
+        raise ImageError("array_type", **given)
     check_size(pixels.shape[1], pixels.shape[0])
     return _developed(lambda top, bottom: pixels[top:bottom], *pixels.shape[:2])
 
@@ -224,7 +215,7 @@ def _developed(rows: Callable[[int, int], np.ndarray], height: int, width: int) 
         gray[strip] = pixels
     notices = []
     if deep:
-        notices.append(Notice("rescaled", f"Pixel values {low:.6g} to {high:.6g} were stretched to 0 to 255."))
+        notices.append(Notice("rescaled", values={"low": low, "high": high}))
     if sampled:
         notices += colour_notices(np.concatenate(sampled))
     return Frame(gray, None, tuple(notices))
@@ -236,7 +227,7 @@ def _range(strips: Iterable[np.ndarray]) -> tuple[float, float]:
         ends = np.array([(strip.min(), strip.max()) for strip in strips]).astype(np.float64)
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     if not math.isfinite(high - low):  # nan or inf as soon as one value is, or when the values lie too far apart
-        raise ImageError("The image holds NaN or infinite values; finite numbers are expected. Replace them.")
+        raise ImageError("not_finite")
     return low, high
 
 

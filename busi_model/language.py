@@ -16,7 +16,9 @@ from string import Formatter
 from types import ModuleType
 
 CATALOGUES = {  # beginning of the code: the module whose constants are sentences. The page's own comes last: it takes
-    "said": "busi_model.clinic.words",  # some of the others' over
+    "picture": "busi_model.words",  # some of the others' over
+    "said": "busi_model.clinic.words",
+    "kept": "busi_model.reading.words",
     "questionnaire": "busi_model.reading.questionnaire",
     "page": "busi_model.page.strings",
 }

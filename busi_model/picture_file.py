@@ -12,29 +12,27 @@ from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
-from busi_model.frame import DAMAGED, LIMIT, MAX_FRAMES, ImageError
+from busi_model.frame import MAX_FRAMES, MAX_MEGAPIXELS, ImageError
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")  # a list, so that no EPS, PSD or PDF reader ever runs
-WANTED = "a PNG, JPEG, BMP, TIFF, WebP, GIF or DICOM picture is expected"
 MAX_HEADER_BYTES = 8 * 2**20  # as read by Pillow; those of a telephone's photograph have 1 MiB
 MAX_HEADER_READS = 20_000  # a picture has some hundred
 MAX_READS = 2_000_000  # of header and pixels; a run-length encoded BMP of a megapixel can have as many
 
-PHOTOGRAPH = "a HEIC or AVIF photograph"
 MAX_SCANS = 200
 MAX_SCANNED_PIXELS = 640_000_000  # 40 megapixels in 16 scans; about 1 s of decoding
 _START_OF_SCAN, _END = 0xDA, 0xD9
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # in a scan FF 00 is a byte of it and FF D0 to D7 restart it
 _HEAD_BYTES = 4096
-_SIGNATURES = (  # offset, bytes, what to call it
-    (0, b"PK", "a ZIP archive or an Office document"),
-    (0, b"%PDF", "a PDF document"),
-    (0, b"%!PS", "a PostScript document"),
-    (0, b"8BPS", "a Photoshop document"),
-    (4, b"ftyp", PHOTOGRAPH),
-    (0, b"MZ", "a program"),
-    (0, b"\x7fELF", "a program"),
+_SIGNATURES = (  # offset, bytes, what to call it: a code of `words.PARTS`
+    (0, b"PK", "archive"),
+    (0, b"%PDF", "pdf"),
+    (0, b"%!PS", "postscript"),
+    (0, b"8BPS", "photoshop"),
+    (4, b"ftyp", "photograph"),
+    (0, b"MZ", "program"),
+    (0, b"\x7fELF", "program"),
 )
 
 
@@ -54,8 +52,7 @@ class _Sparing:
         if size >= 0:  # else all of it, once: WebP
             self.bytes_left -= len(content)
         if self.reads_left < 0 or self.bytes_left < 0:
-            found = "The file describes itself at greater length than any picture has need of"
-            raise ImageError(f"{found}; {WANTED}. Export the frame as PNG.")
+            raise ImageError("long_description")
         return content
 
 
@@ -76,14 +73,14 @@ def open_picture(file: BinaryIO) -> Image.Image:
         raise
     except Image.UnidentifiedImageError:
         # The cause would name the file.
-        found, advice = _describe(file), "Export the frame as PNG."
-        if found == PHOTOGRAPH:
-            advice = 'Save it as JPEG or PNG; an iPhone takes JPEG when its camera\'s format is "Most Compatible".'
-        raise ImageError(f"The file holds {found}; {WANTED}. {advice}") from None
+        kind = _describe(file)
+        if kind == "photograph":
+            raise ImageError("photograph") from None
+        raise ImageError("other_kind", kind=kind) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"The image has far too many pixels; {LIMIT}") from error
+        raise ImageError("far_too_many_pixels", most=MAX_MEGAPIXELS) from error
     except Exception as error:  # Pillow raises whatever a damaged header leads it to
-        raise ImageError(DAMAGED) from error
+        raise ImageError("damaged") from error
 
 
 def _open(file: BinaryIO) -> Image.Image:
@@ -94,14 +91,15 @@ def _open(file: BinaryIO) -> Image.Image:
 
 
 def _describe(file: BinaryIO) -> str:
+    """What a file that holds no picture is: "photograph", or a code of `words.PARTS`."""
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     for offset, signature, name in _SIGNATURES:
         if head[offset : offset + len(signature)] == signature:
             return name
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
-        return "a web page or another text with tags (HTML, SVG, XML)"
-    return "no known kind of picture, or one with a damaged beginning"
+        return "tags"
+    return "unknown_file"
 
 
 def count_picture_frames(image: Image.Image, file: BinaryIO) -> int:
@@ -119,7 +117,7 @@ def count_picture_frames(image: Image.Image, file: BinaryIO) -> int:
     except ImageError:
         raise
     except Exception as error:
-        raise ImageError(DAMAGED) from error
+        raise ImageError("damaged") from error
 
 
 def _count_pages(image: Any) -> int:
@@ -148,7 +146,7 @@ def _count_gif_frames(content: bytes) -> int:
             at += 1 + content[at]
             blocks_left -= 1
             if blocks_left < 0:
-                raise ImageError(DAMAGED)
+                raise ImageError("damaged")
         at += 1
     return max(count, 1)
 
@@ -175,13 +173,12 @@ def check_scans(content: bytes, width: int, height: int) -> None:
             continue
         length = int.from_bytes(content[at + 2 : at + 4], "big")
         if length < 2:
-            raise ImageError(DAMAGED)
+            raise ImageError("damaged")
         at += 2 + length
         if kind == _START_OF_SCAN:
             count += 1
             if count > MAX_SCANS or count * width * height > MAX_SCANNED_PIXELS:
-                steps = f"The JPEG picture is built up in more than {count - 1} steps, far more than any needs"
-                raise ImageError(f"{steps}; a usual JPEG file is expected. Export the frame as PNG.")
+                raise ImageError("many_scans", most=count - 1)
             found = _MARKER.search(content, at)
             if found is None:
                 return
@@ -195,14 +192,13 @@ def refuse_misread(image: Image.Image) -> None:
     bits, sample_format, photometric = max(tags.get(258, (1,))), tags.get(339, (1,))[0], tags.get(262)
     deep_png = image.format == "PNG" and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
     if not deep and (bits > 8 or deep_png):  # cut to the high byte: a 12-bit picture would turn almost black
-        kind = "several channels of 16 bits"
+        kind = "deep_channels"
     elif deep and photometric == 0:  # inverted at 8 bits, but not beyond
-        kind = "deep gray with white as zero"
+        kind = "deep_white_is_zero"
     elif (bits, sample_format) in ((32, 1), (8, 2)):  # unsigned taken for signed, and the reverse
-        kind = "32-bit unsigned or 8-bit signed gray"
+        kind = "unsigned_32_bit"
     elif image.mode == "LAB":
-        kind = "LAB colour"
+        kind = "lab"
     else:
         return
-    wanted = "8-bit colour, 8-bit or 16-bit gray is expected. Save it as a gray PNG."
-    raise ImageError(f"The file holds {kind}; {wanted}")
+    raise ImageError("misread", kind=kind)

@@ -29,17 +29,9 @@ from busi_model.quality import look
 REFUSALS = ("blank", "not_ultrasound")  # codes of the warnings that make a result meaningless
 BLANK_STANDARD_DEVIATION = 4.0  # gray levels; the flattest image of BUSI has 29, of BUS-BRA 16
 
-BLANK = Notice("blank", "The image is almost uniform. There is no result; export the frame again.")
-NOT_ULTRASOUND = Notice(
-    "not_ultrasound",
-    "I am not sure that this is a breast ultrasound. There is no result; open a B-mode image of the breast, or have "
-    "this one judged anyway, with care.",
-)
+BLANK, NOT_ULTRASOUND = Notice("blank"), Notice("not_ultrasound")
 Picture = str | os.PathLike[str] | Image.Image | np.ndarray | Frame  # an array: uint8 (H, W) or (H, W, 3)
-ON_CPU = Notice(
-    "on_cpu",
-    "The graphics card had no memory left, so the CPU computed this result. It is as good; free the card for speed.",
-)
+ON_CPU = Notice("on_cpu")
 
 
 @dataclass(frozen=True)
@@ -222,15 +214,15 @@ class Predictor:
         label = max(class_probabilities, key=class_probabilities.__getitem__)
         possible = self.operating_point.class_set(class_probabilities)
         if len(possible) > 1 or class_probabilities[label] < self.operating_point.low_confidence:
-            text = f"{' and '.join(possible).capitalize()} cannot be told apart." if len(possible) > 1 else ""
-            text = text or "The classes are close to each other."
-            found.append(Notice("low_confidence", f"{text} Treat the class as open."))
+            if len(possible) > 1:
+                names = " and ".join(possible).capitalize()
+                found.append(Notice("low_confidence", "classes_open", {"classes": names}))
+            else:
+                found.append(Notice("low_confidence", "classes_close"))
         if label == "normal" and mask.any():
-            text = "A region is outlined, but the class is normal. Look at the region yourself."
-            found.append(Notice("heads_disagree", text))
+            found.append(Notice("heads_disagree", "outlined_normal"))
         if label != "normal" and not mask.any():
-            text = f"The class is {label}, but no lesion is outlined. Look for it yourself."
-            found.append(Notice("heads_disagree", text))
+            found.append(Notice("heads_disagree", "nothing_outlined", {"class_name": label}))
         return found
 
 

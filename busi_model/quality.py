@@ -33,19 +33,9 @@ WINDOW_SHARE = 0.55  # of blocks with texture: with fewer the scan is only a par
 WINDOW_AREA = 0.75  # of the frame: a scan that fills more needs no crop
 WINDOW_KEEP = 0.4  # a row or column of blocks belongs to the scan from this share of its fullest one on
 
-WINDOW = Notice(
-    "window",
-    "The scan fills only a part of the picture, as in a program's window or on a photographed screen. "
-    "Crop the picture to the scan, or export the image alone.",
-)
-SPLIT_SCREEN = Notice(
-    "split_screen",
-    "Two pictures lie side by side, but one result is given for both. Crop to each and open it on its own.",
-)
-MARKS = Notice(
-    "marks",
-    "Calipers or text lie on the picture and can sway the result. Open the frame without them.",
-)
+WINDOW = Notice("window")
+SPLIT_SCREEN = Notice("split_screen")
+MARKS = Notice("marks")
 
 
 def look(gray: np.ndarray) -> tuple[tuple[Notice, ...], tuple[Box, ...]]:

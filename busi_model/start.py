@@ -19,10 +19,10 @@ from collections.abc import Callable
 from busi_model import __version__, files, language
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
+from busi_model.reading.deletion import Upkeep
 from busi_model.reading.errors import StoreError
 from busi_model.reading.hub_sync import Outbox
 from busi_model.reading.store import Store
-from busi_model.reading.upkeep import Upkeep
 from busi_model.weights_folder import CheckpointError, packaged
 
 DEFAULT_PORT = 7860  # Gradio's

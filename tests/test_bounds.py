@@ -4,8 +4,9 @@ memory, and what is like it and harmless is read."""
 import pytest
 
 from busi_model import helpers
-from busi_model.frame import DAMAGED, ImageError
+from busi_model.frame import ImageError
 from busi_model.helpers import Helpers
+from busi_model.words import REFUSALS
 from tests import bombs
 
 # Name and content of a file; words of the sentence that refuses it, or None: it is read.
@@ -19,11 +20,17 @@ KINDS = {
         lambda: bombs.segmented_palette([0, 2, 0, 100, 1, 100, 30000, 2, 2, 0, 0, 1, 52, 65535]),
         None,
     ),
-    "long lines.dcm": (lambda: bombs.segmented_palette([0, 2, 0, 100, *[1, 65535, 7, 1, 65535, 9] * 700]), DAMAGED),
-    "indirect of indirect.dcm": (lambda: bombs.segmented_palette([0, 1, 5, *[2, 60000, 0, 0] * 3000]), DAMAGED),
+    "long lines.dcm": (
+        lambda: bombs.segmented_palette([0, 2, 0, 100, *[1, 65535, 7, 1, 65535, 9] * 700]),
+        REFUSALS["damaged"],
+    ),
+    "indirect of indirect.dcm": (
+        lambda: bombs.segmented_palette([0, 1, 5, *[2, 60000, 0, 0] * 3000]),
+        REFUSALS["damaged"],
+    ),
     "indirect of lines.dcm": (
         lambda: bombs.segmented_palette([0, 1, 5, *[1, 9, 7] * 100, *[2, 100, 6, 0] * 3000]),
-        DAMAGED,
+        REFUSALS["damaged"],
     ),
     "ten regions.dcm": (lambda: bombs.many_regions(10), None),
     "50,000 regions.dcm": (lambda: bombs.many_regions(50_000), "far more tags"),

@@ -12,9 +12,10 @@ from gradio.utils import NamedString
 
 from busi_model import helpers, image
 from busi_model.clinic.view import encode_png
-from busi_model.frame import DAMAGED, ImageError
+from busi_model.frame import ImageError
 from busi_model.helpers import Helpers
 from busi_model.phantom import draw_phantom
+from busi_model.words import REFUSALS
 from tests import helper_jobs
 from tests.browser import PATIENCE_S, ROOT
 
@@ -55,9 +56,9 @@ def test_a_picture_is_read_as_without_helpers(tmp_path):
 @pytest.mark.parametrize(
     ("job", "words"),
     [
-        ("spin", helpers.TOO_LONG),
+        ("spin", REFUSALS["slow"]),
         ("hoard", "A helper failed: MemoryError"),  # `read_image` makes a sentence of it
-        ("crash", DAMAGED),
+        ("crash", REFUSALS["damaged"]),
         ("refuse", "This is no picture."),
         ("fail", "A helper failed: KeyError"),
     ],
@@ -88,8 +89,8 @@ def test_slow_jobs_leave_the_fast_lane(pool, within_s):
             answered += pool.run("sleep", 0.01) == 0.01
         assert answered
         reasons = [str(one.exception()) for one in slow]
-    assert set(reasons) <= {helpers.TOO_LONG, helpers.BUSY}, reasons
-    assert helpers.TOO_LONG in reasons
+    assert set(reasons) <= {REFUSALS["slow"], REFUSALS["busy"]}, reasons
+    assert REFUSALS["slow"] in reasons
 
 
 def test_a_job_that_waits_for_its_processor_time_is_no_slow_one(within_s):

@@ -5,7 +5,6 @@ No browser is needed; `test_page_viewer` and `test_viewer_browser` have the hand
 
 import io
 import json
-from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -14,17 +13,15 @@ from PIL import Image
 
 from busi_model.__main__ import main
 from busi_model.clinic import words
-from busi_model.clinic.scan import scan_area
+from busi_model.clinic.explain import scan_area
 from busi_model.frame import Box, Frame, Notice
 from busi_model.page import strings
-from busi_model.page.images import actions as reader
-from busi_model.page.images import opened as lightbox
-from busi_model.page.images.takeaway import Takeaway
+from busi_model.page.images.worklist import Visit
 from busi_model.page.viewer.outlines import model_polygons
 from busi_model.phantom import draw_phantom
 from busi_model.reading.outline import rasterise
 from tests.browser import phantom_file
-from tests.page.test_reader import POINT, Oracle
+from tests.page.test_reader import Oracle, opened_panel
 from tests.picture_files import dataset, region, written
 
 DRAWN = [[[40.25, 30.5], [100.75, 31.0], [90.5, 88.13], [45.0, 80.99]]]
@@ -42,10 +39,7 @@ class Brightness(Oracle):
 @pytest.fixture
 def panel(tmp_path):
     def make(oracle=None):
-        box = lightbox.Lightbox(oracle or Oracle(), tmp_path)
-        return SimpleNamespace(
-            box=box, visit=reader.Visit(), reader=reader.Reader(box, Takeaway(POINT, "net", "ab" * 32))
-        )
+        return opened_panel(oracle or Oracle(), tmp_path)
 
     return make
 
@@ -123,7 +117,7 @@ def test_an_older_edit_and_one_of_another_frame_change_nothing(panel, tmp_path):
     edit(p, case, DRAWN, 5)
     for old in (dict(case=case.case_id, frame=0, revision=4, lesions=[]), dict(case=case.case_id, frame=3)):
         assert p.reader.outline(p.visit, None, old) is None
-    assert p.reader.outline(reader.Visit(), None, dict(case=case.case_id, frame=0, revision=9, lesions=[])) is None
+    assert p.reader.outline(Visit(), None, dict(case=case.case_id, frame=0, revision=9, lesions=[])) is None
     assert case.drawn.polygons == DRAWN
 
 
@@ -189,7 +183,7 @@ def test_one_frame_is_judged_at_once_the_others_on_demand_and_the_worst_is_found
     p = panel(oracle)
     case, first = opened(p, film_file(tmp_path))
     assert (first.viewer["frames"], first.viewer["frame"], first.viewer["judged"], oracle.asked) == (4, 0, 1, 1)
-    *_, progress, last = p.reader.judge(p.visit, case.case_id)
+    *_, progress, last = p.behind.judge(p.visit, case.case_id)
     assert progress["judging"] and not last["judging"] and oracle.asked == 4
     assert [index for index, _ in last["scores"]] == [0, 1, 2, 3] and last["worst"] == 1
     assert last["worst_percent"] == round(100 * last["scores"][1][1])
@@ -212,7 +206,7 @@ def test_a_clip_comes_to_the_same_on_the_page_and_in_a_run(panel, predictor, wei
     said = capsys.readouterr().out.splitlines()[-1]
     p = panel(predictor)
     case, _ = opened(p, tmp_path / "clip.dcm")
-    *_, last = p.reader.judge(p.visit, case.case_id)
+    *_, last = p.behind.judge(p.visit, case.case_id)
     assert said == f"{tmp_path / 'clip.dcm'}: {last['clip']}"
     assert last["clip"].startswith("3 of 4 frames judged.") and "mean Dice of 0." in last["clip"]
 
@@ -243,13 +237,13 @@ def test_an_outline_stays_with_its_frame(panel, tmp_path):
 def test_previews_are_written_once_and_carry_no_result(panel, tmp_path):
     p = panel()
     case, _ = opened(p, film_file(tmp_path))
-    *_, last = p.reader.film(p.visit, case.case_id)
+    *_, last = p.behind.film(p.visit, case.case_id)
     assert last["film"]["ready"] == 4
     names = sorted(path.name for path in case.folder.glob("busi-frame-*"))
     assert names == [f"busi-frame-{index:04d}.jpg" for index in range(4)]
     assert last["film"]["first"]["path"].endswith(names[0])
     written = [path.stat().st_mtime_ns for path in sorted(case.folder.glob("busi-frame-*"))]
-    list(p.reader.film(p.visit, case.case_id))
+    list(p.behind.film(p.visit, case.case_id))
     assert written == [path.stat().st_mtime_ns for path in sorted(case.folder.glob("busi-frame-*"))]
 
 
@@ -260,7 +254,7 @@ def test_a_film_whose_file_is_gone_says_so_and_keeps_its_frame(panel, tmp_path):
     path.unlink()
     (answer,) = p.reader.frame(p.visit, None, dict(case=case.case_id, index=3))
     assert answer.viewer["note"].startswith("The frame could not be read.") and answer.viewer["frame"] == 0
-    (preview,) = p.reader.film(p.visit, case.case_id)
+    (preview,) = p.behind.film(p.visit, case.case_id)
     assert preview["note"].startswith("The frame could not be read.")
 
 
@@ -271,7 +265,7 @@ def test_frames_of_a_still_and_frames_that_are_not_there_change_nothing(panel, t
     film, _ = opened(p, film_file(tmp_path))
     for index in (-1, 4, "1", None):
         assert list(p.reader.frame(p.visit, None, dict(case=film.case_id, index=index))) == [None]
-    assert list(p.reader.judge(p.visit, still.case_id)) == [gr.skip()]  # no longer the shown one
+    assert list(p.behind.judge(p.visit, still.case_id)) == [gr.skip()]  # no longer the shown one
 
 
 def test_a_scale_goes_on_to_the_next_images_of_its_size_until_it_is_removed(panel, tmp_path):

@@ -31,7 +31,7 @@ def gray_png(width: int, height: int) -> str:
 
 
 def scene(case="a", width=400, height=300, **changes) -> dict:
-    """What scene.py sends of a finished case with one square lesion."""
+    """What result.py sends of a finished case with one square lesion."""
     square = [[100, 100], [200, 100], [200, 200], [100, 200]]
     return {
         "turn": 1,

@@ -7,6 +7,9 @@ again and gives its portion to another; rows reach the results only when a porti
 import json
 import logging
 import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 from busi_model.batch.work import BatchError, Wanted, Worker
 from busi_model.predict import Predictor
@@ -15,16 +18,23 @@ FILES_AT_ONCE = 8
 
 
 class _Actor:
-    def __init__(self, folder, weights, device, wanted):
+    def __init__(self, folder: str, weights: Path | str | None, device: str, wanted: Wanted):
         os.chdir(folder)  # paths may be relative, and the rows say them as they were given
         self.worker = Worker(Predictor.load(weights, device, operating_point=wanted.operating_point), wanted)
 
-    def __call__(self, batch):
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
         # One text a file: rows differ in their keys, and frames of one file must stay together.
         return {"rows": [json.dumps(self.worker([path])) for path in batch["path"]]}
 
 
-def judge_on_cluster(paths, weights, device: str, wanted: Wanted, address: str = "auto", workers: int | None = None):
+def judge_on_cluster(
+    paths: Iterable[str],
+    weights: Path | str | None,
+    device: str,
+    wanted: Wanted,
+    address: str = "auto",
+    workers: int | None = None,
+) -> Iterator[list[dict]]:
     """Yield the rows of one file at a time, in no order. address: "auto" (a running cluster, else this machine),
     "local" (this machine) or that of a cluster. workers: at most so many actors. Raises BatchError."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -48,7 +58,8 @@ def judge_on_cluster(paths, weights, device: str, wanted: Wanted, address: str =
             fn_constructor_args=(os.getcwd(), weights, device, wanted),
             batch_size=FILES_AT_ONCE,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most),
-            **({"num_gpus": 1} if on_gpu else {"num_cpus": 1}),
+            num_gpus=1 if on_gpu else None,
+            num_cpus=None if on_gpu else 1,
         )
         for record in rows.iter_rows():
             yield json.loads(record["rows"])

@@ -4,7 +4,9 @@ what was passed over is counted, so that nothing goes without a word."""
 import glob
 import os
 from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 
+from busi_model import words
 from busi_model.batch.kinds import NO_PICTURE, UNREADABLE, passed_over
 from busi_model.batch.work import DICOM, MASKS, OVERLAYS
 from busi_model.names import outlined_stem
@@ -12,30 +14,31 @@ from busi_model.names import outlined_stem
 # A file that calls itself one of these is taken as it is; a damaged one then becomes a row that says so.
 SUFFIXES = frozenset(["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "heic", "heif", "mp4", "m4v", "avi"])
 OUR_FOLDERS = frozenset([MASKS, OVERLAYS, DICOM])
-HIDDEN, MASK, LINK = "hidden", "mask beside its picture", "link to a folder"
-NO_FILE = "broken link or device"
-IN_RESULTS = "picture in the folder for the results"
+HIDDEN, MASK, LINK, NO_FILE, IN_RESULTS = "hidden", "mask", "link", "no_file", "in_results"  # as in `kinds`
 _DICOM_SUFFIXES = frozenset(["dcm", "dicom", "ima"])
 
 
 class PassedOver:
     """What was not taken of the places that were named."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.kinds: Counter[str] = Counter()
         self.patterns: list[str] = []  # that match nothing
 
     def sentences(self) -> list[str]:
         """What to say of it, a line each."""
-        said = [f"No file matches the pattern {pattern}." for pattern in self.patterns]
+        said = [words.PASSED_OVER["pattern"].format(pattern=pattern) for pattern in self.patterns]
         if self.kinds:
-            total, kinds = self.kinds.total(), sorted(self.kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-            what = "file was" if total == 1 else "files or folders were"
-            said.append(f"{total} {what} passed over: {', '.join(f'{count} {words}' for words, count in kinds)}.")
+            named = [(words.PASSED_OVER_KINDS[code], count) for code, count in self.kinds.items()]
+            kinds = ", ".join(f"{count} {name}" for name, count in sorted(named, key=lambda kind: (-kind[1], kind[0])))
+            total = self.kinds.total()
+            said.append(words.PASSED_OVER["one" if total == 1 else "several"].format(count=total, kinds=kinds))
         return said
 
 
-def find_images(places, but_not=None, passed: PassedOver | None = None):
+def find_images(
+    places: Iterable[str | os.PathLike], but_not: str | os.PathLike | None = None, passed: PassedOver | None = None
+) -> Iterator[str]:
     """Yield paths as str. places: files, folders (searched to the bottom) and patterns with *, ** and ?.
 
     A file that is named or matches a pattern is taken whatever it is. In a folder, files are known by their first
@@ -44,7 +47,7 @@ def find_images(places, but_not=None, passed: PassedOver | None = None):
     """
     barred = os.path.realpath(but_not) if but_not else None
     passed = PassedOver() if passed is None else passed
-    for place in map(os.fspath, places):
+    for place in [os.fspath(place) for place in places]:
         if not os.path.exists(place) and glob.has_magic(place):
             yield from _matching(place, barred, passed)
         elif os.path.isdir(place):
@@ -53,7 +56,7 @@ def find_images(places, but_not=None, passed: PassedOver | None = None):
             yield os.path.normpath(place)  # a missing file becomes a row that says so
 
 
-def _matching(pattern, barred, passed):
+def _matching(pattern: str, barred: str | None, passed: PassedOver) -> Iterator[str]:
     matches = [path for path in sorted(glob.iglob(pattern, recursive=True)) if not os.path.isdir(path)]
     if not matches:
         passed.patterns.append(pattern)
@@ -64,7 +67,7 @@ def _matching(pattern, barred, passed):
             yield os.path.normpath(path)
 
 
-def _walk(folder, barred, passed):
+def _walk(folder: str, barred: str | None, passed: PassedOver) -> Iterator[str]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
@@ -92,7 +95,7 @@ def _walk(folder, barred, passed):
             passed.kinds[NO_FILE] += 1
 
 
-def _count_in_results(entries, passed):
+def _count_in_results(entries: list[os.DirEntry[str]], passed: PassedOver) -> None:
     """Pictures that somebody keeps where the results go; our own lie there in folders."""
     names = {entry.name for entry in entries}
     for entry in entries:
@@ -104,7 +107,7 @@ def _count_in_results(entries, passed):
     passed.kinds += Counter()  # without zeros
 
 
-def _why_not(entry, beside):
+def _why_not(entry: os.DirEntry[str], beside: Collection[str]) -> str:
     name = entry.name
     suffix = name.rpartition(".")[2].lower()
     if name.startswith("."):
@@ -120,5 +123,5 @@ def _why_not(entry, beside):
     return "" if suffix in _DICOM_SUFFIXES and why != NO_PICTURE else why
 
 
-def _within(path, barred):
+def _within(path: str, barred: str | None) -> bool:
     return barred is not None and os.path.realpath(path).startswith(barred + os.sep)

@@ -11,8 +11,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 from busi_model.batch.work import BatchError, Wanted, Worker
 from busi_model.network import use_one_thread
@@ -23,7 +25,14 @@ WAITING = 2  # such portions a worker, so that none is idle and memory stays bou
 SMALL = 24  # files; starting processes takes longer than judging so few
 
 
-def judge(paths, predictor: Predictor, weights, wanted: Wanted, n_files: int, workers: int | None = None):
+def judge(
+    paths: Iterable[str],
+    predictor: Predictor,
+    weights: Path | str | None,
+    wanted: Wanted,
+    n_files: int,
+    workers: int | None = None,
+) -> Iterator[list[dict]]:
     """Yield the rows of a few files at a time, in the order of the paths. n_files: how many there are, about.
 
     Raises BatchError when a worker is killed from outside.
@@ -44,14 +53,16 @@ def judge(paths, predictor: Predictor, weights, wanted: Wanted, n_files: int, wo
             yield from _in_order(pool, worker, paths, workers, worker.frames_at_once)
 
 
-def _n_cores():
+def _n_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))  # those that this process may use
     return os.cpu_count() or 1
 
 
-def _in_order(pool, work, paths, workers, size):
-    waiting = collections.deque()
+def _in_order(
+    pool: Executor, work: Callable[[list[str]], list[dict]], paths: Iterator[str], workers: int, size: int
+) -> Iterator[list[dict]]:
+    waiting: collections.deque[Future[list[dict]]] = collections.deque()
     try:
         while portion := list(itertools.islice(paths, size)):
             waiting.append(pool.submit(work, portion))
@@ -70,16 +81,16 @@ def _in_order(pool, work, paths, workers, size):
 # In a worker process
 
 
-_worker = None
+_worker: Worker  # set by `_begin`
 
 
-def _processes(workers, weights, wanted):
+def _processes(workers: int, weights: Path | str | None, wanted: Wanted) -> ProcessPoolExecutor:
     # A forked child would inherit the locks of threads that it does not have.
     context = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, context, _begin, (weights, wanted))
 
 
-def _begin(weights, wanted):
+def _begin(weights: Path | str | None, wanted: Wanted) -> None:
     global _worker  # the one state of a process that exists for nothing else
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which lets us finish
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -87,10 +98,11 @@ def _begin(weights, wanted):
     _worker = Worker(Predictor.load(weights, "cpu", operating_point=wanted.operating_point), wanted)
 
 
-def _end_with_parent():
-    multiprocessing.parent_process().join()
-    os._exit(1)
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
-def _judge_here(paths):
+def _judge_here(paths: list[str]) -> list[dict]:
     return _worker(paths)

@@ -11,7 +11,9 @@ import csv
 import hashlib
 import json
 import os
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import IO, Self
 
 from busi_model.batch import clips
 from busi_model.batch.work import BatchError, stamp
@@ -38,12 +40,12 @@ CLIPS = "clips.csv"
 class Results:
     """Append rows, once each. Use it in a `with` statement."""
 
-    def __init__(self, folder, run: dict, retry: bool = False):
+    def __init__(self, folder: str | os.PathLike, run: dict, retry: bool = False):
         """run: what the rows depend on, plain values. retry: forget the files that failed. Raises BatchError where the
         folder holds another run's rows."""
         self.folder = Path(folder)
         self.n_rows = self.n_failed = self.n_refused = 0
-        self._done = set()
+        self._done: set[bytes] = set()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._keep_or_compare(run)
@@ -58,10 +60,10 @@ class Results:
             reason = f"The folder for the results cannot be written ({error.strerror})"
             raise BatchError(f"{reason}; give another one with --out.") from None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._opened.close()
 
     def claim(self, path: str) -> bool:
@@ -80,13 +82,13 @@ class Results:
             self._count(row)
         self._tables.flush()
 
-    def _count(self, row):
+    def _count(self, row: dict) -> None:
         self._done.add(_key(row["file"]))
         self.n_rows += 1
         self.n_failed += row["status"] == "failed"
         self.n_refused += row["status"] == "refused"
 
-    def _keep_or_compare(self, run):
+    def _keep_or_compare(self, run: dict) -> None:
         path = self.folder / RUN
         if path.exists():
             try:
@@ -105,17 +107,15 @@ class Results:
             temporary.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
             os.replace(temporary, path)
 
-    def _repair(self, retry):
+    def _repair(self, retry: bool) -> None:
         """Cut off what is torn or incomplete, drop what shall be tried again, and write the tables anew, row by row."""
         path = self.folder / ROWS
         path.touch()
         keep = 0  # bytes: up to the last file whose rows are all there
-        again, looked_at = set(), set()
+        again: set[bytes] = set()
+        looked_at: set[bytes] = set()
         with open(path, "rb") as file:
-            while line := file.readline():
-                row = _parse(line)
-                if row is None:
-                    break
+            for row in _rows(file):
                 if row["frame"] is None or row["frame"] == row["frames"]:
                     keep = file.tell()
                 key = _key(row["file"])
@@ -129,23 +129,28 @@ class Results:
         if again:
             _drop(path, again)
         with open(path, "rb") as file, _Tables(self.folder, "w") as tables:
-            for line in file:
-                row = _parse(line)
+            for row in _rows(file):
                 tables.add(row)
                 self._count(row)
 
 
-def _drop(path, keys):
+def _drop(path: Path, keys: Collection[bytes]) -> None:
     """Write the rows anew without those of these files; whenever it is interrupted, the rows are the old or the new."""
     temporary = path.with_suffix(".writing")
     with open(path, "rb") as old, open(temporary, "wb") as new:
-        new.writelines(line for line in old if _key(_parse(line)["file"]) not in keys)
+        new.writelines(line for line in old if (row := _parse(line)) and _key(row["file"]) not in keys)
         new.flush()
         os.fsync(new.fileno())
     os.replace(temporary, path)
 
 
-def _parse(line: bytes):
+def _rows(file: IO[bytes]) -> Iterator[dict]:
+    """Up to the first line that is torn."""
+    while (row := _parse(file.readline())) is not None:
+        yield row
+
+
+def _parse(line: bytes) -> dict | None:
     """The row of a whole line, else None."""
     try:
         row = json.loads(line.decode("utf-8", "surrogateescape"))
@@ -154,11 +159,11 @@ def _parse(line: bytes):
         return None
 
 
-def _key(path):
+def _key(path: str) -> bytes:
     return hashlib.blake2b(path.encode("utf-8", "surrogateescape"), digest_size=8).digest()
 
 
-def _no_formulas(row):
+def _no_formulas(row: dict) -> dict:
     """For the tables; the rows in JSON keep each name as it is."""
     return {name: without_formula(cell) for name, cell in row.items()}
 
@@ -166,15 +171,18 @@ def _no_formulas(row):
 class _Tables:
     """The rows as CSV; lesions in a table of their own, which begins with the first one."""
 
-    def __init__(self, folder, mode):
-        self._folder, self._mode, self._files = folder, mode, []
+    def __init__(self, folder: Path, mode: str):
+        self._folder, self._mode = folder, mode
+        self._files: list[IO[str]] = []
         if mode == "w":
             for name in (LESIONS, CLIPS):
                 (folder / name).unlink(missing_ok=True)
-        self._lesions, self._clips, self._clip = None, None, []
+        self._lesions: csv.DictWriter | None = None
+        self._clips: csv.DictWriter | None = None
+        self._clip: list[dict] = []
         self._rows = self._writer(TABLE, COLUMNS)
 
-    def _writer(self, name, columns):
+    def _writer(self, name: str, columns: list[str]) -> csv.DictWriter:
         path = self._folder / name
         begins = self._mode == "w" or not path.exists() or path.stat().st_size == 0
         # With a mark in front, by which Excel knows the encoding.
@@ -185,7 +193,7 @@ class _Tables:
             writer.writeheader()
         return writer
 
-    def add(self, row):
+    def add(self, row: dict) -> None:
         codes = [warning["code"] for warning in row.get("warnings", ())]
         lists = {"warnings": "; ".join(codes), "class_set": "; ".join(row.get("class_set", ()))}
         self._rows.writerow(_no_formulas(row | lists))
@@ -200,13 +208,13 @@ class _Tables:
                 self._lesions = self._writer(LESIONS, ["file", "frame", *lesion])
             self._lesions.writerow(_no_formulas({"file": row["file"], "frame": row["frame"], **lesion}))
 
-    def flush(self):
+    def flush(self) -> None:
         for file in self._files:
             file.flush()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for file in self._files:
             file.close()

@@ -6,6 +6,9 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -22,12 +25,21 @@ from busi_model.predict import Predictor
 from busi_model.weights_folder import CheckpointError
 
 
-def predict(places, weights, device="auto", folder=None, workers=None, ray=None, retry=False, **wanted) -> int:
+def predict(
+    places: Iterable[str],
+    weights: Path | str | None,
+    device: str = "auto",
+    folder: str | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+    retry: bool = False,
+    **wanted: Any,
+) -> int:
     """places: files, folders, patterns. folder: for results; None prints them. ray: address of a cluster, or None.
     retry: judge again what failed before. wanted: fields of `Wanted`. Returns the exit code."""
-    wanted = Wanted(folder, **wanted)
+    all_wanted = Wanted(folder, **wanted)
     try:
-        return _predict(places, weights, device, workers, ray, retry, wanted)
+        return _predict(list(places), weights, device, workers, ray, retry, all_wanted)
     except (BatchError, CheckpointError, DeviceError, DicomResultError) as error:
         print(f"predict: {error}", file=sys.stderr)
         return 2
@@ -40,7 +52,15 @@ def predict(places, weights, device="auto", folder=None, workers=None, ray=None,
         return 130
 
 
-def _predict(places, weights, device, workers, ray, retry, wanted):
+def _predict(
+    places: list[str],
+    weights: Path | str | None,
+    device: str,
+    workers: int | None,
+    ray: str | None,
+    retry: bool,
+    wanted: Wanted,
+) -> int:
     folder = wanted.folder
     if folder is None and (wanted.masks or wanted.overlays or wanted.measurements or wanted.dicom):
         raise BatchError("Masks, overlays, measurements and DICOM results need a folder to go to; give one with --out.")
@@ -56,7 +76,7 @@ def _predict(places, weights, device, workers, ray, retry, wanted):
         raise BatchError(f"{found} Name files, folders or patterns in quotes.")
     predictor = Predictor.load(weights, device, operating_point=wanted.operating_point)
 
-    def judged(paths):
+    def judged(paths: Iterable[str]) -> Iterator[list[dict]]:
         if ray is None:
             return judge(paths, predictor, weights, wanted, n_files, workers)
         from busi_model.batch.cluster import judge_on_cluster
@@ -67,7 +87,7 @@ def _predict(places, weights, device, workers, ray, retry, wanted):
         code = _print(judged(find_images(places)))
         _say(passed, sys.stderr)  # not among the results
         return code
-    run = {"weights_sha256": predictor.checkpoint.weights_sha256, "frames": wanted.frames}
+    run: dict[str, Any] = {"weights_sha256": predictor.checkpoint.weights_sha256, "frames": wanted.frames}
     if wanted.operating_point:
         run["operating_point"] = predictor.operating_point.fitted_on
     run |= {"masks": wanted.masks, "overlays": wanted.overlays, "measurements": wanted.measurements}
@@ -80,13 +100,14 @@ def _predict(places, weights, device, workers, ray, retry, wanted):
     return code
 
 
-def _say(passed, stream):
+def _say(passed: PassedOver, stream: TextIO) -> None:
     for sentence in passed.sentences():
         print(_on_one_line(sentence), file=stream)
 
 
-def _print(portions) -> int:
-    n_failed, clip = 0, []
+def _print(portions: Iterable[list[dict]]) -> int:
+    n_failed = 0
+    clip: list[dict] = []
     for rows in portions:
         for row in rows:
             clip += [row] if row["frame"] is not None else []
@@ -103,7 +124,9 @@ def _print(portions) -> int:
     return 1 if n_failed else 0
 
 
-def _write(results, judged, paths, n_files) -> int:
+def _write(
+    results: Results, judged: Callable[[Iterable[str]], Iterable[list[dict]]], paths: Iterable[str], n_files: int
+) -> int:
     # Rate and time left; quiet in a log. What was done before is no part of the rate.
     with tqdm(total=n_files, initial=results.n_files, unit="file", smoothing=0.02, disable=None) as bar:
         for rows in judged(path for path in paths if results.claim(path)):
@@ -117,23 +140,23 @@ def _write(results, judged, paths, n_files) -> int:
     return 1 if results.n_failed else 0
 
 
-def _verdict(row):
+def _verdict(row: dict) -> str:
     if row["status"] == "refused":  # its figures mean nothing; the warnings say why
         return "refused"
     probabilities = ", ".join(f"{name} {row[name]:.3f}" for name in CLASS_NAMES)
     return f"{row['label']} ({probabilities}); {row['outlined_px2']} px outlined"
 
 
-def _place(row):
+def _place(row: dict) -> str:
     name = _on_one_line(row["file"])
     return name if row["frame"] is None else f"{name}, frame {row['frame']}"
 
 
-def _on_one_line(name):
+def _on_one_line(name: str) -> str:
     # It may hold bytes that no screen shows, line ends, and codes that move a terminal's cursor.
     name = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
-def _failure(row):
+def _failure(row: dict) -> str:
     return f"{_place(row)}: {row['reason']}"

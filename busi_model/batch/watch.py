@@ -12,6 +12,8 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 from busi_model.batch.find import find_images
 from busi_model.batch.rows import Results
@@ -29,10 +31,16 @@ REPLACED_EVERY = 15  # looks: then it is asked of each judged file, too, whether
 class Watcher:
     """Looks at a folder; each look judges the files that lie still since the one before."""
 
-    def __init__(self, folder, results: Results, worker: Worker, but_not=None):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        results: Results,
+        worker: Worker,
+        but_not: str | os.PathLike | None = None,
+    ):
         """but_not: the folder of the results, which may lie within the watched one."""
         self.folder, self.results, self.worker, self.but_not = folder, results, worker, but_not
-        self._moving: dict[str, tuple[str, float]] = {}  # path -> stamp, since when it is so
+        self._moving: dict[str, tuple[str | None, float]] = {}  # path -> stamp, since when it is so
         self._finished: dict[int, int] = {}  # hashes of paths and stamps: names take ten times the memory
         self._n_looks = 0
         self.replaced = False  # a judged file is another one now, whole: open the results anew, which drops its rows
@@ -62,7 +70,7 @@ class Watcher:
             self._held.pop(path, None)
         return written
 
-    def _judge(self, path, stamp, still_s) -> list[dict]:
+    def _judge(self, path: str, stamp: str, still_s: float) -> list[dict]:
         if path not in self._held and not self.results.claim(path):  # judged before this start
             self._finished[hash(path)] = hash(stamp)
             return []
@@ -77,7 +85,7 @@ class Watcher:
         return rows
 
 
-def _stamp(path) -> str | None:
+def _stamp(path: str) -> str | None:
     """What changes while a file is written; None: gone, or nothing in it yet."""
     try:
         status = os.stat(path)
@@ -86,7 +94,9 @@ def _stamp(path) -> str | None:
     return f"{status.st_size}-{status.st_mtime_ns}" if status.st_size else None
 
 
-def watch(folder, weights, out, device="auto", every_s=EVERY_S, **wanted) -> int:
+def watch(
+    folder: str, weights: Path | str | None, out: str, device: str = "auto", every_s: float = EVERY_S, **wanted: Any
+) -> int:
     """Watch until SIGTERM or Ctrl-C. wanted: fields of `Wanted`. Returns the exit code: 0 ended, 2 did not run."""
     try:
         if not os.path.isdir(folder):
@@ -104,9 +114,9 @@ def watch(folder, weights, out, device="auto", every_s=EVERY_S, **wanted) -> int
     return 2
 
 
-def _watch(folder, weights, out, device, every_s, wanted) -> int:
+def _watch(folder: str, weights: Path | str | None, out: str, device: str, every_s: float, wanted: Wanted) -> int:
     predictor = Predictor.load(weights, device)
-    run = {"weights_sha256": predictor.checkpoint.weights_sha256, "frames": wanted.frames}
+    run: dict[str, Any] = {"weights_sha256": predictor.checkpoint.weights_sha256, "frames": wanted.frames}
     run |= {"masks": wanted.masks, "overlays": wanted.overlays, "measurements": wanted.measurements}
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,8 +5,10 @@ A row is a dict of plain values. A file that cannot be judged is a row with its 
 
 import hashlib
 import os
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +18,9 @@ from busi_model.batch.clips import dice
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.view import encode_png, overlay_png
 from busi_model.dicom_out.write import DicomResultError, dicom_results
-from busi_model.image import ImageError, count_frames, read_image
+from busi_model.image import Frame, ImageError, count_frames, read_image
 from busi_model.names import CLASS_NAMES
-from busi_model.predict import Predictor
+from busi_model.predict import Prediction, Predictor
 
 FRAMES = ("middle", "all")
 PIXELS_AT_ONCE = 2**25  # of frames that are judged together; a larger one is judged alone
@@ -42,9 +44,15 @@ class Wanted:
     frames: str = "middle"  # of a file with several: "middle" (the first of a GIF or TIFF) or "all"
     operating_point: str | None = None  # file that `busi calibrate` wrote; None: the weights' own
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.frames not in FRAMES:
             raise ValueError(f"frames is {self.frames!r}; one of {', '.join(FRAMES)} is expected.")
+
+    def place(self, *names: str) -> Path:
+        """Within the folder that pictures go to."""
+        if self.folder is None:
+            raise ValueError("No folder was named for pictures; give one as folder.")
+        return Path(self.folder, *names)
 
 
 class Worker:
@@ -55,11 +63,13 @@ class Worker:
         self.frames_at_once = 4 if predictor.device.type == "cpu" else 32  # beyond, neither gets faster
         for folder, made in ((MASKS, wanted.masks), (OVERLAYS, wanted.overlays), (DICOM, wanted.dicom)):
             if made:
-                Path(wanted.folder, folder).mkdir(parents=True, exist_ok=True)
+                wanted.place(folder).mkdir(parents=True, exist_ok=True)
 
-    def __call__(self, paths) -> list[dict]:
+    def __call__(self, paths: Iterable[str]) -> list[dict]:
         """Rows of the files, in their order; those of one file are together. Raises nothing for a bad file."""
-        rows, waiting, before = [], [], {}
+        rows: list[dict] = []
+        waiting: list[tuple[dict, Frame]] = []
+        before: dict[str, Any] = {}
         for path in paths:
             for row, frame in self._read(path):
                 rows.append(row)
@@ -73,7 +83,7 @@ class Worker:
         self._judge(waiting, before)
         return rows
 
-    def _read(self, path):
+    def _read(self, path: str) -> Iterator[tuple[dict, Frame | None]]:
         """Yield (row, Frame), or (row, None) where the row already says why there is none."""
         try:
             n_frames = count_frames(path) if self.wanted.frames == "all" else None
@@ -81,7 +91,7 @@ class Worker:
             yield _row(path, reason=str(error)), None
             return
         for number in range(n_frames) if n_frames and n_frames > 1 else [None]:
-            place = {} if number is None else {"frame": number + 1, "frames": n_frames}
+            place: dict[str, Any] = {} if number is None else {"frame": number + 1, "frames": n_frames}
             try:
                 frame = read_image(path, number)
             except ImageError as error:
@@ -89,7 +99,7 @@ class Worker:
             else:
                 yield _row(path, **place), frame
 
-    def _judge(self, waiting, before):
+    def _judge(self, waiting: list[tuple[dict, Frame]], before: dict[str, Any]) -> None:
         """Complete the rows of frames, in place. before: place and mask of the last frame that was judged, kept up to
         date."""
         predictions = self.predictor.predict_many([frame for _, frame in waiting])
@@ -101,7 +111,7 @@ class Worker:
                 before.update(place=(row["file"], row["frame"]), mask=prediction.mask)
             self._export(row, prediction)
 
-    def _export(self, row, prediction):
+    def _export(self, row: dict, prediction: Prediction) -> None:
         if self.wanted.measurements:
             row["lesions"] = lesion_values(prediction)
         stem = picture_stem(row["file"], row["frame"])
@@ -114,10 +124,10 @@ class Worker:
         if self.wanted.overlays:
             frame = without_banner(prediction.frame)
             if BLANKED in frame.notices:
-                row["warnings"] = [*row["warnings"], asdict(BLANKED)]
+                row["warnings"] = [*row["warnings"], BLANKED.as_row()]
             row["overlay"] = self._write(OVERLAYS, f"{stem}_overlay.png", overlay_png(frame.gray, prediction.mask))
 
-    def _export_dicom(self, row, prediction, stem):
+    def _export_dicom(self, row: dict, prediction: Prediction, stem: str) -> None:
         frame, number = prediction.frame, row["frame"]
         lesions = measure_lesions(prediction.mask, prediction.margin, frame.spacing_mm, frame.pixel_aspect)
         model = {"version": __version__, "weights_sha256": self.predictor.checkpoint.weights_sha256}
@@ -131,13 +141,12 @@ class Worker:
         for kind, content in made.items():
             row[f"dicom_{kind}"] = self._write(DICOM, f"{stem}_{kind}.dcm", content)
 
-    def _write(self, folder, name, content: bytes) -> str:
-        path = Path(self.wanted.folder, folder, name)
-        path.write_bytes(content)
+    def _write(self, folder: str, name: str, content: bytes) -> str:
+        self.wanted.place(folder, name).write_bytes(content)
         return f"{folder}/{name}"
 
 
-def stamp(path) -> str | None:
+def stamp(path: str | os.PathLike) -> str | None:
     """Size and time of a file: what differs when it was written anew. None where there is none."""
     try:
         status = os.stat(path)
@@ -146,13 +155,13 @@ def stamp(path) -> str | None:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def _row(path, reason="", frame=None, frames=None):
+def _row(path: str, reason: str = "", frame: int | None = None, frames: int | None = None) -> dict[str, Any]:
     status = "failed" if reason else "ok"
-    place = {"file": os.fspath(path), "frame": frame, "frames": frames, "stamp": stamp(path)}
+    place: dict[str, Any] = {"file": os.fspath(path), "frame": frame, "frames": frames, "stamp": stamp(path)}
     return place | {"status": status, "reason": reason}
 
 
-def _verdict(prediction) -> dict:
+def _verdict(prediction: Prediction) -> dict:
     spacing_mm = prediction.frame.spacing_mm or (None, None)
     return {
         "status": "refused" if prediction.refused else "ok",
@@ -162,15 +171,15 @@ def _verdict(prediction) -> dict:
         "outlined_px2": None if prediction.refused else int(prediction.mask.sum()),
         "row_mm": spacing_mm[0],
         "column_mm": spacing_mm[1],
-        "warnings": [asdict(warning) for warning in prediction.warnings],
+        "warnings": [warning.as_row() for warning in prediction.warnings],
     }
 
 
-def _rounded(probability):
+def _rounded(probability: float | None) -> float | None:
     return None if probability is None else round(probability, 6)
 
 
-def lesion_values(prediction) -> list[dict]:
+def lesion_values(prediction: Prediction) -> list[dict]:
     """Measurements of each lesion as plain numbers, the largest lesion first."""
     from busi_model.clinic.descriptors import as_values, describe
 

@@ -7,12 +7,9 @@ from typing import Literal
 
 from pydicom import Dataset
 
-from busi_model.frame import DAMAGED, ImageError
+from busi_model.frame import ImageError
 
 MAX_TAG_READS = 200_000  # two a tag; an ultrasound machine writes some hundred tags, private ones some thousand
-TOO_MANY_TAGS = (
-    "The DICOM file has far more tags than any picture needs; an ultrasound image is expected. Export the frame as PNG."
-)
 MAX_REGIONS_BYTES = 2**16  # of the scan regions, about 400 bytes each; a frame has up to ten
 MAX_SEQUENCE_BYTES = 2**22  # of any other; what each of a thousand frames says of itself takes a quarter of that
 MAX_PALETTE = 2**16  # entries: the descriptor has 16 bits for their number
@@ -28,12 +25,12 @@ def check_sequences(tags: Dataset) -> None:
         value = getattr(element, "value", None)
         if not isinstance(value, bytes):
             if int(tag) == _REGIONS and value is not None and len(value) > MAX_REGIONS_BYTES // 400:
-                raise ImageError(TOO_MANY_TAGS)
+                raise ImageError("many_tags")
             continue
         if len(value) > MAX_REGIONS_BYTES and int(tag) == _REGIONS:
-            raise ImageError(TOO_MANY_TAGS)
+            raise ImageError("many_tags")
         if len(value) > MAX_SEQUENCE_BYTES:
-            raise ImageError(TOO_MANY_TAGS)
+            raise ImageError("many_tags")
 
 
 def check_palettes(tags: Dataset) -> None:
@@ -45,7 +42,7 @@ def check_palettes(tags: Dataset) -> None:
         depth = tags["RedPaletteColorLookupTableDescriptor"].value[2]  # bits an entry, of all three tables
         order: Literal["little", "big"] = "little" if tags.original_encoding[1] else "big"
         if len(data) > 4 * MAX_PALETTE or _unfolded(bytes(data), depth // 8, order) > MAX_PALETTE:
-            raise ImageError(DAMAGED)
+            raise ImageError("damaged")
 
 
 def _unfolded(data: bytes, size: int, order: Literal["little", "big"]) -> int:
@@ -81,7 +78,7 @@ def _segments(words: list[int], at: int, n_segments: int, steps_left: int) -> tu
         kind, length = words[at : at + 2]
         steps += 1
         if kind == _INDIRECT or steps > steps_left:
-            raise ImageError(DAMAGED)
+            raise ImageError("damaged")
         count += length
         at += 2 + (length if kind == _DISCRETE else 1)
     return count, steps

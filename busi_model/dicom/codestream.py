@@ -7,7 +7,7 @@ import struct
 from PIL import Image
 from pydicom import Dataset, uid
 
-from busi_model.frame import DAMAGED, ImageError
+from busi_model.frame import ImageError
 from busi_model.picture_file import check_scans
 
 JPEG = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)  # no permissive decoder knows more than 8 bits of the latter
@@ -47,7 +47,7 @@ def check_codestream(encoded: bytes, syntax: str, tags: Dataset) -> None:
         if fits and syntax in JPEG:
             check_scans(bytes(encoded), columns, rows)
     if not fits:
-        raise ImageError(DAMAGED)
+        raise ImageError("damaged")
 
 
 def _frame_header(encoded: bytes) -> tuple[int, int, int, int]:
@@ -66,4 +66,4 @@ def _frame_header(encoded: bytes) -> tuple[int, int, int, int]:
             return bits, rows, columns, samples
         else:
             at += 2 + length
-    raise ImageError(DAMAGED)
+    raise ImageError("damaged")

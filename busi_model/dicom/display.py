@@ -13,8 +13,8 @@ import numpy as np
 from busi_model.dicom.tags import Tags, positive
 from busi_model.frame import Notice
 
-WINDOWED = Notice("windowed", "Gray values were mapped to black and white as the file asks.")
-INVERTED = Notice("inverted", "Black and white were exchanged, as the file asks.")
+WINDOWED = Notice("windowed")
+INVERTED = Notice("inverted")
 _MOST_ENTRIES = 2**16  # of a table
 
 Show = Callable[[np.ndarray], np.ndarray]  # values of any shape -> what is shown, of the same shape
@@ -145,7 +145,7 @@ def _window(tags: Tags) -> Show | None:
     halves = [keyword for keyword in ("WindowCenter", "WindowWidth") if keyword in tags.dataset]
     if len(halves) < 2:
         for keyword in halves:
-            tags.leave_out(keyword, "stands alone, and a window needs a centre and a width")
+            tags.leave_out(keyword, "tag_alone")
         return None
     kind = tags.word("VOILUTFunction") or "LINEAR"
     if kind not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):

@@ -12,10 +12,6 @@ _SAME_SCALE = 1e-3  # relative: writers round
 _SQUARE = 0.01  # a pixel as high as wide, but for so much of it
 _SLIMMEST = 8  # times as high as wide, or as wide as high; beyond, the tag is a mistake
 
-_CUT = "The regions that the file describes do not fit its picture: it was cut or resized. "
-_SEVERAL = "The file shows several scans at different scales. "
-_UNKNOWN = "Lengths in millimetres are unknown."
-
 
 @dataclass(frozen=True)
 class Geometry:
@@ -36,13 +32,11 @@ def geometry(tags: Tags, frame: int = 0) -> Geometry:
     if found.spacing_mm and "PixelAspectRatio" in tags.dataset:
         said = _aspect(tags, ("PixelAspectRatio",))
         if said and abs(said * found.spacing_mm[1] / found.spacing_mm[0] - 1) > _SQUARE:
-            tags.leave_out("PixelAspectRatio", "contradicts the spacing")
+            tags.leave_out("PixelAspectRatio", "tag_contradicts")
     aspect = found.spacing_mm[0] / found.spacing_mm[1] if found.spacing_mm else found.pixel_aspect
     if abs(aspect - 1) <= _SQUARE:
         return Geometry(found.scan_regions, found.spacing_mm)
-    text = f"A pixel of this file is {aspect:.3g} times as high as wide. "
-    text += "Shapes and lengths were taken in true proportion; the picture is shown in its own pixels."
-    tags.notices.append(Notice("pixels_not_square", text))
+    tags.notices.append(Notice("pixels_not_square", values={"aspect": aspect}))
     return Geometry(found.scan_regions, found.spacing_mm, aspect)
 
 
@@ -53,7 +47,7 @@ def _measured(tags: Tags, frame: int) -> Geometry:
     spacing_mm = spacings[0] if spacings else None
     if spacing_mm:
         if any(_differ(one, spacing_mm) for one in spacings):
-            tags.notices.append(Notice("spacings_differ", _SEVERAL + _UNKNOWN))
+            tags.notices.append(Notice("spacings_differ"))
             aspects = [row / column for row, column in spacings]
             same = max(aspects) <= min(aspects) * (1 + _SQUARE)
             return Geometry(regions, None, aspects[0] if same else 1.0)
@@ -100,7 +94,7 @@ def _regions(tags: Tags) -> tuple[tuple[Box, ...] | None, list[tuple[float, floa
 
 
 def _of_another_picture(tags: Tags) -> tuple[None, list[tuple[float, float]]]:
-    tags.notices.append(Notice("regions_disagree", _CUT + _UNKNOWN))
+    tags.notices.append(Notice("regions_disagree"))
     return None, []
 
 
@@ -124,8 +118,7 @@ def _pixel_spacing(tags: Tags, frame: int) -> tuple[float, float] | None:
         if found:
             return found[0], found[1]
     if "NominalScannedPixelSpacing" in tags.dataset:
-        text = "The spacing in the file is that of a scanned print or film, not of tissue. "
-        tags.notices.append(Notice("scanned_spacing", text + _UNKNOWN))
+        tags.notices.append(Notice("scanned_spacing"))
     return None
 
 

@@ -24,7 +24,7 @@ from busi_model.dicom.display import INVERTED, inverted, shown_gray
 from busi_model.dicom.source import NATIVE, Source
 from busi_model.dicom.tags import Tags
 from busi_model.film import Film
-from busi_model.frame import DAMAGED, ImageError, Notice
+from busi_model.frame import ImageError, Notice
 
 _RLE_SEGMENTS = 15  # room in the header of an RLE frame
 
@@ -56,7 +56,7 @@ def _decode(source: Source, frame: int) -> tuple[np.ndarray, str]:
     if syntax in FILMS:
         with Film(source.stream()) as film:
             if (film.width, film.height) != (tags.Columns, tags.Rows):
-                raise ImageError(DAMAGED)
+                raise ImageError("damaged")
             return film.read(frame), "RGB"
     if syntax in NATIVE or syntax == uid.RLELossless:
         options["bits_stored"] = tags.BitsAllocated  # all of them come, see `_aligned`
@@ -93,7 +93,7 @@ def _decode_rle(encoded: bytes, tags: Dataset) -> bytes:
     samples, bytes_each = tags.SamplesPerPixel, tags.BitsAllocated // 8
     n_segments, *offsets = struct.unpack(f"<{1 + _RLE_SEGMENTS}L", encoded[: 4 * (1 + _RLE_SEGMENTS)])
     if n_segments != samples * bytes_each:
-        raise ImageError(DAMAGED)
+        raise ImageError("damaged")
     ends = [*offsets[1:n_segments], len(encoded)]
     size = (tags.Rows * tags.Columns, 1)  # one long row: some writers let a run go on into the next row
     planes = np.empty((samples, size[0], bytes_each), np.uint8)
@@ -112,8 +112,7 @@ def _stored(pixels: np.ndarray, meaning: str, tags: Tags) -> Stored:
     if meaning in ("YBR_FULL", "YBR_FULL_422"):
         return Stored(pixels, partial(convert_color_space, current=meaning, desired="RGB"), False, ())
     if meaning not in ("MONOCHROME1", "MONOCHROME2"):
-        wanted = "gray, RGB, YBR or palette colour is expected. Export the frame as PNG."
-        raise ImageError(f"The DICOM file holds an unusual kind of colour; {wanted}")
+        raise ImageError("unusual_colour")
     pixels = _without_padding(pixels, tags, meaning == "MONOCHROME1")
     show, notices = shown_gray(tags)
     turned = inverted(tags, meaning == "MONOCHROME1")

@@ -14,22 +14,11 @@ from busi_model.dicom.geometry import geometry
 from busi_model.dicom.pixels import stored_pixels
 from busi_model.dicom.source import Source, open_source
 from busi_model.dicom.tags import Tags
-from busi_model.frame import DAMAGED, Box, ImageError, Notice, check_frame
+from busi_model.frame import Box, ImageError, Notice, check_frame
 
 T = TypeVar("T")
 _ULTRASOUND = ("1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3")  # SOP classes: one frame, several
-_MODALITIES = {
-    "MG": "mammography",
-    "MR": "magnetic resonance",
-    "CT": "computed tomography",
-    "CR": "X-ray",
-    "DX": "X-ray",
-    "RF": "fluoroscopy",
-    "XA": "angiography",
-    "NM": "nuclear medicine",
-    "PT": "positron emission tomography",
-    "SM": "microscopy",
-}
+_MODALITIES = ("MG", "MR", "CT", "CR", "DX", "RF", "XA", "NM", "PT", "SM")  # that `words.PARTS` has words for
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +55,7 @@ def _guarded(work: Callable[[], T]) -> T:
     except (ImageError, MemoryError):
         raise
     except Exception:  # pydicom raises whatever a damaged file leads it to, with the values that it found
-        raise ImageError(DAMAGED) from None
+        raise ImageError("damaged") from None
 
 
 def _read(source: Source, frame: int | None) -> DicomPicture:
@@ -74,13 +63,11 @@ def _read(source: Source, frame: int | None) -> DicomPicture:
     if frame is None:
         frame = source.n_frames // 2
         if source.n_frames > 1:
-            text = f"The file holds {source.n_frames} frames; frame {frame + 1}, in the middle, was read."
-            notices.append(Notice("middle_frame", text))
+            notices.append(Notice("middle_frame", values={"count": source.n_frames, "frame": frame + 1}))
     check_frame(frame, source.n_frames)
     notices += _modality_notices(tags)
     if tags.word("BurnedInAnnotation") == "YES":
-        text = "The file says that text is burned into its pixels. It may name the patient: look before you share it."
-        notices.append(Notice("burned_in", text))
+        notices.append(Notice("burned_in"))
     tags.take_from_groups(frame)
     stored = stored_pixels(source, tags, frame)
     stored.show(stored.pixels[:1])  # damaged tables are found here, where that is told
@@ -100,6 +87,5 @@ def _modality_notices(tags: Tags) -> list[Notice]:
     modality, sop_class = tags.word("Modality"), tags.word("SOPClassUID")
     if modality == "US" or (not modality and sop_class.startswith(_ULTRASOUND)):
         return []
-    found = _MODALITIES.get(modality, "another kind of picture")
-    text = f"The file says that it is {found}, not ultrasound. The result means nothing unless that is an error."
-    return [Notice("other_modality", text)]
+    found = modality if modality in _MODALITIES else "other_kind_of_picture"  # no other text of the file leaves
+    return [Notice("other_modality", values={"found": found})]

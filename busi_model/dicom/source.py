@@ -21,10 +21,10 @@ from pydicom.encaps import generate_fragments, parse_basic_offsets, parse_fragme
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 
-from busi_model.dicom.bounds import MAX_TAG_READS, TOO_MANY_TAGS, check_sequences
+from busi_model.dicom.bounds import MAX_TAG_READS, check_sequences
 from busi_model.dicom.codestream import FILMS, KNOWN, decoder_for
 from busi_model.dicom.tags import Tags
-from busi_model.frame import DAMAGED, MAX_FILE_BYTES, MAX_FRAMES, ImageError, Notice, check_size
+from busi_model.frame import MAX_FILE_BYTES, MAX_FRAMES, ImageError, Notice, check_size
 
 # pydicom says what it finds wrong together with the value that it found, which may be a name.
 settings.reading_validation_mode = IGNORE
@@ -68,10 +68,9 @@ class _Sparing:
         self.left -= len(content)
         self.reads_left -= 1
         if self.reads_left < 0:
-            raise ImageError(TOO_MANY_TAGS)
+            raise ImageError("many_tags")
         if self.left < 0:
-            found = f"The DICOM file holds more than {MAX_TAG_BYTES // 2**20} MiB of descriptions"
-            raise ImageError(f"{found}; a picture has far less. Export the frame as PNG.")
+            raise ImageError("long_tags", most=MAX_TAG_BYTES // 2**20)
         return content
 
 
@@ -95,8 +94,7 @@ class Source:
             for fragment in generate_fragments(self.file):
                 content.write(fragment)
                 if content.tell() > MAX_FILE_BYTES:
-                    found = f"The DICOM file holds a film of more than {MAX_FILE_BYTES // 2**20} MiB"
-                    raise ImageError(f"{found}; a clip has less. Export a single frame.")
+                    raise ImageError("long_film", most=MAX_FILE_BYTES // 2**20)
         self.file.seek(start)
         content.seek(0)
         return content
@@ -124,7 +122,7 @@ def open_source(file: BinaryIO) -> Source:
     if not header:
         _refuse_without_pixels("Rows" in tags)
     if struct.unpack(f"{little}HH", header[:4]) != (PIXEL_DATA.group, PIXEL_DATA.element):
-        raise ImageError("The DICOM file holds no integer pixels; an ultrasound image is expected. Export it as PNG.")
+        raise ImageError("no_integers")
     _refuse_segmentation(tags)
     _complete(tags, syntax)
     _refuse_nonsense(tags, syntax)
@@ -153,7 +151,7 @@ def open_source(file: BinaryIO) -> Source:
         parse_basic_offsets(items)  # the first item is no fragment
         possible, _ = parse_fragments(items)
     if not 1 <= n_frames <= possible:
-        raise ImageError(DAMAGED)
+        raise ImageError("damaged")
     file.seek(start)
     pixel_vr = header[4:6].decode("ascii") if explicit else "OW"
     return Source(tags, file, syntax, pixel_vr, n_frames, tuple(careful.notices))
@@ -166,11 +164,7 @@ def _length(header: bytes, syntax: uid.UID) -> int:
 
 def _refuse_without_pixels(described: bool) -> NoReturn:
     """described: whether the file says of what size its picture is."""
-    if described:
-        text = "The DICOM file describes a picture, but lacks PixelData; a whole file is expected."
-        raise ImageError(f"{text} Export it again, or as PNG.")
-    text = "The DICOM file holds no picture (a report, a plan or an index?); an ultrasound image is expected."
-    raise ImageError(f"{text} Choose the file with the image.")
+    raise ImageError("no_pixels" if described else "no_picture")
 
 
 def _complete(tags: Dataset, syntax: uid.UID) -> None:
@@ -185,8 +179,7 @@ def _complete(tags: Dataset, syntax: uid.UID) -> None:
             needed += [f"{table}Descriptor", *[f"{table}Data"] * (f"Segmented{table}Data" not in tags)]
     for keyword in needed:
         if tags.get(keyword) in (None, ""):
-            text = f"The DICOM file lacks {keyword}, without which its pixels cannot be read; a whole file is expected."
-            raise ImageError(f"{text} Export it again, or as PNG.")
+            raise ImageError("tag_missing", keyword=keyword)
     for keyword, usual in (("PixelRepresentation", 0), ("PlanarConfiguration", 0)):
         if tags.get(keyword) is None:
             setattr(tags, keyword, usual)
@@ -207,18 +200,15 @@ def _refuse_nonsense(tags: Dataset, syntax: uid.UID) -> None:
     for keyword, makes_sense in possible.items():
         value = tags.get(keyword)
         if not isinstance(value, int) or not makes_sense(value):
-            text = f"The DICOM file's {keyword} makes no sense, and without it its pixels cannot be read"
-            raise ImageError(f"{text}; a whole file is expected. Export it again, or as PNG.")
+            raise ImageError("tag_nonsense", keyword=keyword)
     tags.PhotometricInterpretation = str(tags.PhotometricInterpretation).strip().upper()
     if syntax not in FILMS and tags.PhotometricInterpretation not in COLOURS:
-        wanted = "gray, RGB, YBR or palette colour is expected. Export the frame as PNG."
-        raise ImageError(f"The DICOM file holds an unusual kind of colour; {wanted}")
+        raise ImageError("unusual_colour")
 
 
 def _refuse_segmentation(tags: Dataset) -> None:
     if str(tags.get("SOPClassUID", "")) in SEGMENTATIONS or str(tags.get("Modality", "")) == "SEG":
-        text = "The DICOM file is a segmentation, which holds outlines and not the picture; an ultrasound image"
-        raise ImageError(f"{text} is expected. Choose the file with the image.")
+        raise ImageError("segmentation")
 
 
 def _transfer_syntax(file: BinaryIO) -> uid.UID:
@@ -246,24 +236,19 @@ def _inflate(file: BinaryIO) -> io.BytesIO:
         packed = inflater.unconsumed_tail or file.read(_INFLATED_AT_ONCE)
         part = inflater.decompress(packed, _INFLATED_AT_ONCE)
         if not packed and not part:
-            raise ImageError(DAMAGED)
+            raise ImageError("damaged")
         content.write(part)
         if content.tell() > MAX_FILE_BYTES:
-            found = f"The DICOM file unpacks to more than {MAX_FILE_BYTES // 2**20} MiB"
-            raise ImageError(f"{found}; one frame takes less. Export a single frame.")
+            raise ImageError("unpacks_large", most=MAX_FILE_BYTES // 2**20)
     content.seek(0)
     return content
 
 
 def _refuse_compression(syntax: uid.UID) -> NoReturn:
     # The name comes from the standard's list: what the file itself says could be any text.
-    name = syntax.name if syntax in uid.UID_dictionary else "an unknown method"
-    if syntax == uid.JPEGExtended12Bit:
-        name += " with 12 bits"
-    wanted = "uncompressed, RLE, 8-bit JPEG, JPEG 2000, JPEG-LS or MPEG is expected. Export it uncompressed or as PNG."
-    raise ImageError(f"The DICOM file is compressed by {name}; {wanted}")
+    name = syntax.name if syntax in uid.UID_dictionary else "unknown_method"
+    raise ImageError("compressed_12_bits" if syntax == uid.JPEGExtended12Bit else "compressed", method=name)
 
 
 def _ask_for_extra(syntax: uid.UID) -> NoReturn:
-    text = f"The DICOM file is compressed by {syntax.name}; `pip install busi-model[dicom]` brings what reads that."
-    raise ImageError(f"{text} Or export the frame uncompressed or as PNG.")
+    raise ImageError("needs_extra", method=syntax.name)

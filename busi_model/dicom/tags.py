@@ -82,11 +82,11 @@ class Tags:
                     if keyword in item and keyword not in self.dataset:
                         self.dataset[keyword] = item.get_item(keyword)
 
-    def leave_out(self, keyword: str, why: str = "is empty or makes no sense") -> None:
-        """Say that a tag was of no use."""
-        text = f"The file's {keyword} {why}; it was left out."
-        if all(notice.text != text for notice in self.notices):
-            self.notices.append(Notice("tag_ignored", text))
+    def leave_out(self, keyword: str, said: str | None = None) -> None:
+        """Say that a tag was of no use. said: by another sentence of `words.NOTICES`."""
+        notice = Notice("tag_ignored", said, {"keyword": keyword})
+        if notice not in self.notices:
+            self.notices.append(notice)
 
 
 def positive(*numbers: float) -> bool:

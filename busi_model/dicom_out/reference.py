@@ -87,15 +87,13 @@ def read_identity(path: Path | str) -> dict[str, Any]:
     except (ImageError, OSError):
         known = False
     if not known:
-        text = "DICOM results belong to a study, and this file is no DICOM picture; one is expected."
-        raise DicomResultError(f"{text} Ask for PNG overlays instead.")
+        raise DicomResultError("no_study")
     try:
         return {"n_frames": n_frames, **_identifiers(path)}
     except DicomResultError:
         raise
     except Exception as error:  # pydicom raises whatever a damaged tag leads it to, with what stands in it
-        text = f"The DICOM file's identifiers cannot be read ({type(error).__name__}); a whole file is expected."
-        raise DicomResultError(f"{text} Export it again.") from None
+        raise DicomResultError("identifiers_unread", kind=type(error).__name__) from None
 
 
 def _identifiers(path: Path | str) -> dict[str, int | str | list | None]:
@@ -109,8 +107,7 @@ def _identifiers(path: Path | str) -> dict[str, int | str | list | None]:
         elif keyword in _MAY_BE_EMPTY:
             found[keyword] = None
         elif keyword in _NEEDED:
-            text = f"The DICOM file lacks {keyword}, so no result can be tied to it; a whole file is expected."
-            raise DicomResultError(f"{text} Export it again.")
+            raise DicomResultError("identifier_missing", keyword=keyword)
     return found
 
 
@@ -133,6 +130,5 @@ def _plain(value: object) -> int | str | list:
     if isinstance(value, MultiValue):
         return [_plain(one) for one in value]
     if len(str(value)) > _MOST_LETTERS:
-        text = f"The DICOM file has an identifier of more than {_MOST_LETTERS} letters; one of 64 is expected."
-        raise DicomResultError(f"{text} Export it again.")
+        raise DicomResultError("identifier_long", most=_MOST_LETTERS)
     return str(value)

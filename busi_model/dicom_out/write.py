@@ -16,7 +16,6 @@ from busi_model.dicom_out.reference import DicomResultError, Reference, read_ref
 from busi_model.predict import Prediction
 
 KINDS = ("seg", "sr", "sc")  # segmentation, structured report, secondary capture
-MISSING = "DICOM results are made by highdicom, which is not installed; `pip install busi-model[dicom]` brings it."
 IDENTIFIED = "DICOM results carry the name, number and dates of their study. Keep them where the originals may be kept."
 
 
@@ -25,7 +24,7 @@ def require_highdicom() -> None:
     try:
         import highdicom  # noqa: F401
     except ImportError:
-        raise DicomResultError(MISSING) from None
+        raise DicomResultError("no_highdicom") from None
 
 
 def dicom_results(
@@ -67,14 +66,13 @@ def results_of(
     try:
         made = {kind: make[kind]() for kind in kinds}
     except (KeyError, ValueError, TypeError, AttributeError) as error:  # its message may hold what the file says
-        text = f"The DICOM file's identifiers are none that results can be tied to ({type(error).__name__})"
-        raise DicomResultError(f"{text}; an ultrasound image of a study is expected. Export it again.") from None
+        raise DicomResultError("identifiers_unfit", kind=type(error).__name__) from None
     return {kind: _written(dataset) for kind, dataset in made.items() if dataset is not None}
 
 
 def _refuse(prediction: Prediction) -> None:
     if prediction.refused:
-        raise DicomResultError("The picture was refused, so nothing is filed with its study. See its warnings.")
+        raise DicomResultError("nothing_to_file")
 
 
 def _written(dataset: Dataset) -> bytes:

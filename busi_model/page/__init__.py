@@ -18,10 +18,10 @@ from busi_model.page.feedback import panel as feedback
 from busi_model.page.host import panel as host
 from busi_model.page.host.calibration import Calibration
 from busi_model.page.images import panel as images
-from busi_model.page.server import gradio_inside, hub_login, wire
-from busi_model.page.server import guard as server
+from busi_model.page.server import gradio_inside, guard, hub_login, wire
 from busi_model.page.server import queue as waiting
 from busi_model.page.server.decoding import helpers
+from busi_model.page.server.events import Page, refuse_addresses
 from busi_model.page.server.log import bound_output, log_discreetly
 from busi_model.page.server.login import Accounts, LoginError
 from busi_model.page.session import panel as session
@@ -43,7 +43,7 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
     copies of the store's records to the Hub, or None.
     """
     how = {"analytics_enabled": False, "delete_cache": (600, 3600), "fill_width": True}
-    with server.Page(title=strings.TITLE, **how) as page:
+    with Page(title=strings.TITLE, **how) as page:
         page.expects_oauth = hub_login.HubUsers.from_environment() is not None
         api.build(predictor, private_folder)  # first: a panel's own event of the same name would take it
         gr.HTML(_top_line(page.expects_oauth), apply_default_css=False, elem_id="top")
@@ -83,19 +83,19 @@ def looks() -> dict:
     return {"theme": calm_theme(), "css": "\n".join([CSS, *sheets]), "head": f"<script>{script}</script>"}
 
 
-def walls(server_name: str, on_space: bool) -> server.Walls:
+def walls(server_name: str, on_space: bool) -> guard.Walls:
     """Who is let in, and to what. server_name: what the server will listen to. on_space: on a Hugging Face Space.
     Raises LoginError."""
     accounts, users = Accounts.from_environment(), hub_login.HubUsers.from_environment()
     inner = [Middleware(hub_login.Wall, users=users)] if users else []
-    return server.Walls.from_environment(
+    return guard.Walls.from_environment(
         server_name, on_space, has_login=bool(accounts or users), accounts=accounts, inner=inner
     )
 
 
-def serve(page: gr.Blocks, walls: server.Walls, server_name: str, ports) -> wire.Server:
+def serve(page: gr.Blocks, walls: guard.Walls, server_name: str, ports) -> wire.Server:
     """Serve a finished page at the first free port. Raises OSError when none is free."""
-    server.refuse_addresses()
+    refuse_addresses()
     login = {"auth": walls.accounts, "auth_message": strings.LOGIN_TEXT} if walls.accounts else {}
     outer = fastapi.FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     gr.mount_gradio_app(

@@ -1,6 +1,7 @@
-"""What the page says back to whoever did something, as HTML: saved, refused, worth knowing.
+"""What the page says back to whoever did something, as HTML: saved, refused, deleted, worth knowing.
 
-Enters: sentences, receipts. Leaves: HTML in which everything is escaped, and the component that shows such HTML.
+Enters: sentences, receipts, deletions of the store. Leaves: HTML in which everything is escaped, and the component that
+shows such HTML.
 """
 
 import html
@@ -8,6 +9,7 @@ import html
 import gradio as gr
 
 from busi_model.page import strings
+from busi_model.reading.deletion import Deletion
 from busi_model.reading.hub_sync import SyncState
 from busi_model.reading.records import Receipt
 
@@ -47,3 +49,35 @@ def sync_html(receipt: Receipt | None, sync: SyncState | None) -> str:
     else:
         text = strings.SYNC_WAITING.format(waiting=sync.waiting)
     return f'<span class="sync">{html.escape(text)}</span>'
+
+
+def deletion_words(deletion: Deletion, has_outbox: bool) -> str:
+    """One deletion, for the host: what is gone, what is left and that it is tried again; only what is true by now.
+
+    has_outbox: whether this program copies to a private dataset.
+    """
+    said = [strings.DELETED[deletion.what].format(n_records=deletion.n_records, n_pictures=deletion.n_pictures)]
+    if deletion.pictures_left:
+        said.append(strings.DELETED_PICTURES_LEFT.format(count=deletion.pictures_left))
+    if not deletion.log_emptied:
+        said.append(strings.DELETED_LOG_LEFT)
+    if deletion.copies_left:
+        left = strings.DELETED_COPIES_LEFT if has_outbox else strings.DELETED_COPIES_OUT_OF_REACH
+        said.append(left.format(count=deletion.copies_left))
+        if deletion.datasets:
+            said.append(strings.DELETED_COPIES_WHERE.format(datasets=", ".join(deletion.datasets)))
+    elif deletion.n_copies:
+        said.append(strings.DELETED_COPIES.format(count=deletion.n_copies))
+    else:
+        said.append(strings.DELETED_NO_COPIES)
+    return " ".join(said)
+
+
+def deletions_html(deletions: list[Deletion], has_outbox: bool) -> str:
+    """Those that are not done; "" when all are."""
+    items = [
+        f"<li>{html.escape(d.began_at[:16].replace('T', ' '))} UTC: {html.escape(deletion_words(d, has_outbox))}</li>"
+        for d in deletions
+    ]
+    heading = html.escape(strings.DELETIONS_HEADING)
+    return f'<div class="reading-remark" role="status"><p>{heading}</p><ul>{"".join(items)}</ul></div>' if items else ""

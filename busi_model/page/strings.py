@@ -100,6 +100,7 @@ OPENING = "Opening the image…"
 ANALYSING = "Analysing…"
 UNREADABLE_HEADING = "This image cannot be read"
 FAILED_HEADING = "The analysis stopped"
+API_NO_UPLOAD = "No uploaded image was named. Upload the file first, then name the path that the upload answered."
 API_FORM = "There is no such form; one of {forms} is expected."
 FAILED_TEXT = "Something went wrong on the server; the image may be fine. Open it again, or try another one."
 TOO_MANY_OPEN_HEADING = "Too many images are open"
@@ -128,6 +129,9 @@ IMAGE_ALT = "Ultrasound image, {width} by {height} pixels."
 OVERLAY_ALT = "Ultrasound image, {width} by {height} pixels. {outlined}"
 
 SCALE_REFUSED = "The scale was not set. {reason}"
+SCALE_SHORT = "{length:.0f} px were marked; at least 10 px are expected."
+SCALE_LENGTH = "The length is {length} mm; 1 to 500 mm are expected."
+SCALE_IMPLAUSIBLE = "A pixel would be {found:.3g} mm; {low} to {high:g} mm are plausible."
 # Take away
 TAKE_HEADING = "Take away"
 TAKE_BUTTONS = {"overlay": "Overlay (PNG)", "mask": "Mask (PNG)", "data": "Data (JSON)", "report": "Report (PDF)"}
@@ -569,6 +573,7 @@ EDIT_BUTTONS = {
 }
 OUTLINE_MENDED_NOTE = "The outline was mended. {text} Undo brings yours back."
 OUTLINE_REFUSED = "The outline was not taken over. {reason}"
+CROP_OUTSIDE = "The box {x0}, {y0}, {x1}, {y1} does not lie in the {width}x{height} px image."
 CROP_JUDGE = "Judge this part"
 CROP_SUGGESTED = "Parts of the picture that can be judged on their own:"
 CROPPED_NOTE = "Cut out of another image here: columns {left} to {right}, rows {top} to {bottom}."

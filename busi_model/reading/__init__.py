@@ -39,21 +39,27 @@ records   What may be kept, as frozen pydantic models. Build each with `Model.ch
           Receipt(receipt, key, saved_at (UTC, ISO), synced: bool, again: bool)   again: this key was saved before
           MAX_COMMENT = 2000. new_key() -> str, an idempotency key. image_sha256(gray) -> str, of the pixels.
 
-clock     steady(): seconds of a clock that nobody can set, and its name.
+clock     now(): the date. steady(): seconds of a clock that nobody can set, and its name.
 
 database  One SQLite file: transactions, migrations, SQLite's complaints in words. `schema` holds the tables.
 
-store     Store(folder=None, app_version="") opens or makes the store; folder None means default_folder(): BUSI_STORE,
-          on a Space with a /data disk /data/busi, else the user's data folder (~/.local/share/busi, XDG_DATA_HOME,
-          %LOCALAPPDATA%, ~/Library/Application Support). Safe from many threads and processes.
+pictures  Pictures(file), a Database with `images/HASH.png` beside it.     .picture(sha256) -> uint8 (H, W); raises
+          PictureError.     .keep_image(gray) -> sha256.     .image_path(sha256)
+
+deletion  Deletions(file), a Pictures in which what is to go is worked off.
+          .deletions(where) -> [Deletion(what, began_at, n_records, n_pictures, n_copies, pictures_left, log_emptied,
+              copies_left, done_at, datasets)]: how far each is.
+          Upkeep(store).start() / .stop(): finishes deletions, empties the write-ahead log after quiet minutes and at
+          the end, drops what a crash left.
+
+store     Store(folder=None, app_version=""), a Deletions, opens or makes the store; folder None means default_folder():
+          BUSI_STORE, on a Space with a /data disk /data/busi, else the user's data folder (~/.local/share/busi,
+          XDG_DATA_HOME, %LOCALAPPDATA%, ~/Library/Application Support). Safe from many threads and processes.
           .save_feedback(key, feedback, gray=None) -> Receipt     one key (new_key()) for each picture shown; gray uint8
               (H, W) is kept only when feedback.keep_image
           .receipt(key) -> Receipt | None                         ask again later whether it is synced
           .remove_feedback(receipt) -> Deletion     by the short name on the receipt
-          .deletions(where) -> [Deletion(what, began_at, n_records, n_pictures, n_copies, pictures_left, log_emptied,
-              copies_left, done_at, datasets)]: how far each is; `upkeep` works them off.
-          .picture(sha256) -> uint8 (H, W); raises PictureError.     .locked_s(): a save waits for another program
-          .close()
+          .locked_s(): a save waits for another program.     .close()
 
 access    Code words of readers, and wrong guesses, after which the next one waits: Attempts(limit=5, longest_s=30).
           HostGate() reads BUSI_HOST_PASSWORD: .exists -> bool; .check(password, client="", browser="") raises
@@ -90,10 +96,9 @@ progress  Desk: one reader's place; keep the code (not the Desk) in the page's s
 
 questionnaire  SUS_ITEMS, the ten sentences. sus_score(answers) -> 0..100 (Brooke 1996).
 
-upkeep    Upkeep(store).start() / .stop(): finishes deletions, empties the write-ahead log after quiet minutes and at
-          the end, drops what a crash left.
-
 backup    backup(folder, file), restore(file, folder) -> BackedUp: one private ZIP; `python -m busi_model backup`.
+
+hub_dataset  How a record lies in a private dataset on the Hub, and how files come and go there.
 
 hub_sync  storage_warning(folder=None) -> str | None: the sentence to show in red before the first case.
           Outbox.from_environment(store) -> Outbox | None     BUSI_SYNC_REPO ("owner/name") and HF_TOKEN

@@ -44,7 +44,7 @@ def take_apart(typed: object) -> tuple[str, str]:
     """A code as typed -> (locator, secret); blanks, dashes and lower case do not matter. Raises CodeError."""
     letters = "".join(str(typed)[:100].upper().split()).replace("-", "")
     if len(letters) != 3 * GROUP or not set(letters) <= set(ALPHABET):
-        raise CodeError("This is not a code: three groups of five letters and digits are expected, as the host gave.")
+        raise CodeError("no_code")
     return letters[:GROUP], letters[GROUP:]
 
 
@@ -129,6 +129,6 @@ class HostGate:
         )
         if not self.exists or not hmac.compare_digest(given, expected):
             self._attempts.wrong(who)
-            raise CodeError("The password is wrong.")
+            raise CodeError("wrong_password")
         if browser and len(self._known) < MAX_REMEMBERED:
             self._known.add(browser)

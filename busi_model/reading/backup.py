@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from busi_model import files
+from busi_model.reading.clock import now
 from busi_model.reading.database import Database
 from busi_model.reading.errors import PictureError, StoreError
-from busi_model.reading.store import DATABASE, USED_IMAGES, Store, now
+from busi_model.reading.pictures import USED_IMAGES
+from busi_model.reading.store import DATABASE, Store
 
 CONTENTS = "backup.json"
 FORM = 1

@@ -1,11 +1,12 @@
-"""Seconds of a clock that nobody can set: how long a reader needed must not hang on the machine's date.
+"""Two clocks: the date, and seconds that nobody can set, for how long a reader needed must not hang on the date.
 
-Leaves: the clock's name and its reading. Two readings compare only under one name: on Linux until the machine starts
-anew, elsewhere until the program does.
+Two readings of the latter compare only under one name of the clock: on Linux until the machine starts anew, elsewhere
+until the program does.
 """
 
 import secrets
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 try:
@@ -13,6 +14,11 @@ try:
 except OSError:
     NAME = secrets.token_hex(8)
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", None)  # goes on while the machine sleeps
+
+
+def now() -> str:
+    """UTC to the millisecond, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def steady() -> tuple[str, float]:

@@ -34,7 +34,7 @@ class Database:
         self._connections: weakref.WeakSet[sqlite3.Connection] = weakref.WeakSet()  # of threads that still live
         self._writing = threading.RLock()  # fair enough for hundreds of threads, which SQLite's own waiting is not
         self._waiting_since: float | None = None  # whose turn it is waits for another program since then
-        with self._turn(), _in_words(NOT_SAVED):
+        with self._turn(), _in_words("not_saved"):
             self._make_private()
             if _migrate(self._connection()):
                 with contextlib.suppress(StoreError):
@@ -81,7 +81,7 @@ class Database:
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction: on disk when the block ends, undone when it raises. Raises StoreError."""
         deadline = time.monotonic() + BUSY_TIMEOUT_S
-        with self._turn(), _in_words(NOT_SAVED):
+        with self._turn(), _in_words("not_saved"):
             connection = self._connection()
             self._begin(connection, deadline)
             try:
@@ -95,13 +95,13 @@ class Database:
             except sqlite3.Error as error:
                 _undo(connection)
                 if error.sqlite_errorcode in _UNCONFIRMED:
-                    raise StoreError(UNCONFIRMED) from error
+                    raise StoreError("unconfirmed") from error
                 raise
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A connection for SELECT. Raises StoreError."""
-        with _in_words(NOT_READ):
+        with _in_words("not_read"):
             connection = self._connection()
             _wait_at_most(connection, BUSY_TIMEOUT_S)
             _refuse_newer(connection)
@@ -117,7 +117,7 @@ class Database:
 
         What was deleted stands in old pages of the log until then. Raises StoreError.
         """
-        with self._turn(CHECKPOINT_TIMEOUT_S), _in_words(NOT_SAVED):
+        with self._turn(CHECKPOINT_TIMEOUT_S), _in_words("not_saved"):
             with contextlib.closing(sqlite3.connect(self._path, timeout=CHECKPOINT_TIMEOUT_S)) as connection:
                 busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
@@ -134,7 +134,7 @@ class Database:
     def _turn(self, patience_s: float | None = None) -> Iterator[None]:
         """One thread of this process writes at a time; who waits for the turn waits no longer than for the file."""
         if not self._writing.acquire(timeout=BUSY_TIMEOUT_S if patience_s is None else patience_s):
-            raise StoreError(f"{NOT_SAVED} {LOCKED}")
+            raise StoreError("locked", what="not_saved", waited=BUSY_TIMEOUT_S)
         try:
             yield
         finally:
@@ -171,10 +171,7 @@ def _refuse_newer(connection: sqlite3.Connection) -> None:
     """Raises StoreError when a newer program has changed the tables, now or while this one ran."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
-        raise StoreError(
-            f"The records were brought into a newer form by a newer program (form {version}, this one knows "
-            f"{len(MIGRATIONS)}). Nothing was changed by this program: stop it and start the newer one."
-        )
+        raise StoreError("newer_form", found=version, known=len(MIGRATIONS))
 
 
 def _migrate(connection: sqlite3.Connection) -> bool:
@@ -197,36 +194,27 @@ def _migrate(connection: sqlite3.Connection) -> bool:
     return True
 
 
-LOCKED = (
-    f"Another program keeps the records locked, such as one that copies them; {BUSY_TIMEOUT_S:.0f} s were waited. What "
-    "was saved before is still there. Try again when that program is done."
-)
-UNCONFIRMED = (
-    "The disk did not confirm the record: it may be saved or not. Check the disk, then try again; nothing is saved "
-    "twice."
-)
 # The pages are written by then, only their safe arrival is in doubt: a kill could bring them back.
 _UNCONFIRMED = (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC)
-_WORDS = (  # part of SQLite's message, what to say
-    ("full", "The disk is full. Free some space"),
-    ("disk i/o", "The disk does not take the record. It may be full or failing"),
-    ("readonly", "The records can be read but not written. Ask for the right to write to the folder of records"),
-    ("unable to open", "The file of records cannot be opened. Check that its folder exists and may be written"),
-    ("malformed", "The file of records is damaged. Stop the program and restore it from a copy"),
-    ("not a database", "The file of records is no database. Stop the program and restore it from a copy"),
+_CODES = (  # part of SQLite's message, code of what to say
+    ("full", "disk_full"),
+    ("disk i/o", "disk_fails"),
+    ("readonly", "disk_read_only"),
+    ("unable to open", "not_opened"),
+    ("malformed", "damaged"),
+    ("not a database", "no_database"),
 )
-
-
-NOT_SAVED, NOT_READ = "Not saved.", "The records cannot be read."
 
 
 @contextlib.contextmanager
 def _in_words(what: str) -> Iterator[None]:
+    """what: a code of `words.PARTS`."""
     try:
         yield
     except sqlite3.Error as error:
         message = str(error).lower()
         if "locked" in message:
-            raise StoreError(f"{what} {LOCKED}") from error
-        words = next((words for part, words in _WORDS if part in message), f"The database says: {error}")
-        raise StoreError(f"{what} {words}; what was saved before is still there. Then try again.") from error
+            raise StoreError("locked", what=what, waited=BUSY_TIMEOUT_S) from error
+        if code := next((code for part, code in _CODES if part in message), None):
+            raise StoreError(code, what=what) from error
+        raise StoreError("database_says", what=what, error=str(error)) from error

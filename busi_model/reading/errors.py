@@ -2,11 +2,15 @@
 
 import math
 
-from busi_model.errors import UserError
+from busi_model.errors import UserError, WordedError
+from busi_model.reading import words
 
 
-class ReadingError(UserError, ValueError):
-    """Something was not kept: what was found, what was expected, what to do."""
+class ReadingError(WordedError, UserError, ValueError):
+    """Something was not kept: what was found, what was expected, what to do. Of a code of `words.ERRORS` and what fills
+    its sentence, or of a finished sentence."""
+
+    words, parts = words.ERRORS, words.PARTS
 
 
 class StoreError(ReadingError):
@@ -42,4 +46,4 @@ class TooManyAttempts(CodeError):  # noqa: N818 - it reads as what it says
 
     def __init__(self, retry_after_s: float):
         self.retry_after_s = retry_after_s
-        super().__init__(f"Too many wrong codes or passwords. Wait {math.ceil(retry_after_s)} s, then type it again.")
+        super().__init__("too_many_attempts", seconds=math.ceil(retry_after_s))

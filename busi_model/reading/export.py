@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from busi_model.names import CLASS_NAMES, CLINICIAN, MANIFEST_COLUMNS, MANIFEST_NAME, mask_name
+from busi_model.reading import words
 from busi_model.reading.errors import PictureError, StoreError
 from busi_model.reading.outline import decode_mask, encode_mask
 from busi_model.reading.store import Record, Store
@@ -52,7 +53,7 @@ def export_cases(store: Store, folder: Path | str, session_ids: Iterable[str] | 
     """Write all corrected cases into a new folder; session_ids None: of all sessions, and of quick feedback."""
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
-        raise StoreError("The folder of the export is not empty. Name a new one; nothing was written.")
+        raise StoreError("export_not_empty")
     rows: list[tuple] = []
     conflicts: list[tuple] = []
     skipped: Counter[str] = Counter()
@@ -81,9 +82,7 @@ def export_cases(store: Store, folder: Path | str, session_ids: Iterable[str] | 
         if conflicts:
             _write(folder / CONFLICTS, [CONFLICT_COLUMNS, *conflicts])
     except OSError as error:
-        raise StoreError(
-            f"The export cannot be written ({error.strerror}). Free some space, then try again."
-        ) from error
+        raise StoreError("export_not_written", reason=str(error.strerror)) from error
     return Exported(len(rows), dict(skipped), len(conflicts))
 
 
@@ -109,7 +108,7 @@ def export_known(
                 (folder / truth).mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(store.image_path(sha256), folder / truth / f"case_{number:03d}.png")
     except OSError as error:
-        raise StoreError(f"The cases cannot be written ({error.strerror}). Free some space, then try again.") from error
+        raise StoreError("files_not_written", reason=error.strerror) from error
     return Exported(len(taken), dict(skipped))
 
 
@@ -144,13 +143,13 @@ def _truths(store: Store) -> dict[str, set[str]]:
 def _labelled(store: Store, sha256: str, opinions: list[_Opinion], known: set[str]) -> tuple[str, np.ndarray] | str:
     """Class and mask of a picture, or why it has none."""
     if not store.image_path(sha256).is_file():
-        return "the picture is gone"
+        return words.SKIPPED["gone"]
     try:
         gray = store.picture(sha256)
     except PictureError:
-        return "the picture is damaged"
+        return words.SKIPPED["damaged"]
     if len(known) > 1:
-        return "two sessions give it different truths"
+        return words.SKIPPED["two_truths"]
     if known == {"normal"}:  # whatever was outlined in it is no lesion
         return "normal", np.zeros(gray.shape, bool)
     return _join(opinions, *known)
@@ -206,25 +205,27 @@ def _join(opinions: list[_Opinion], truth: str | None = None) -> tuple[str, np.n
     else:
         ranked = Counter(opinion.class_name for opinion in opinions if opinion.class_name is not None).most_common()
         if not ranked:
-            return "nobody gave a class that counts"
+            return words.SKIPPED["no_class"]
         if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
-            return "the readers are divided on the class"
+            return words.SKIPPED["divided"]
         class_name = ranked[0][0]
     if class_name == "normal":
         masks = [o.mask for o in given if o.class_name == class_name and o.mask is not None]
         if not masks:
-            return "called normal, but the model's outline was not judged"
+            return words.SKIPPED["normal_not_judged"]
         mask = _majority(masks)
-        return "called normal, but a lesion is outlined" if mask.any() else (class_name, mask)
+        return words.SKIPPED["normal_outlined"] if mask.any() else (class_name, mask)
     # Where the truth is known, who took a cancer for benign may still have outlined it well.
     fitting = [o for o in opinions if o.class_name == class_name or (truth is not None and o.class_name != "normal")]
     masks = [o.mask for o in fitting if o.mask is not None]
     if not masks and fitting:
-        return "the outline was called wrong and none was drawn"
+        return words.SKIPPED["wrong_not_drawn"]
     if not masks:
-        return f"known to be {class_name}, but nobody outlined a lesion"
+        return words.SKIPPED["known_not_outlined"].format(class_name=class_name)
     mask = _majority(masks)
-    return (class_name, mask) if mask.any() else f"called {class_name}, but no lesion is outlined"
+    if not mask.any():
+        return words.SKIPPED["called_not_outlined"].format(class_name=class_name)
+    return class_name, mask
 
 
 def _majority(masks: list[np.ndarray]) -> np.ndarray:

@@ -1,10 +1,9 @@
 """Copies of the records go to a private dataset on the Hugging Face Hub, when one is named.
 
-Enters: the store's records. Leaves: `records/DATE/KEY.json` in the dataset, one immutable file a record. A Space's disk
-is emptied at every restart; the dataset is not. The queue is the store itself (what this dataset has no synced copy of
-waits), so nothing is queued twice, and a restart goes on where the last process stopped. "Saved" never waits for the
-hub. Where another dataset was named before, nothing that it has counts for this one, and what is removed is looked for
-in both.
+Enters: the store's records. Leaves: files in the dataset (`hub_dataset`). A Space's disk is emptied at every restart;
+the dataset is not. The queue is the store itself (what this dataset has no synced copy of waits), so nothing is queued
+twice, and a restart goes on where the last process stopped. "Saved" never waits for the hub. Where another dataset was
+named before, nothing that it has counts for this one, and what is removed is looked for in both.
 
 What an attempt may meet, and what happens: refused token or full quota: told, tried again later; 429: the hub's
 Retry-After is kept; 500, silence, a cut connection: tried again after 2, 4, 8 ... seconds, ten minutes at most; a
@@ -13,9 +12,7 @@ Several programs on one store push one at a time. What is removed is looked for 
 its removal can be under way any more: a killed program's commit may arrive late.
 """
 
-import base64
 import contextlib
-import json
 import logging
 import os
 import random
@@ -23,16 +20,17 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_session, set_client_factory
 from huggingface_hub.errors import HfHubHTTPError
 
+from busi_model.reading import words
+from busi_model.reading.clock import now
 from busi_model.reading.errors import StoreError
-from busi_model.reading.store import SPACE_DISK, Record, Store, default_folder, now
+from busi_model.reading.hub_dataset import Datasets, path_of, render
+from busi_model.reading.store import SPACE_DISK, Store, default_folder
 
 try:
     import fcntl
@@ -56,11 +54,7 @@ def storage_warning(folder: Path | None = None) -> str | None:
     kept = SPACE_DISK in (folder or default_folder()).absolute().parents and os.access(SPACE_DISK, os.W_OK)
     if "SPACE_ID" not in os.environ or kept or _named_in_environment():
         return None
-    return (
-        "Nothing that you enter here will last: this Space has neither a persistent disk nor a private dataset to "
-        f"copy to, so all records are lost when it restarts. Whoever runs it can set {REPO_VARIABLE} and "
-        f"{TOKEN_VARIABLE}, or add a disk."
-    )
+    return words.FORGETFUL.format(dataset=REPO_VARIABLE, token=TOKEN_VARIABLE)
 
 
 def _named_in_environment() -> bool:
@@ -87,19 +81,14 @@ class Outbox:
     ):
         self._store = store
         self._repo_id = store.dataset = repo_id
-        self._api = HfApi(endpoint=endpoint, token=token)
+        self._datasets = Datasets(token, endpoint, timeout_s)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._failures = 0
         self._batch = BATCH
         self._problem = ""
-        self._made = False
         self._sending: tuple[str, ...] = ()  # keys of the commit under way
         self._elsewhere_at = 0.0  # when other datasets are next asked, by a clock that nobody sets
-
-        kind, hooks = type(get_session()), get_session().event_hooks  # its own time limit is: none
-        client = partial(kind, event_hooks=hooks, follow_redirects=True, timeout=timeout_s)
-        set_client_factory(client)  # huggingface_hub has one client for the whole process
 
     @classmethod
     def from_environment(cls, store: Store) -> "Outbox | None":
@@ -131,7 +120,7 @@ class Outbox:
         try:
             return self._count()
         except StoreError:
-            return SyncState(0, 0, "How many copies are on their way is not known.")
+            return SyncState(0, 0, words.SYNC["unknown"])
 
     def _count(self) -> SyncState:
         with self._store.read() as connection:
@@ -142,7 +131,7 @@ class Outbox:
             ).fetchone()
         problem = self._problem
         if not problem and refused:
-            problem = f"The dataset refused {refused} of the records; they are kept here."
+            problem = words.SYNC["refused"].format(count=refused)
         return SyncState(waiting, synced, problem)
 
     def push(self) -> float:
@@ -154,7 +143,7 @@ class Outbox:
         except HfHubHTTPError as error:
             return self._refused(error)
         except Exception as error:  # the network raises whatever it likes; the records wait
-            return self._failed(f"The dataset cannot be reached ({type(error).__name__}).")
+            return self._failed(words.SYNC["unreachable"].format(kind=type(error).__name__))
         self._failures, self._problem, self._batch = 0, "", BATCH
         return FIRST_WAIT_S if more else INTERVAL_S
 
@@ -172,10 +161,11 @@ class Outbox:
             asked = error.response.headers.get("Retry-After", "")
             # The header's other form, a date, is not used by the hub.
             wait_s = min(LONGEST_RETRY_AFTER_S, float(asked)) if asked.isdigit() else None
-            return self._failed("The dataset asks to wait; records go on being saved here.", wait_s)
+            return self._failed(words.SYNC["wait"], wait_s)
         if status in (401, 403):
-            return self._failed(f"The dataset refuses the token ({status}). Check {TOKEN_VARIABLE}.", LONGEST_WAIT_S)
-        return self._failed(f"The dataset answered with an error ({status}).")
+            said = words.SYNC["token"].format(status=status, variable=TOKEN_VARIABLE)
+            return self._failed(said, LONGEST_WAIT_S)
+        return self._failed(words.SYNC["error"].format(status=status))
 
     def _set_aside(self, status: int) -> float:
         """One of a batch is bad: look for it in ever smaller batches, then go on without it."""
@@ -221,15 +211,15 @@ class Outbox:
                 [(key, self._repo_id, now()) for key in keys],
             )
             bodies = {
-                _path(record.key, record.saved_at): render(self._store, connection, record)
+                path_of(record.key, record.saved_at): render(self._store, connection, record)
                 for record in self._store.records(f"key IN ({marks})", tuple(keys))
             }
         here = removals.pop(self._repo_id, {})
         if bodies or here:
-            self._make_sure_it_is_private()
+            self._datasets.make_sure_it_is_private(self._repo_id)
         if bodies:
             self._sending = tuple(keys)
-            self._commit([CommitOperationAdd(path, body) for path, body in bodies.items()], f"{len(keys)} records")
+            self._datasets.add(self._repo_id, bodies)
             self._sending = ()
             with self._store.write() as connection:
                 connection.execute(
@@ -257,27 +247,8 @@ class Outbox:
             (self._repo_id, elsewhere, _settled_since(), self._repo_id, REMOVALS),
         )
         for dataset, key, saved_at in rows:
-            due.setdefault(dataset, {})[_path(key, saved_at)] = key
+            due.setdefault(dataset, {})[path_of(key, saved_at)] = key
         return due
-
-    def _make_sure_it_is_private(self) -> None:
-        """Make the repository once; ask before each push whether it is private still."""
-        if not self._made:
-            self._api.create_repo(self._repo_id, repo_type="dataset", private=True, exist_ok=True)
-            self._made = True
-        if not self._api.repo_info(self._repo_id, repo_type="dataset").private:
-            raise StoreError(
-                "The dataset is public, so nothing is copied to it. Make it private in its settings on the hub."
-            )
-
-    def _commit(
-        self,
-        operations: list[CommitOperationAdd] | list[CommitOperationDelete],
-        message: str,
-        dataset: str | None = None,
-    ) -> None:
-        repo_id = dataset or self._repo_id
-        self._api.create_commit(repo_id, operations, commit_message=message, repo_type="dataset")
 
     def _remove_elsewhere(self, removals: dict[str, dict[str, str]]) -> None:
         """The same in datasets that were named before; one that this token does not reach holds nothing up, and the
@@ -292,12 +263,8 @@ class Outbox:
                 LOG.warning("Removed records may have copies in an earlier dataset (%s).", type(error).__name__)
 
     def _remove(self, dataset: str, removals: dict[str, str]) -> None:
-        """Delete copies of removed records, from the dataset's history too."""
-        there = self._api.get_paths_info(dataset, list(removals), repo_type="dataset")
-        if there:
-            gone = [CommitOperationDelete(file.path) for file in there]
-            self._commit(gone, f"{len(there)} records removed", dataset)
-        self._api.super_squash_history(dataset, repo_type="dataset")
+        """Delete copies of removed records."""
+        self._datasets.remove(dataset, list(removals))
         with self._store.write() as connection:
             for key in removals.values():
                 which = (key, dataset)
@@ -331,37 +298,3 @@ def _alone(lock: Path) -> Iterator[bool]:
         yield True
     finally:
         os.close(file)
-
-
-def _path(key: str, saved_at: str) -> str:
-    return f"records/{saved_at[:10]}/{key}.json"
-
-
-def render(store: Store, connection: sqlite3.Connection, record: Record) -> bytes:
-    """A record as one JSON file that explains itself without the database; the same record gives the same bytes.
-
-    Pictures are base64 of PNG; `image_png` is there only with the reader's consent.
-    """
-    body = asdict(record) | {"form": 1, "receipt": record.receipt}
-    for name in ("reader_id", "session_id", "image_kept"):
-        del body[name]
-    for name in ("mask_png", "model_mask_png"):
-        body[name] = _base64(body[name])
-    picture = store.image_path(record.image_sha256 or "")
-    if record.image_kept and picture.is_file():
-        body["image_png"] = _base64(picture.read_bytes())
-    if record.session_id is not None:
-        session = connection.execute("SELECT * FROM session WHERE id = ?", (record.session_id,)).fetchone()
-        reader = connection.execute("SELECT * FROM reader WHERE id = ?", (record.reader_id,)).fetchone()
-        case = connection.execute(
-            "SELECT truth FROM session_case WHERE session_id = ? AND number = ?",
-            (record.session_id, record.case_number),
-        ).fetchone()
-        body["session"] = {"id": session["id"], "name": session["name"], "read_first": bool(session["read_first"])}
-        body["reader"] = {name: reader[name] for name in ("number", "pseudonym", "role", "years")}
-        body["truth"] = case["truth"] if case else None
-    return json.dumps(body, sort_keys=True, ensure_ascii=False, indent=1).encode()
-
-
-def _base64(png: bytes | None) -> str | None:
-    return None if png is None else base64.b64encode(png).decode("ascii")

@@ -15,6 +15,7 @@ from PIL import Image
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
+from busi_model.reading import words
 from busi_model.reading.errors import OutlineError
 
 MAX_POLYGONS = 50
@@ -48,19 +49,19 @@ class Repaired:
 def measure_size(polygons: Polygons, width: int, height: int) -> None:
     """Refuse what no later step should have to look at: NaN, infinity, single points, far too many points."""
     if not (1 <= width <= MAX_SIDE_PX and 1 <= height <= MAX_SIDE_PX):
-        raise OutlineError(f"The image is said to be {width}x{height} px. Open it again.")
+        raise OutlineError("image_size", width=width, height=height)
     if not (isinstance(polygons, _LISTS) and all(isinstance(polygon, _LISTS) for polygon in polygons)):
-        raise OutlineError("The outlines are no lists of points. Draw them anew.")
+        raise OutlineError("no_points")
     if len(polygons) > MAX_POLYGONS:
-        raise OutlineError(f"{len(polygons)} outlines were drawn; at most {MAX_POLYGONS} are kept. Delete some.")
+        raise OutlineError("many_outlines", found=len(polygons), most=MAX_POLYGONS)
     n_points = sum(len(polygon) for polygon in polygons)
     if n_points > MAX_POINTS:
-        raise OutlineError(f"The outline has {n_points} points; at most {MAX_POINTS} are kept. Smooth it.")
+        raise OutlineError("many_points", found=n_points, most=MAX_POINTS)
     for polygon in polygons:
         if len(polygon) < 3:
-            raise OutlineError(f"An outline has {len(polygon)} points; at least 3 are needed. Draw it anew.")
+            raise OutlineError("few_points", found=len(polygon))
         if not all(map(_is_sound, polygon)):
-            raise OutlineError("A point of the outline is not a number, or lies far away. Draw the outline anew.")
+            raise OutlineError("odd_point")
 
 
 def measure_tangle(polygons: Polygons, width: int, height: int) -> None:
@@ -72,13 +73,12 @@ def measure_tangle(polygons: Polygons, width: int, height: int) -> None:
     edges = [np.stack([points, np.roll(points, -1, axis=0)], axis=1) for points in corners]  # (n, start or end, x or y)
     length_px = sum(float(np.hypot(*(edge[:, 1] - edge[:, 0]).T).sum()) for edge in edges)
     if length_px > MAX_WINDING * 2 * (width + height):
-        raise OutlineError("The line goes to and fro across the image. Draw the outline of the lesion, in one stroke.")
+        raise OutlineError("to_and_fro")
     n_crossings = 0
     for edge in edges:
         n_crossings += _count_crossings(edge, MAX_CROSSINGS - n_crossings)
         if n_crossings > MAX_CROSSINGS:
-            text = f"The line crosses itself more than {MAX_CROSSINGS} times"
-            raise OutlineError(f"{text}; an outline crosses nothing. Draw it anew, in one stroke.")
+            raise OutlineError("many_crossings", most=MAX_CROSSINGS)
 
 
 def _count_crossings(edges: np.ndarray, enough: int) -> int:
@@ -90,7 +90,7 @@ def _count_crossings(edges: np.ndarray, enough: int) -> int:
         first, second = tree.query(boxes[begin : begin + _EDGES_AT_ONCE])
         pairs_left -= len(first)
         if pairs_left < 0:
-            raise OutlineError("Very many lines lie over one another. Draw the outline anew, in one stroke.")
+            raise OutlineError("heaped")
         first += begin
         ahead = first < second
         count += int(_cross(edges[first[ahead]], edges[second[ahead]]).sum())
@@ -126,11 +126,11 @@ def check(polygons: Polygons, width: int, height: int) -> None:
     for polygon in polygons:
         shape = Polygon(polygon)
         if not shape.is_valid:
-            raise OutlineError("An outline crosses itself. Let it be mended, or draw it anew.")
+            raise OutlineError("crosses_itself")
         if not frame.covers(shape):
-            raise OutlineError(f"An outline leaves the image ({width}x{height} px). Let it be mended.")
+            raise OutlineError("leaves_image", width=width, height=height)
         if shape.area < MIN_AREA_PX2:
-            raise OutlineError("An outline is smaller than 4 pixels. Delete it or draw it larger.")
+            raise OutlineError("too_small")
 
 
 def repair(polygons: Polygons, width: int, height: int) -> Repaired:
@@ -152,13 +152,13 @@ def repair(polygons: Polygons, width: int, height: int) -> Repaired:
             continue
         if not shape.is_valid:
             shape = shapely.make_valid(shape)
-            reasons.append("an outline crossed itself and was cut apart where it did")
+            reasons.append(words.MENDED["cut_apart"])
         if not loose_frame.covers(shape):
             shape = shape.intersection(frame)
-            reasons.append("what lay outside the image was cut off")
+            reasons.append(words.MENDED["cut_off"])
         parts = [part for part in _polygons_of(shape) if part.area >= MIN_AREA_PX2]
         if not parts:
-            raise OutlineError("An outline encloses no area inside the image. Delete it or draw it anew.")
+            raise OutlineError("no_area")
         mended += [[(float(x), float(y)) for x, y in part.exterior.coords[:-1]] for part in parts]
     text = "; ".join(dict.fromkeys(reasons))
     return Repaired(mended, bool(reasons), text and f"{text[0].upper()}{text[1:]}.")
@@ -200,7 +200,7 @@ def rasterise(polygons: Polygons, width: int, height: int) -> np.ndarray:
 def dice(a: np.ndarray, b: np.ndarray) -> float:
     """Overlap 2|A and B| / (|A| + |B|) of two bool masks of one shape; NaN when both are empty."""
     if a.shape != b.shape:
-        raise OutlineError(f"Two masks of {a.shape} and {b.shape} cannot be compared.")
+        raise OutlineError("two_sizes", one=str(a.shape), other=str(b.shape))
     total = int(a.sum()) + int(b.sum())
     return 2 * int((a & b).sum()) / total if total else math.nan
 
@@ -217,9 +217,9 @@ def decode_mask(png: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
             if max(image.size) > MAX_SIDE_PX or image.width * image.height > MAX_SIDE_PX * 1000:
-                raise OutlineError(f"The mask is {image.width}x{image.height} px; that is too large.")
+                raise OutlineError("mask_too_large", width=image.width, height=image.height)
             return np.asarray(image.convert("L")) > 127
     except OutlineError:
         raise
     except Exception as error:  # Pillow raises whatever a damaged file leads it to
-        raise OutlineError("The mask is not a PNG picture.") from error
+        raise OutlineError("mask_no_png") from error

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from busi_model.reading.clock import steady
+from busi_model.reading.clock import now, steady
 from busi_model.reading.errors import PictureError, RecordError, StageError
 from busi_model.reading.records import Checked, FinalRead, LeftOut, Model, OwnRead, Profile, Questionnaire, Receipt
-from busi_model.reading.store import Store, now
+from busi_model.reading.store import Store
 
 CLOCK_STEP_S = 2.0  # the wall clock and the steady one may differ by less
 STAGES = ("profile", "familiarise", "own", "reveal", "final", "questionnaire", "done", "closed")
@@ -139,7 +139,7 @@ class Desk:
     def picture(self, step: Step) -> np.ndarray:
         """The step's picture, uint8 (H, W). Raises PictureError when it is missing or damaged."""
         if step.image_sha256 is None:
-            raise PictureError("This step has no picture.")
+            raise PictureError("no_picture")
         return self._store.picture(step.image_sha256)
 
     def _step(self, connection: sqlite3.Connection, session: sqlite3.Row, reader: sqlite3.Row, place: Place) -> Step:
@@ -184,13 +184,13 @@ class Desk:
             session, reader = self._rows(connection)
             _refuse_closed(session)
             if reader["pseudonym"] is not None and reader["pseudonym_folded"] != fold(profile.pseudonym):
-                raise StageError("This code is bound to the pseudonym that was chosen first. Keep that one.")
+                raise StageError("other_pseudonym")
             taken = connection.execute(
                 "SELECT 1 FROM reader WHERE session_id = ? AND pseudonym_folded = ? AND id != ?",
                 (session["id"], fold(profile.pseudonym), self._reader_id),
             ).fetchone()
             if taken:
-                raise RecordError("Another reader of this session has this pseudonym. Choose another one.")
+                raise RecordError("pseudonym_taken")
             if self._has_records(connection):
                 return  # the profile went out with them, and records do not change
             connection.execute(
@@ -205,7 +205,7 @@ class Desk:
             session, reader = self._rows(connection)
             _refuse_closed(session)
             if reader["pseudonym"] is None:
-                raise StageError("Choose a pseudonym first.")
+                raise StageError("pseudonym_first")
             connection.execute(
                 "UPDATE reader SET familiarised_at = coalesce(familiarised_at, ?) WHERE id = ?",
                 (now(), self._reader_id),
@@ -233,12 +233,12 @@ class Desk:
         """Go on without the step's case, whose picture is damaged. Raises StageError when it can be read."""
         step = self.step()
         if step.key != key or step.image_sha256 is None:
-            raise StageError("Not saved. This is not your next step. Load the page again to go on from there.")
+            raise StageError("not_next")
         try:
             self.picture(step)
         except PictureError:
             return self._save(key, "left_out", LeftOut())
-        raise StageError("This case's picture can be read again. Load the page again to read it.")
+        raise StageError("readable_again")
 
     def _save(self, key: str, kind: str, content: Checked, **columns: Any) -> Receipt:
         with self._store.write() as connection:
@@ -269,7 +269,7 @@ class Desk:
         if not saved:
             _refuse_closed(session)
             if place.key != key or kind not in (place.stage, "left_out"):
-                raise StageError("Not saved. This is not your next step. Load the page again to go on from there.")
+                raise StageError("not_next")
             case = connection.execute(
                 "SELECT * FROM session_case WHERE session_id = ? AND number = ?", (session["id"], place.case_number)
             ).fetchone()
@@ -296,7 +296,7 @@ class Desk:
             "SELECT * FROM reader WHERE id = ? AND removed_at IS NULL", (self._reader_id,)
         ).fetchone()
         if reader is None:
-            raise StageError("This session or this reader was deleted. Nothing is kept any more; ask the host.")
+            raise StageError("reader_gone")
         session = connection.execute("SELECT * FROM session WHERE id = ?", (reader["session_id"],)).fetchone()
         return session, reader
 
@@ -317,16 +317,14 @@ def _model(row: sqlite3.Row) -> Model:
 
 def _refuse_closed(session: sqlite3.Row) -> None:
     if session["closed_at"]:
-        raise StageError("Not saved. The host has closed this session; what you saved before is kept.")
+        raise StageError("closed_by_host")
 
 
 def _refuse_other_size(content: Checked, case: sqlite3.Row | None) -> None:
     outline = getattr(content, "outline", None)
     if case and outline and (outline.width, outline.height) != (case["width"], case["height"]):
-        raise RecordError(
-            f"Not saved. The outline was drawn on {outline.width}x{outline.height} px, this case has "
-            f"{case['width']}x{case['height']}. Load the page again."
-        )
+        size = {"case_width": case["width"], "case_height": case["height"]}
+        raise RecordError("outline_of_other_size", width=outline.width, height=outline.height, **size)
 
 
 def _times(shown: sqlite3.Row) -> dict[str, float | None]:

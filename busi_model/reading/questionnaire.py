@@ -25,5 +25,5 @@ SUS_ITEMS = (
 def sus_score(answers: Sequence[int]) -> float:
     """Ten answers 1..5 -> 0..100: odd items count answer - 1, even ones 5 - answer, the sum times 2.5 (Brooke 1996)."""
     if len(answers) != len(SUS_ITEMS) or not all(1 <= answer <= 5 for answer in answers):
-        raise RecordError("The questionnaire needs ten answers from 1 to 5.")
+        raise RecordError("ten_answers")
     return 2.5 * sum(answer - 1 if item % 2 == 0 else 5 - answer for item, answer in enumerate(answers))

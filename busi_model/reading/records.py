@@ -23,6 +23,7 @@ from pydantic import (
 
 from busi_model.names import CLASS_NAMES, ClassName, Orientation, Posterior, Shape  # noqa: F401 (others take them here)
 from busi_model.reading import outline as outlines
+from busi_model.reading import words
 from busi_model.reading.errors import OutlineError, RecordError
 
 ROLES = ("radiologist", "radiology resident", "surgeon or gynaecologist", "sonographer", "student", "other")
@@ -47,7 +48,7 @@ def new_key() -> str:
 def image_sha256(gray: np.ndarray) -> str:
     """Hash of a picture's pixels, uint8 (H, W): the same for every file that shows the same pixels."""
     if gray.dtype != np.uint8 or gray.ndim != 2:
-        raise RecordError(f"An image of type {gray.dtype} and shape {gray.shape} was given; uint8 (H, W) is expected.")
+        raise RecordError("not_gray", kind=str(gray.dtype), shape=str(gray.shape))
     size = f"{gray.shape[0]}x{gray.shape[1]}:".encode()
     return hashlib.sha256(size + np.ascontiguousarray(gray).tobytes()).hexdigest()
 
@@ -63,48 +64,22 @@ class Checked(BaseModel):
         try:
             return cls(**fields)
         except ValidationError as error:
-            raise RecordError(_in_words(error)) from None  # the cause would repeat what was typed
+            raise _refusal(error) from None  # the cause would repeat what was typed
 
 
-# What a field is called where people fill it in; others bear their own name.
-_FIELDS = {
-    "name": "name of the session",
-    "n_readers": "number of readers",
-    "seed": "seed of the order",
-    "years": "years of experience",
-    "class_name": "class",
-    "birads": "BI-RADS category",
-}
-_NUMBER, _WHOLE, _TEXT = "a number is expected", "a whole number is expected", "text is expected"
-_PROBLEMS = {  # pydantic's name of a problem -> words, with what it says of the limits
-    "string_too_long": "at most {max_length} characters are kept; shorten the text",
-    "string_too_short": "at least {min_length} characters are needed",
-    "greater_than_equal": "at least {ge:g} is expected",
-    "less_than_equal": "at most {le:g} is expected",
-    "literal_error": "one of {expected} is expected",
-    "too_short": "{min_length} are expected, {actual_length} were given",
-    "too_long": "{max_length} are expected, {actual_length} were given",
-    "missing": "nothing was given",
-    "extra_forbidden": "there is no such field",
-    "finite_number": "a finite number is expected",
-    **dict.fromkeys(("float_type", "float_parsing"), _NUMBER),
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), _WHOLE),
-    **dict.fromkeys(("string_type", "string_unicode"), _TEXT),
-    "bool_type": "yes or no is expected",
-    "bool_parsing": "yes or no is expected",
-}
-
-
-def _in_words(error: ValidationError) -> str:
+def _refusal(error: ValidationError) -> RecordError:
+    """In words."""
     found = error.errors(include_url=False, include_input=False)
     sentences = []
     for problem in found[:3]:
         path = ".".join(str(part) for part in problem["loc"]) or "entry"
-        words = _PROBLEMS.get(problem["type"])
-        words = words.format(**problem.get("ctx", {})) if words else problem["msg"].removeprefix("Value error, ")
-        sentences.append(f"{_FIELDS.get(path, path)}: {words}")
-    more = f" ({len(found) - 3} more)" if len(found) > 3 else ""
-    return f"Not saved. {'; '.join(sentences)}{more}."
+        said = words.PROBLEMS.get(problem["type"])
+        said = said.format(**problem.get("ctx", {})) if said else problem["msg"].removeprefix("Value error, ")
+        sentences.append(f"{words.FIELDS.get(path, path)}: {said}")
+    problems = "; ".join(sentences)
+    if len(found) > 3:
+        return RecordError("unfit_more", problems=problems, more=len(found) - 3)
+    return RecordError("unfit", problems=problems)
 
 
 class Outline(Checked):
@@ -172,7 +147,7 @@ class Model(_Described):
         except OutlineError as error:
             raise ValueError(str(error)) from None
         if shape != (self.outline.height, self.outline.width):
-            raise ValueError("the model's mask and its outline are of two sizes")
+            raise ValueError(words.CONTRADICTIONS["mask_of_two_sizes"])
         return self
 
 
@@ -201,14 +176,14 @@ class _OutlineJudgement(_Judgement):
     @model_validator(mode="after")
     def _outline_fits_the_verdict(self) -> Self:
         if self.outline_verdict == "corrected" and self.outline is None:
-            raise ValueError("the outline is called corrected, but none was drawn")
+            raise ValueError(words.CONTRADICTIONS["corrected_not_drawn"])
         if self.outline is not None and self.outline_verdict in ("good", "nothing_there") and self.outline.polygons:
-            raise ValueError(f"the outline is called {self.outline_verdict}, but another one was drawn")
+            raise ValueError(words.CONTRADICTIONS["drawn_anyway"].format(verdict=self.outline_verdict))
         empty = self.outline is not None and not self.outline.polygons
         if empty and self.outline_verdict == "good":
-            raise ValueError("the outline is called good, but all lesions were deleted")
+            raise ValueError(words.CONTRADICTIONS["good_but_deleted"])
         if empty and not self.no_lesion_confirmed:
-            raise ValueError("no lesion is outlined; confirm that there is none")
+            raise ValueError(words.CONTRADICTIONS["confirm_no_lesion"])
         return self
 
 
@@ -249,7 +224,7 @@ class Feedback(_OutlineJudgement):
     def _outline_is_of_this_picture(self) -> Self:
         size = (self.model.outline.width, self.model.outline.height)
         if self.outline is not None and (self.outline.width, self.outline.height) != size:
-            raise ValueError("the outline was drawn on an image of another size")
+            raise ValueError(words.CONTRADICTIONS["other_image"])
         return self
 
 
@@ -264,10 +239,10 @@ class Profile(Checked):
     @classmethod
     def _is_a_plain_word(cls, pseudonym: object) -> str:
         if not isinstance(pseudonym, str):
-            raise ValueError("letters are expected")
+            raise ValueError(words.CONTRADICTIONS["letters"])
         pseudonym = " ".join(unicodedata.normalize("NFKC", pseudonym).split())
         if not all(c.isalnum() or c in " -_" or unicodedata.category(c).startswith("M") for c in pseudonym):
-            raise ValueError("letters, digits, spaces, - and _ are allowed; give no name and no e-mail address")
+            raise ValueError(words.CONTRADICTIONS["plain_word"])
         return pseudonym
 
 
@@ -290,7 +265,7 @@ class NewSession(Checked):
     @classmethod
     def _is_ticked(cls, ticked: bool) -> bool:
         if not ticked:
-            raise ValueError("tick that the images may be kept on this computer; a session needs them")
+            raise ValueError(words.CONTRADICTIONS["images_kept"])
         return ticked
 
 

@@ -39,7 +39,7 @@ def write_downloads(store: Store, session_id: str, folder: Path | str) -> list[P
             write_csv(mrmcaov_table(known), files[5])
             files[6].write_text(imrmc_text(known), encoding="utf-8")
     except OSError as error:
-        raise StoreError(f"The files cannot be written ({error.strerror}). Free some space, then try again.") from error
+        raise StoreError("files_not_written", reason=str(error.strerror)) from error
     return files
 
 
@@ -64,7 +64,7 @@ def write_report(store: Store, session_id: str, path: Path | str) -> None:
     with store.read() as connection:
         session = connection.execute("SELECT * FROM session WHERE id = ?", (session_id,)).fetchone()
         if session is None:
-            raise RecordError("There is no such session; it may have been deleted. Load the page again.")
+            raise RecordError("no_session")
         n_cases, n_known = connection.execute(
             "SELECT count(*), count(truth) FROM session_case WHERE session_id = ?", (session_id,)
         ).fetchone()

@@ -19,10 +19,12 @@ import numpy as np
 
 from busi_model.names import CLASS_NAMES
 from busi_model.reading import access as codes
+from busi_model.reading.clock import now
+from busi_model.reading.deletion import Deletion, forget
 from busi_model.reading.errors import CodeError, RecordError, StageError, StoreError
 from busi_model.reading.progress import Desk, fold, stage_of
 from busi_model.reading.records import NewSession
-from busi_model.reading.store import Deletion, Store, forget, now
+from busi_model.reading.store import Store
 
 MAX_CASES = 999  # three digits in a step's key
 
@@ -71,17 +73,14 @@ def read_truth(path: Path | str) -> dict[str, str]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error):
-        raise RecordError("The manifest cannot be read. A CSV file in UTF-8 is expected; save it as one.") from None
+        raise RecordError("manifest_unread") from None
     truth: dict[str, str] = {}
     for number, row in enumerate(rows, start=2):
         image, class_name = row.get("image"), row.get("class")
         if not image or class_name not in CLASS_NAMES:
-            raise RecordError(
-                f"The manifest's line {number} is not understood: the columns image and class are needed, "
-                f"class is one of {', '.join(CLASS_NAMES)}."
-            )
+            raise RecordError("manifest_line", number=number)
         if truth.setdefault(image, class_name) != class_name:
-            raise RecordError(f"The manifest's line {number} gives an image a second class. Keep one.")
+            raise RecordError("manifest_twice", number=number)
     return truth
 
 
@@ -102,15 +101,15 @@ class Sessions:
         try:
             for case in cases:
                 if case.truth is not None and case.truth not in CLASS_NAMES:
-                    raise RecordError(f"A case's truth must be one of {', '.join(CLASS_NAMES)}, or unknown.")
+                    raise RecordError("unknown_truth")
                 if len(kept) == MAX_CASES:
-                    raise RecordError(f"A session has at most {MAX_CASES} cases. Make two sessions.")
+                    raise RecordError("many_cases", most=MAX_CASES)
                 kept.append((self.store.keep_image(case.gray), *case.gray.shape[::-1], case.truth))
             if not kept:
-                raise RecordError("A session needs at least one image. Choose some.")
+                raise RecordError("no_cases")
             with self.store.write() as connection:
                 if not all(self.store.image_path(sha256).exists() for sha256, *_ in kept):
-                    raise StoreError("Not saved. Another session with the same images was just deleted. Save again.")
+                    raise StoreError("images_deleted")
                 connection.execute(
                     "INSERT INTO session (id, name, read_first, seed, created_at) VALUES (?, ?, ?, ?, ?)",
                     (session_id, new_session.name, new_session.read_first, new_session.seed, now()),
@@ -147,7 +146,7 @@ class Sessions:
                 (code.locator, code.salt, code.code_hash, session_id, number),
             ).rowcount
             if not changed:
-                raise RecordError("There is no such reader. Load the page again.")
+                raise RecordError("no_reader")
         return code.text
 
     def close(self, session_id: str) -> None:
@@ -175,7 +174,7 @@ class Sessions:
                 "SELECT id FROM reader WHERE session_id = ? AND pseudonym_folded = ?", (session_id, fold(pseudonym))
             ).fetchone()
             if row is None:
-                raise RecordError("Nobody of this pseudonym reads in this session. Check the spelling.")
+                raise RecordError("no_pseudonym")
             number = forget(connection, "reader", "reader_id = ?", (row["id"],))
             connection.execute("DELETE FROM shown WHERE reader_id = ?", (row["id"],))
             connection.execute(
@@ -203,7 +202,7 @@ class Sessions:
             self._attempts.check(name)
         if not right:
             self._attempts.wrong(name)
-            raise CodeError("This code opens no session. Check the letters, or ask the host for a new one.")
+            raise CodeError("unknown_code")
         self._opened.add(locator)
         return Desk(self.store, row["id"])
 
@@ -228,13 +227,13 @@ def _add_reader(connection: sqlite3.Connection, session_id: str) -> str:
 def _session(connection: sqlite3.Connection, session_id: str) -> sqlite3.Row:
     row = connection.execute("SELECT * FROM session WHERE id = ?", (session_id,)).fetchone()
     if row is None:
-        raise RecordError("There is no such session; it may have been deleted. Load the page again.")
+        raise RecordError("no_session")
     return row
 
 
 def _must_be_open(connection: sqlite3.Connection, session_id: str) -> None:
     if _session(connection, session_id)["closed_at"]:
-        raise StageError("This session is closed. Make a new one.")
+        raise StageError("session_closed")
 
 
 def _session_info(connection: sqlite3.Connection, session: sqlite3.Row) -> SessionInfo:

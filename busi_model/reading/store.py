@@ -2,34 +2,26 @@
 
 Enters: checked records and the pixels of session cases. Leaves: receipts, and the rows again for results and export. A
 receipt is given after COMMIT (see `database`). A record's key is unique: a double click, a retry or a second tab gets
-the first receipt again. Pictures lie beside the database, `images/HASH.png`, 8-bit gray, without file names or
-metadata. What is to go is written down with the deletion itself and worked off (`deletions`).
+the first receipt again. Pictures lie beside the database (`pictures`); what is to go is worked off (`deletion`).
 """
 
 import contextlib
-import io
 import json
 import os
 import sqlite3
 import sys
-import threading
-import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from busi_model.reading.database import Database, close_to_others
-from busi_model.reading.errors import ConflictError, PictureError, ReadingError, RecordError, StoreError
+from busi_model.reading.clock import now
+from busi_model.reading.deletion import Deletion, Deletions, forget
+from busi_model.reading.errors import ConflictError, ReadingError, RecordError, StoreError
 from busi_model.reading.records import Checked, Feedback, Receipt, image_sha256, receipt_id
 
 DATABASE = "busi.sqlite3"
-OWN_NAMES = ("images", "outbox.lock")  # what lies in a store's folder beside the database
-LEFTOVER_AGE_S = 86_400  # younger ones may belong to a session that is just being made
 SPACE_DISK = Path("/data")  # where a Hugging Face Space mounts its persistent disk
 
 
@@ -47,13 +39,8 @@ def default_folder() -> Path:
         else:
             base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     except RuntimeError:
-        raise StoreError("This user has no home folder to keep records in. Name a folder in BUSI_STORE.") from None
+        raise StoreError("no_home") from None
     return Path(base) / "busi"
-
-
-def now() -> str:
-    """UTC to the millisecond, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True)
@@ -83,24 +70,8 @@ class Record:
         return receipt_id(self.key)
 
 
-@dataclass(frozen=True)
-class Deletion:
-    """How far a deletion is. The rows are gone from `began_at` on; the rest is worked off."""
-
-    what: str  # "session", "reader" or "feedback"
-    began_at: str
-    n_records: int
-    n_pictures: int
-    n_copies: int  # that may have left for the hub
-    pictures_left: int
-    log_emptied: bool  # False: old pages may still stand in the write-ahead log, because somebody reads
-    copies_left: int
-    done_at: str | None
-    datasets: tuple[str, ...] = ()  # where those copies may be
-
-
-class Store(Database):
-    """The database and its pictures; one object serves all threads, several processes may share a folder.
+class Store(Deletions):
+    """The database, its pictures and its deletions; one object serves all threads, several processes may share it.
 
     folder: made when absent; what lies in it is closed to other users, and so is the folder itself unless other things
     lie in it too. app_version is written into each record. Raises StoreError.
@@ -109,36 +80,22 @@ class Store(Database):
     dataset = ""  # where copies go now, as `hub_sync` says: a receipt's `synced` means this one
 
     def __init__(self, folder: Path | str | None = None, app_version: str = ""):
-        self.folder = Path(folder) if folder is not None else default_folder()
+        super().__init__((Path(folder) if folder is not None else default_folder()) / DATABASE)
         self.app_version = app_version
-        with _disk_errors():
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.images.mkdir(exist_ok=True, mode=0o700)
-            if all(path.name.startswith(DATABASE) or path.name in OWN_NAMES for path in self.folder.iterdir()):
-                close_to_others(self.folder)
-            for path in (self.images, *self.images.iterdir()):
-                close_to_others(path)
-        super().__init__(self.folder / DATABASE)
-        with contextlib.suppress(StoreError):  # the next try comes soon: `upkeep`
+        with contextlib.suppress(StoreError):  # the next try comes soon: `Upkeep`
             self.work_off()
             self.drop_leftovers()
-
-    @property
-    def images(self) -> Path:
-        return self.folder / "images"
-
-    # Records
 
     def save_feedback(self, key: str, feedback: Feedback, gray: np.ndarray | None = None) -> Receipt:
         """Keep quick feedback; the picture, uint8 (H, W), only when `feedback.keep_image`."""
         if feedback.keep_image:
             if gray is None or image_sha256(gray) != feedback.image_sha256:
-                raise RecordError("Not saved. The picture to keep is not the one that was judged. Open it again.")
+                raise RecordError("picture_other")
             self.keep_image(gray)
         try:
             with self.write() as connection:
                 if feedback.keep_image and not self.image_path(feedback.image_sha256).exists():
-                    raise StoreError("Not saved. The picture was deleted meanwhile. Save again.")
+                    raise StoreError("picture_deleted")
                 return self.insert(
                     connection,
                     key,
@@ -177,10 +134,7 @@ class Store(Database):
         if row is None:
             return None
         if (row["kind"], row["content"]) != (kind, text):
-            raise ConflictError(
-                f"This step was saved before as {receipt_id(key)}, with other content; that one counts, and "
-                "this one was not taken. Copy what you want to keep, then load the page again."
-            )
+            raise ConflictError("saved_before", receipt=receipt_id(key))
         return self.receipt_of(connection, row, again=True)
 
     def receipt_of(self, connection: sqlite3.Connection, row: sqlite3.Row, again: bool = False) -> Receipt:
@@ -212,202 +166,15 @@ class Store(Database):
         """Remove quick feedback by the short name on its receipt, its picture and its copy on the hub too."""
         found = [r for r in self.records("kind = 'feedback'") if r.receipt == receipt.strip().upper()]
         if not found:
-            raise RecordError("No feedback has this receipt. Compare its eight letters and digits.")
+            raise RecordError("no_receipt")
         with self.write() as connection:
             marks = ", ".join("?" * len(found))
             number = forget(connection, "feedback", f"key IN ({marks})", tuple(record.key for record in found))
         return self.finish(number)
-
-    # Deletions
-
-    def deletions(self, where: str = "1", parameters: tuple = ()) -> list[Deletion]:
-        """How far deletions are, the newest first; where: an SQL condition on the table `deletion`."""
-        with self.read() as connection:
-            rows = connection.execute(
-                f"SELECT *, (SELECT count(*) FROM deletion_picture WHERE deletion_id = id) AS pictures_left, "
-                f"(SELECT count(*) FROM removal WHERE deletion_id = id) AS copies_left, "
-                f"(SELECT group_concat(DISTINCT dataset) FROM removal WHERE deletion_id = id) AS datasets "
-                f"FROM deletion WHERE {where} ORDER BY id DESC",
-                parameters,
-            ).fetchall()
-        names = [name for name in Deletion.__dataclass_fields__ if name not in ("log_emptied", "datasets")]
-        return [
-            Deletion(
-                log_emptied=row["log_emptied_at"] is not None,
-                datasets=tuple(sorted(name for name in (row["datasets"] or "").split(",") if name)),
-                **{name: row[name] for name in names},
-            )
-            for row in rows
-        ]
-
-    def finish(self, number: int) -> Deletion:
-        """Work off what can be done at once; the rows are gone whatever happens now. Returns how far it is."""
-        with contextlib.suppress(StoreError):  # it is tried again: `upkeep`
-            self.work_off()
-        return self.deletions("id = ?", (number,))[0]
-
-    def work_off(self) -> None:
-        """Take every open deletion as far as it goes: pictures, write-ahead log, and whether the hub is done.
-
-        Repeat it until `deletions` has none without `done_at`; a kill anywhere loses nothing. Raises StoreError.
-        """
-        with self.read() as connection:
-            begun = [row[0] for row in connection.execute("SELECT id FROM deletion WHERE done_at IS NULL").fetchall()]
-        if not begun:
-            return
-        self._drop_deleted_pictures()
-        marks = ", ".join("?" * len(begun))
-        if self.deletions(f"id IN ({marks}) AND log_emptied_at IS NULL", tuple(begun)) and self.checkpoint():
-            with self.write() as connection:
-                connection.execute(
-                    f"UPDATE deletion SET log_emptied_at = ? WHERE id IN ({marks}) AND log_emptied_at IS NULL",
-                    (now(), *begun),
-                )
-        with self.write() as connection:
-            connection.execute(
-                "UPDATE deletion SET done_at = ? WHERE done_at IS NULL AND log_emptied_at IS NOT NULL "
-                "AND id NOT IN (SELECT deletion_id FROM deletion_picture) "
-                "AND id NOT IN (SELECT deletion_id FROM removal WHERE deletion_id IS NOT NULL)",
-                (now(),),
-            )
-
-    def _drop_deleted_pictures(self) -> None:
-        with self.read() as connection:
-            waiting = {row[0] for row in connection.execute("SELECT image_sha256 FROM deletion_picture").fetchall()}
-        if not waiting:
-            return
-        gone = self.drop_images(waiting)
-        with self.write() as connection:
-            connection.executemany("DELETE FROM deletion_picture WHERE image_sha256 = ?", [(name,) for name in gone])
-
-    # Pictures
-
-    def keep_image(self, gray: np.ndarray) -> str:
-        """Write uint8 (H, W) as images/HASH.png unless it is there, whole; returns the hash. Raises StoreError."""
-        name = image_sha256(gray)
-        path = self.image_path(name)
-        with contextlib.suppress(PictureError):
-            self.picture(name)
-            return name
-        buffer = io.BytesIO()
-        Image.fromarray(gray).save(buffer, "PNG")
-        part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
-        with _disk_errors():
-            try:
-                with open(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
-                    file.write(buffer.getvalue())
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(part, path)
-            finally:
-                part.unlink(missing_ok=True)
-            _sync_folder(self.images)
-        return name
-
-    def picture(self, sha256: str) -> np.ndarray:
-        """The stored picture of this hash, uint8 (H, W). Raises PictureError when it is gone or not the one kept."""
-        try:
-            with Image.open(self.image_path(sha256), formats=["PNG"]) as image:
-                gray = np.asarray(image)
-            if gray.dtype == np.uint8 and gray.ndim == 2 and image_sha256(gray) == sha256:
-                return gray
-        except FileNotFoundError:
-            raise PictureError("The picture is missing on the server.") from None
-        except Exception as error:  # a damaged file breaks the decoder in many ways
-            raise PictureError("The picture is damaged on the server: it cannot be read.") from error
-        raise PictureError("The picture is damaged on the server: it is not the one that was kept.")
-
-    def image_path(self, sha256: str) -> Path:
-        return self.images / f"{sha256}.png"
-
-    def drop_images(self, hashes: Iterable[str]) -> set[str]:
-        """Delete those of these pictures that no session and no record refers to any more.
-
-        Returns those that need no further try: deleted, or in use elsewhere. Raises StoreError.
-        """
-        with self.write() as connection, _disk_errors():  # in a transaction: nobody adds a reference meanwhile
-            used = {row[0] for row in connection.execute(USED_IMAGES)}
-            settled = set()
-            for name in set(hashes):
-                with contextlib.suppress(OSError):  # one that the disk does not let go is tried again
-                    if name not in used:
-                        self.image_path(name).unlink(missing_ok=True)
-                    settled.add(name)
-            _sync_folder(self.images)
-        return settled
-
-    def drop_leftovers(self) -> None:
-        """Delete what a crash left: pictures without a reference and half-written ones, older than a day."""
-        with _disk_errors():
-            old = [path for path in self.images.iterdir() if path.stat().st_mtime < time.time() - LEFTOVER_AGE_S]
-            for path in old:
-                if path.suffix == ".part":
-                    path.unlink(missing_ok=True)
-        if old:
-            with self.read() as connection:
-                used = {row[0] for row in connection.execute(USED_IMAGES).fetchall()}
-            if unused := {path.stem for path in old} - used:
-                self.drop_images(unused)
-
-
-# Pictures that somebody still refers to.
-USED_IMAGES = """
-    SELECT image_sha256 FROM session_case UNION SELECT image_sha256 FROM record WHERE image_kept
-"""
 
 
 def check_key(key: object) -> None:
     """Refuse what is no idempotency key: it becomes a file name in the outbox."""
     plain = isinstance(key, str) and key.isascii() and key.replace("-", "").replace("_", "").isalnum()
     if not (isinstance(key, str) and plain and 8 <= len(key) <= 80):
-        raise RecordError("Not saved. The page sent no valid key. Load it again.")
-
-
-def forget(
-    connection: sqlite3.Connection, what: str, where: str, parameters: tuple, pictures: Iterable[str] = ()
-) -> int:
-    """Delete records within a transaction, and write down what must follow: their pictures, and copies on the hub.
-
-    what: "session", "reader" or "feedback". pictures: further ones that may go. Returns the deletion's number, for
-    `Store.finish`.
-    """
-    kept = connection.execute(f"SELECT image_sha256 FROM record WHERE ({where}) AND image_kept", parameters).fetchall()
-    pictures = {*pictures, *(row[0] for row in kept)}
-    sent = f"FROM copy JOIN record USING (key) WHERE ({where})"
-    n_records = connection.execute(f"SELECT count(*) FROM record WHERE {where}", parameters).fetchone()[0]
-    n_copies = connection.execute(f"SELECT count(*) {sent}", parameters).fetchone()[0]
-    connection.execute(
-        "INSERT INTO deletion (what, began_at, n_records, n_pictures, n_copies) VALUES (?, ?, ?, ?, ?)",
-        (what, now(), n_records, len(pictures), n_copies),
-    )
-    number: int = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
-    connection.executemany("INSERT INTO deletion_picture VALUES (?, ?)", [(number, name) for name in pictures])
-    connection.execute(
-        f"INSERT OR REPLACE INTO removal (key, dataset, saved_at, deletion_id, push_started_at) "
-        f"SELECT key, dataset, saved_at, {number}, push_started_at {sent}",
-        parameters,
-    )
-    connection.execute(f"DELETE FROM copy WHERE key IN (SELECT key FROM record WHERE {where})", parameters)
-    connection.execute(f"DELETE FROM record WHERE {where}", parameters)
-    return number
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a renamed file's new name durable; Windows has no such call and needs none."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _disk_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"Not saved. The disk says: {error.strerror or 'no reason'}; what was saved before is still there. "
-            "Free some space or allow writing, then try again."
-        ) from error
+        raise RecordError("no_key")

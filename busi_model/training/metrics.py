@@ -6,14 +6,14 @@ together (for clustered images see Metrics Reloaded, Nat Methods 2024).
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 import torch
 from monai.metrics import compute_dice, compute_hausdorff_distance, compute_iou
 from scipy.special import softmax
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score, roc_curve
+from sklearn.metrics import confusion_matrix
 
 from busi_model.intervals import LIMITS, N_RESAMPLES, drawn_groups
 from busi_model.names import CLASS_NAMES
@@ -76,47 +76,73 @@ def brier_score(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(axis=1).mean())
 
 
+def roc(score: np.ndarray, positive: np.ndarray, corners: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (N,), truth bool (N,) with both kinds -> false positive rate and sensitivity from (0, 0) to (1, 1), a
+    point for each different score, or only where the curve turns. Bit for bit scikit-learn's `roc_curve`, which looks
+    over its arguments for ten times as long as it computes; a report draws 5000 curves."""
+    order = np.argsort(score, kind="stable")[::-1]
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)  # of each score
+    found = np.cumsum(positive[order])[last]
+    false = 1 + last - found
+    if corners and len(last) > 2:
+        turns = np.concatenate([[True], (np.diff(false, 2) != 0) | (np.diff(found, 2) != 0), [True]])
+        false, found = false[turns], found[turns]
+    return np.append(0.0, false) / false[-1], np.append(0.0, found) / found[-1]
+
+
+def area_under_roc(score: np.ndarray, positive: np.ndarray) -> float:
+    """Scores (N,), truth bool (N,) -> the area under the curve; NaN with one class only."""
+    if positive.all() or not positive.any():
+        return float("nan")
+    return float(np.trapezoid(*roc(score, positive, corners=True)[::-1]))
+
+
 def sensitivity_at_specificity(score: np.ndarray, positive: np.ndarray, specificity: float = 0.9) -> float:
     """Largest sensitivity of any threshold whose specificity is at least the given one; NaN with one class only."""
     if positive.all() or not positive.any():
         return float("nan")
-    false_positive_rate, sensitivity, _ = roc_curve(positive, score, drop_intermediate=False)
+    false_positive_rate, sensitivity = roc(score, positive)
     return float(sensitivity[false_positive_rate <= 1 - specificity + 1e-12].max())
 
 
-def case_figures(table: pd.DataFrame) -> dict[str, float]:
-    """One row a case (columns as `evaluate.evaluate_cases` writes them) -> every figure of the report."""
+# One row a case, columns as `evaluate.evaluate_cases` writes them: a DataFrame, or its columns in a dict.
+Table = pd.DataFrame | Mapping[str, np.ndarray]
+
+
+def case_figures(table: Table) -> dict[str, float]:
+    """Every figure of the report."""
     return outline_figures(table) | class_figures(table)
 
 
-def outline_figures(table: pd.DataFrame) -> dict[str, float]:
+def outline_figures(table: Table) -> dict[str, float]:
     figures = {}
-    lesions = table[table["class_name"] != "normal"]
+    names, sizes, dice, iou, hd95_px, found_px2 = (
+        np.asarray(table[c]) for c in ("class_name", "size", "dice", "iou", "hd95_px", "found_px2")
+    )
+    lesions, normal = names != "normal", names == "normal"
     parts = {"": lesions}
-    parts |= {f"_{name}": lesions[lesions["class_name"] == name] for name in CLASS_NAMES[:2]}
-    parts |= {f"_{name}": lesions[lesions["size"] == name] for name in SIZE_NAMES}
+    parts |= {f"_{name}": lesions & (names == name) for name in CLASS_NAMES[:2]}
+    parts |= {f"_{name}": lesions & (sizes == name) for name in SIZE_NAMES}
     for suffix, part in parts.items():
-        dice, iou = part["dice"].to_numpy(), part["iou"].to_numpy()
-        figures[f"dice_mean{suffix}"] = _nan_if_empty(np.mean, dice)
-        figures[f"dice_median{suffix}"] = _nan_if_empty(np.median, dice)
-        figures[f"iou_mean{suffix}"] = _nan_if_empty(np.mean, iou)
-        figures[f"missed{suffix}"] = _nan_if_empty(np.mean, dice < MISSED_BELOW)
-    figures["hd95_median_px"] = _nan_if_empty(np.median, lesions["hd95_px"].dropna().to_numpy())
-    normal = table[table["class_name"] == "normal"]
-    figures["normal_outlined"] = _nan_if_empty(np.mean, (normal["found_px2"] > 0).to_numpy())
+        figures[f"dice_mean{suffix}"] = _nan_if_empty(np.mean, dice[part])
+        figures[f"dice_median{suffix}"] = _nan_if_empty(np.median, dice[part])
+        figures[f"iou_mean{suffix}"] = _nan_if_empty(np.mean, iou[part])
+        figures[f"missed{suffix}"] = _nan_if_empty(np.mean, dice[part] < MISSED_BELOW)
+    figures["hd95_median_px"] = _nan_if_empty(np.median, hd95_px[lesions & ~np.isnan(hd95_px)])
+    figures["normal_outlined"] = _nan_if_empty(np.mean, found_px2[normal] > 0)
     return figures
 
 
-def class_figures(table: pd.DataFrame) -> dict[str, float]:
-    labels = table["class_name"].map(CLASS_NAMES.index).to_numpy()
-    probabilities = table[PROBABILITY_COLUMNS].to_numpy()
+def class_figures(table: Table) -> dict[str, float]:
+    labels = (np.asarray(table["class_name"])[:, None] == np.array(CLASS_NAMES)).argmax(axis=1)
+    probabilities = np.stack([table[c] for c in PROBABILITY_COLUMNS], axis=1)
     predicted = probabilities.argmax(axis=1)
-    _, recall, f1, n = precision_recall_fscore_support(
-        labels, predicted, labels=range(len(CLASS_NAMES)), zero_division=0.0
-    )
+    right = predicted == labels
+    n, n_predicted, n_right = (np.bincount(k, minlength=len(CLASS_NAMES)) for k in (labels, predicted, labels[right]))
     present = n > 0
+    recall, f1 = n_right / np.maximum(n, 1), 2 * n_right / np.maximum(n + n_predicted, 1)
     figures = {
-        "accuracy": (predicted == labels).mean(),
+        "accuracy": right.mean(),
         "balanced_accuracy": recall[present].mean(),
         "f1_macro": f1[present].mean(),
         "f1_weighted": np.average(f1, weights=n),
@@ -124,9 +150,7 @@ def class_figures(table: pd.DataFrame) -> dict[str, float]:
     for i, name in enumerate(CLASS_NAMES):
         figures[f"f1_{name}"] = f1[i] if present[i] else float("nan")
     for i, name in enumerate(CLASS_NAMES):
-        positive = labels == i
-        defined = positive.any() and not positive.all()
-        figures[f"auc_{name}"] = roc_auc_score(positive, probabilities[:, i]) if defined else float("nan")
+        figures[f"auc_{name}"] = area_under_roc(probabilities[:, i], labels == i)
     malignant = CLASS_NAMES.index("malignant")
     lesion = labels != CLASS_NAMES.index("normal")
     figures["auc_benign_malignant"] = _lesion_auc(probabilities[lesion], labels[lesion] == malignant)
@@ -134,19 +158,16 @@ def class_figures(table: pd.DataFrame) -> dict[str, float]:
         probabilities[:, malignant], labels == malignant
     )
     figures["ece"] = expected_calibration_error(probabilities, labels)
-    figures["ece_before_calibration"] = expected_calibration_error(
-        softmax(table[LOGIT_COLUMNS].to_numpy(), axis=1), labels
-    )
+    logits = np.stack([table[c] for c in LOGIT_COLUMNS], axis=1)
+    figures["ece_before_calibration"] = expected_calibration_error(softmax(logits, axis=1), labels)
     figures["brier"] = brier_score(probabilities, labels)
     return {name: float(value) for name, value in figures.items()}
 
 
 def _lesion_auc(probabilities, malignant):
     """Among images of lesions, by the probability of malignant against benign, "normal" left out of account."""
-    if malignant.all() or not malignant.any():
-        return float("nan")
     pair = probabilities[:, [CLASS_NAMES.index("benign"), CLASS_NAMES.index("malignant")]]
-    return roc_auc_score(malignant, pair[:, 1] / np.maximum(pair.sum(axis=1), 1e-12))
+    return area_under_roc(pair[:, 1] / np.maximum(pair.sum(axis=1), 1e-12), malignant)
 
 
 def _nan_if_empty(function, values):
@@ -157,16 +178,18 @@ def with_intervals(
     table: pd.DataFrame,
     resamples: int = N_RESAMPLES,
     seed: int = 0,
-    figures: Callable[[pd.DataFrame], dict[str, float]] = case_figures,
+    figures: Callable[[Table], dict[str, float]] = case_figures,
 ) -> dict[str, dict[str, float]]:
     """Every figure with its 95 % interval: {name: {"value", "low", "high"}}, by resampling whole groups. figures: which
     ones, where not all of them are asked for."""
     rng = np.random.default_rng(seed)
     values = figures(table)
     rows_of_group = list(table.groupby("group", sort=True).indices.values())
+    columns = {name: table[name].to_numpy() for name in table}  # a thousand DataFrames would take ten times as long
     drawn = []
     for chosen in drawn_groups(len(rows_of_group), rng, resamples):
-        drawn.append(figures(table.iloc[np.concatenate([rows_of_group[g] for g in chosen])]))
+        rows = np.concatenate([rows_of_group[g] for g in chosen])
+        drawn.append(figures({name: column[rows] for name, column in columns.items()}))
     drawn = pd.DataFrame(drawn)
     result = {}
     for name, value in values.items():

@@ -24,7 +24,7 @@ from busi_model.training import calibrate
 from busi_model.training.calibrate import MALIGNANT, HeldOut
 from busi_model.training.cases import Case, CaseError, spread_over_folds
 from busi_model.training.evaluate import evaluate_cases
-from busi_model.training.metrics import PROBABILITY_COLUMNS, expected_calibration_error, with_intervals
+from busi_model.training.metrics import class_figures, with_intervals
 from busi_model.training.subgroups import trust_figures, with_rates
 
 NORMAL = CLASS_NAMES.index("normal")
@@ -168,20 +168,13 @@ def figures_before_and_after(result: Recalibrated, resamples: int = N_RESAMPLES)
     """What it is of, in words -> "before" and "after" -> value, low, high: the 95 % interval."""
     rows = []
     for table in (result.before, result.after):
-        figures = with_intervals(table, resamples, figures=_accuracy_and_error)
+        figures = with_intervals(table, resamples, figures=class_figures)
         trust = trust_figures(table)
         row = {"accuracy": figures["accuracy"], "calibration error (ECE)": figures["ece"]}
         for words in ("Class set holds the truth", *(k for k in trust if k.startswith(("Sensitivity", "Specificity")))):
             row[words.lower()] = dataclasses.asdict(trust[words])
         rows.append(row)
     return {words: {"before": before, "after": rows[1][words]} for words, before in rows[0].items()}
-
-
-def _accuracy_and_error(table):
-    labels = table["class_name"].map(CLASS_NAMES.index).to_numpy()
-    probabilities = table[PROBABILITY_COLUMNS].to_numpy()
-    accuracy = (probabilities.argmax(axis=1) == labels).mean()
-    return {"accuracy": float(accuracy), "ece": expected_calibration_error(probabilities, labels)}
 
 
 def comparison(result: Recalibrated, figures: dict[str, dict[str, dict]]) -> str:

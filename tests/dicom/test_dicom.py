@@ -17,9 +17,9 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import pixel_array
 
 from busi_model.banner import blank_banner
-from busi_model.frame import DAMAGED
 from busi_model.image import Box, ImageError, count_frames, read_image
 from busi_model.phantom import draw_phantom
+from busi_model.words import REFUSALS
 from tests.conftest import ROOT
 from tests.picture_files import PATIENT, dataset, encoded, noise, palette, region, smooth, written
 
@@ -737,13 +737,13 @@ def test_sizes_are_checked_before_anything_is_decoded(read):
 
 @pytest.mark.parametrize("tags", [{"Rows": 640}, {"Columns": 65}, {"NumberOfFrames": 2}, {"NumberOfFrames": 2**31 - 1}])
 def test_native_file_with_too_few_pixels_is_refused(read, tags):
-    assert DAMAGED in refusal(read, dataset(noise(64, 64), **tags))
+    assert REFUSALS["damaged"] in refusal(read, dataset(noise(64, 64), **tags))
 
 
 @pytest.mark.parametrize("tags", [{"NumberOfFrames": 2}, {"NumberOfFrames": 2**31 - 1}, {"NumberOfFrames": -1}])
 def test_compressed_file_with_too_few_frames_is_refused(read, place, tags):
     content = encoded(noise(64, 64), "JPEG")
-    assert DAMAGED in refusal(read, dataset(noise(64, 64), uid.JPEGBaseline8Bit, encoded=[content], **tags))
+    assert REFUSALS["damaged"] in refusal(read, dataset(noise(64, 64), uid.JPEGBaseline8Bit, encoded=[content], **tags))
     with pytest.raises(ImageError, match="damaged"):
         count_frames(place)
 
@@ -808,14 +808,14 @@ def test_ybr_422_that_halves_nothing_is_read_as_it_is(read, syntax):
 def test_compressed_picture_of_another_size_is_refused(read, syntax):
     image_format = "JPEG" if syntax == uid.JPEGBaseline8Bit else "JPEG2000"
     content = encoded(np.zeros((3000, 3000), np.uint8), image_format)
-    assert DAMAGED in refusal(read, dataset(noise(64, 64), syntax, encoded=[content]))
+    assert REFUSALS["damaged"] in refusal(read, dataset(noise(64, 64), syntax, encoded=[content]))
     colour = encoded(np.zeros((64, 64, 3), np.uint8), image_format)
-    assert DAMAGED in refusal(read, dataset(noise(64, 64), syntax, encoded=[colour]))
+    assert REFUSALS["damaged"] in refusal(read, dataset(noise(64, 64), syntax, encoded=[colour]))
 
 
 def test_compressed_picture_of_more_bits_is_refused(read):
     content = encoded(noise(64, 64).astype(np.uint16) << 8, "JPEG2000", no_jp2=True)
-    assert DAMAGED in refusal(read, dataset(noise(64, 64), uid.JPEG2000Lossless, encoded=[content]))
+    assert REFUSALS["damaged"] in refusal(read, dataset(noise(64, 64), uid.JPEG2000Lossless, encoded=[content]))
 
 
 def test_run_lengths_that_unpack_without_end_take_no_memory(read):
@@ -827,9 +827,9 @@ def test_run_lengths_that_unpack_without_end_take_no_memory(read):
     tracemalloc.stop()
     assert peak < 60 * 2**20
     short = struct.pack("<16L", 1, 64, *[0] * 14) + b"\x81\x00" * 10
-    assert DAMAGED in refusal(read, dataset(noise(64, 64), uid.RLELossless, encoded=[short]))
+    assert REFUSALS["damaged"] in refusal(read, dataset(noise(64, 64), uid.RLELossless, encoded=[short]))
     wrong = struct.pack("<16L", 3, 64, 64, 64, *[0] * 12) + b"\x81\x00" * 100
-    assert DAMAGED in refusal(read, dataset(noise(64, 64), uid.RLELossless, encoded=[wrong]))
+    assert REFUSALS["damaged"] in refusal(read, dataset(noise(64, 64), uid.RLELossless, encoded=[wrong]))
 
 
 def test_deflated_bomb_is_refused(read, monkeypatch):
@@ -839,7 +839,7 @@ def test_deflated_bomb_is_refused(read, monkeypatch):
     ds.PixelData = bytes(64 * 64) + bytes(2**21)
     assert "unpacks to more than 1 MiB" in refusal(read, ds)
     whole = written(dataset(noise(64, 64), uid.DeflatedExplicitVRLittleEndian))
-    assert DAMAGED in refusal(read, whole[:-100])
+    assert REFUSALS["damaged"] in refusal(read, whole[:-100])
 
 
 def test_endless_descriptions_are_refused(read, monkeypatch):

@@ -22,11 +22,12 @@ from busi_model.clinic.descriptors import describe
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.view import draw_overlay, outlines_xy
 from busi_model.dicom_out import objects
-from busi_model.dicom_out.write import IDENTIFIED, KINDS, MISSING, DicomResultError, dicom_results
+from busi_model.dicom_out.write import IDENTIFIED, KINDS, DicomResultError, dicom_results
 from busi_model.image import read_image
 from busi_model.names import DESCRIPTOR_WORDS
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
+from busi_model.words import REFUSALS
 from tests.conftest import ROOT
 from tests.picture_files import dataset, region, written
 
@@ -360,6 +361,6 @@ def test_without_the_extra_the_sentence_names_it(source, weights, predicted, tmp
         dicom_results(source / "still.dcm", predicted["still.dcm"], [], MODEL)
     arguments = ["predict", "--weights", str(weights), "--dicom-seg", "--out", str(tmp_path / "out"), str(source)]
     assert main(arguments) == 2
-    assert MISSING in capsys.readouterr().err
+    assert REFUSALS["no_highdicom"] in capsys.readouterr().err
     assert main([*arguments[:4], str(source)]) == 2
     assert "need a folder to go to" in capsys.readouterr().err

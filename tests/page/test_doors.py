@@ -24,6 +24,7 @@ from busi_model.page.server import guard as server
 from busi_model.page.server import wire
 from busi_model.page.server.visits import COOKIE, MAX_OF_COOKIE, MAX_VISITS, Visits
 from busi_model.phantom import draw_phantom
+from busi_model.words import REFUSALS
 from tests import bombs
 from tests.browser import PATIENCE_S, ask, served
 
@@ -439,7 +440,7 @@ def test_files_that_take_long_hold_nobody_up(app, within_s):
         assert answered
         for one in slow:
             said = one.result()
-            words = (helpers.TOO_LONG, helpers.TOO_LARGE, helpers.BUSY)
+            words = (REFUSALS["slow"], REFUSALS["ended"], REFUSALS["busy"])
             assert "event: complete" in said or any(word in said for word in words), said
 
 

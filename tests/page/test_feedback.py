@@ -7,8 +7,8 @@ import pytest
 
 from busi_model.page import strings
 from busi_model.page.feedback import panel as feedback
-from busi_model.page.images.actions import Visit
 from busi_model.page.images.opened import Lightbox
+from busi_model.page.images.worklist import Visit
 from busi_model.phantom import draw_phantom
 from busi_model.reading.errors import StoreError
 from busi_model.reading.records import image_sha256

@@ -16,8 +16,10 @@ from busi_model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.page import strings
 from busi_model.page.images import actions as reader
 from busi_model.page.images import opened as lightbox
+from busi_model.page.images.behind import Behind
 from busi_model.page.images.film import Film
 from busi_model.page.images.takeaway import Takeaway
+from busi_model.page.images.worklist import Visit
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Prediction
 from tests.browser import phantom_file
@@ -57,13 +59,15 @@ def panel(tmp_path):
     """A reader for one oracle, a user's visit, and a way to read its outputs by name."""
 
     def make(**arguments):
-        oracle = Oracle(**arguments)
-        box = lightbox.Lightbox(oracle, tmp_path)
-        return SimpleNamespace(
-            oracle=oracle, box=box, visit=reader.Visit(), reader=reader.Reader(box, Takeaway(POINT, "net", "ab" * 32))
-        )
+        return opened_panel(Oracle(**arguments), tmp_path)
 
     return make
+
+
+def opened_panel(oracle, folder):
+    box = lightbox.Lightbox(oracle, folder)
+    doing = reader.Reader(box, Takeaway(POINT, "net", "ab" * 32))
+    return SimpleNamespace(oracle=oracle, box=box, visit=Visit(), reader=doing, behind=Behind(doing.screen))
 
 
 def shown(steps):
@@ -133,7 +137,7 @@ def test_the_others_are_analysed_ahead_and_only_once(panel, tmp_path):
     paths = [phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(3)]
     list(p.reader.read(paths, p.visit, None))
     assert p.oracle.asked == 1
-    *_, last = p.reader.ahead(p.visit)
+    *_, last = p.behind.ahead(p.visit)
     assert [item["state"] for item in last["items"]] == [strings.CASE_STATES["done"]] * 3
     (picked,) = shown(p.reader.pick(p.visit, None, p.visit.case_ids[2]))
     assert picked.worklist["shown"] == p.visit.case_ids[2] == picked.viewer["case"]
@@ -144,11 +148,11 @@ def test_the_others_are_analysed_ahead_and_only_once(panel, tmp_path):
 def test_another_user_s_image_cannot_be_picked(panel, tmp_path):
     p = panel()
     list(p.reader.read([phantom_file(tmp_path)], p.visit, None))
-    stranger = reader.Visit()
+    stranger = Visit()
     (answer,) = shown(p.reader.pick(stranger, None, p.visit.case_ids[0]))
     assert strings.GONE_HEADING in answer.words and answer.viewer["image"] is None
     assert p.reader.take("mask", stranger, p.visit.case_ids[0], None) == gr.skip()
-    assert p.reader.explain(stranger, p.visit.case_ids[0]) == gr.skip()
+    assert p.behind.explain(stranger, p.visit.case_ids[0]) == gr.skip()
     mark = {"case": p.visit.case_ids[0], "start": [0, 0], "end": [0, 50], "mm": 10}
     assert p.reader.mark(stranger, None, mark) is None
 
@@ -156,7 +160,7 @@ def test_another_user_s_image_cannot_be_picked(panel, tmp_path):
 def test_the_list_is_sent_whole_only_when_it_changed(panel, tmp_path):
     p = panel()
     list(p.reader.read([phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(3)], p.visit, None))
-    *_, last = p.reader.ahead(p.visit)
+    *_, last = p.behind.ahead(p.visit)
     assert all(item["picture"] and item["thumbnail"] for item in last["items"])
     assert "base64" not in json.dumps(last)
     (second,) = p.reader.pick(p.visit, None, p.visit.case_ids[1], last["version"])
@@ -170,7 +174,7 @@ def test_the_list_is_sent_whole_only_when_it_changed(panel, tmp_path):
 def test_the_list_says_nothing_of_a_result_before_it_was_looked_at(panel, tmp_path):
     p = panel(codes=["marks"])
     list(p.reader.read([phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(2)], p.visit, None))
-    *_, last = p.reader.ahead(p.visit)
+    *_, last = p.behind.ahead(p.visit)
     states = [item["state"] for item in last["items"]]
     assert states == [strings.CASE_STATES["check"], strings.CASE_STATES["done"]]
     (picked,) = p.reader.pick(p.visit, None, p.visit.case_ids[1])
@@ -198,14 +202,14 @@ def test_a_reload_brings_the_images_back_and_the_old_page_cannot_take_them_along
     p = panel()
     paths = [phantom_file(tmp_path, "benign", seed, 100, 140) for seed in range(2)]
     list(p.reader.read(paths, p.visit, None))
-    ids, fresh = list(p.visit.case_ids), reader.Visit()
+    ids, fresh = list(p.visit.case_ids), Visit()
     *_, back = p.reader.restore(fresh, None, [*ids, "forged", 7, None], ids[1])
     assert fresh.case_ids == ids and back.worklist["shown"] == ids[1] and back.case_id == ids[1]
     p.reader.leave(p.visit)
     assert all(p.box.get(case_id) is not None for case_id in ids)
     p.reader.leave(fresh)
     assert all(p.box.get(case_id) is None for case_id in ids)
-    (gone,) = p.reader.restore(reader.Visit(), None, ids, ids[1])
+    (gone,) = p.reader.restore(Visit(), None, ids, ids[1])
     assert strings.ALL_GONE_HEADING in gone.words and gone.worklist["items"] == []
 
 
@@ -253,7 +257,7 @@ def test_the_operating_point_in_use_changes_the_verdict(panel, tmp_path):
     sensitive = p.reader.refresh(p.visit, "sensitive")
     assert 'data-verdict="cannot_say"' in balanced.words and "balanced threshold, 90\u00a0%" in balanced.words
     assert 'data-verdict="suspicious"' in sensitive.words and "sensitive threshold 20\u00a0%" in sensitive.words
-    assert p.reader.refresh(reader.Visit(), "sensitive") is None
+    assert p.reader.refresh(Visit(), "sensitive") is None
 
 
 def dicom_file(folder, n_frames=1, **tags):
@@ -394,7 +398,7 @@ def test_what_the_light_box_forgot_is_held_nowhere_else(panel, tmp_path):
     path = phantom_file(tmp_path, "benign", 1, 100, 140)
     list(p.reader.read([path], p.visit, None))
     p.box.forget(p.visit.case_ids)
-    list(p.reader.read([path], reader.Visit(), None))
+    list(p.reader.read([path], Visit(), None))
     assert len(p.reader._holders) == 1
 
 

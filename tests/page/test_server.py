@@ -33,7 +33,9 @@ from busi_model.clinic.view import encode_png
 from busi_model.page import strings
 from busi_model.page.server import guard as server
 from busi_model.page.server import log as page_log
+from busi_model.page.server.events import Page, refuse_addresses
 from busi_model.page.server.login import LoginError
+from busi_model.page.server.visitor import Forwarded
 from busi_model.phantom import draw_phantom
 from tests.browser import PATIENCE_S, ROOT, ask, served
 from tests.panel import served_here
@@ -259,7 +261,7 @@ def test_unprotected_gradio_would_have_fetched(proxy, monkeypatch):
 def test_a_gradio_that_fetches_otherwise_is_not_started(monkeypatch):
     monkeypatch.delattr(processing_utils, "async_transport")
     with pytest.raises(RuntimeError, match="Install gradio"):
-        server.refuse_addresses()
+        refuse_addresses()
 
 
 # Files of the server
@@ -382,7 +384,7 @@ def test_a_proxys_word_counts_only_when_it_was_named(proxies, peer, forwarded, v
         await server.PlainTextResponse("hello")(scope, receive, send)
 
     headers = {"X-Forwarded-For": forwarded, "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example"}
-    TestClient(server.Forwarded(inside, proxies), client=(peer, 1)).get("/", headers=headers)
+    TestClient(Forwarded(inside, proxies), client=(peer, 1)).get("/", headers=headers)
     assert seen["client"] == visitor
     trusted = bool(proxies) and peer != "10.0.0.6"
     assert (seen["scheme"] == "https") is trusted and ("x-forwarded-host" in seen["headers"]) is trusted
@@ -462,7 +464,7 @@ def test_only_our_own_words_reach_the_user():
     def fail(words: str) -> str:
         raise gr.Error(words) if words else FileNotFoundError(2, "No such file", NAME)
 
-    with server.Page(analytics_enabled=False) as page:
+    with Page(analytics_enabled=False) as page:
         gr.api(fail, api_name="fail")
     for words in ("/tmp/of/the/server", ""):
         with pytest.raises(gr.Error) as refused:
@@ -474,7 +476,7 @@ def test_a_call_without_a_session_leaves_none_behind(tmp_path):
     def read() -> str:
         return "all well"
 
-    with server.Page(analytics_enabled=False) as page:
+    with Page(analytics_enabled=False) as page:
         asked = gr.State(0)
         gr.api(read, api_name="read")
         gr.Button().click(lambda n: (n + 1, n + 1), [asked], [asked, gr.Number()], api_name="count")

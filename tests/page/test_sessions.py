@@ -31,8 +31,8 @@ from busi_model.page import strings
 from busi_model.page.answers import Mended, model_record
 from busi_model.page.host import panel as host
 from busi_model.page.host.cases import find_images, read_cases
-from busi_model.page.host.deletions import deletion_words, deletions_html
 from busi_model.page.host.results import results_html
+from busi_model.page.remarks import deletion_words, deletions_html
 from busi_model.page.session import form as session_form
 from busi_model.page.session import panel as session
 from busi_model.page.session.form import Fields
@@ -505,10 +505,10 @@ def said(panel, answer):
 def test_the_model_is_asked_after_the_lock_and_only_once(panel, at_first_case, store):
     on = panel.layout
     seat, carried = at_first_case[on.seat], at_first_case[on.editor].value
-    assert panel.predictor.asked == 0 and json.loads(carried)["lesions"] == []
+    assert panel.screen.predictor.asked == 0 and json.loads(carried)["lesions"] == []
     assert at_first_case[on.editor].props["scene"]["model"] == []
     revealed = panel.lock(seat, "benign", 60, "3", None, False, "", carried)
-    assert panel.predictor.asked == 1 and "Suspicious of malignancy" in revealed[on.task]
+    assert panel.screen.predictor.asked == 1 and "Suspicious of malignancy" in revealed[on.task]
     assert len(json.loads(revealed[on.editor].value)["lesions"]) == 1
     twice = panel.lock(seat, "benign", 60, "3", None, False, "", carried)  # a second click
     assert strings.STEP_DONE in twice[on.problem] and not twice[on.unsaved].visible
@@ -519,7 +519,7 @@ def test_the_model_is_asked_after_the_lock_and_only_once(panel, at_first_case, s
     assert again[on.unsaved].visible and "Malignant" in again[on.unsaved].value and "90" in again[on.unsaved].value
     elsewhere = panel.resume(SimpleNamespace(code=json.loads(seat)["code"], draft=None))
     assert elsewhere[on.task] == revealed[on.task] and elsewhere[on.editor].value == revealed[on.editor].value
-    assert panel.predictor.asked == 1
+    assert panel.screen.predictor.asked == 1
     assert [record.kind for record in store.records()] == ["own", "reveal"]
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,6 +97,35 @@ def test_sensitivity_at_specificity_by_hand():
     positive[[5, 18, 19]] = True  # 17 negatives; one false positive (score 0.85) is 5.9 %, two are 11.8 %
     assert metrics.sensitivity_at_specificity(score, positive) == pytest.approx(2 / 3)
     assert np.isnan(metrics.sensitivity_at_specificity(score, np.zeros(20, bool)))
+
+
+@given(st.integers(0, 10**6), st.integers(2, 60), st.sampled_from([1, 2, 17]))
+def test_curves_are_scikit_learns_bit_for_bit(seed, n, digits):
+    rng = np.random.default_rng(seed)
+    score, positive = rng.random(n).round(digits), rng.random(n) < rng.random()
+    positive[:2] = False, True
+    for corners in (False, True):
+        expected = sklearn.metrics.roc_curve(positive, score, drop_intermediate=corners)
+        for found, theirs in zip(metrics.roc(score, positive, corners), expected, strict=False):
+            np.testing.assert_array_equal(found, theirs)
+    assert metrics.area_under_roc(score, positive) == sklearn.metrics.roc_auc_score(positive, score)
+    assert np.isnan(metrics.area_under_roc(score, positive | True))
+
+
+@given(st.integers(0, 10**6), st.integers(1, 40))
+def test_class_figures_are_scikit_learns(seed, n):
+    rng = np.random.default_rng(seed)
+    classes, probabilities = rng.choice(["benign", "malignant", "normal"], n), rng.dirichlet(np.ones(3), n)
+    table = _table([("A", name, *row, 0.5, 1) for name, row in zip(classes, probabilities, strict=True)])
+    figures = metrics.class_figures(table)
+    present, how = sorted(set(classes)), {"zero_division": 0.0}
+    truth, predicted = table["class_name"], table["predicted"]
+    assert figures["accuracy"] == sklearn.metrics.accuracy_score(truth, predicted)
+    recall = sklearn.metrics.recall_score(truth, predicted, labels=present, average="macro", **how)
+    assert figures["balanced_accuracy"] == pytest.approx(recall)
+    for average in ("macro", "weighted"):
+        expected = sklearn.metrics.f1_score(truth, predicted, labels=present, average=average, **how)
+        assert figures[f"f1_{average}"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("share", "name"), [(0.01, "small"), (0.03, "medium"), (0.0999, "medium"), (0.1, "large")])

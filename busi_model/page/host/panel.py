@@ -17,9 +17,8 @@ from busi_model.batch.find import PassedOver
 from busi_model.page import strings
 from busi_model.page.host.calibration import LEAST_IMAGES, fitted_html
 from busi_model.page.host.cases import find_images, read_cases
-from busi_model.page.host.deletions import deletion_words, deletions_html
 from busi_model.page.host.results import results_html, table_html
-from busi_model.page.remarks import plain_html, problem_html, remark_html
+from busi_model.page.remarks import deletion_words, deletions_html, plain_html, problem_html, remark_html
 from busi_model.page.server.visits import browser_of
 from busi_model.reading import results
 from busi_model.reading.access import HostGate

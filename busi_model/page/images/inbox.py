@@ -37,4 +37,4 @@ def uploaded(path, folder: Path) -> Path:
         place = Path(path if isinstance(path, str) else "").resolve()
         if place.is_file() and place.is_relative_to(Path(folder).resolve()):
             return place
-    raise ImageError("No uploaded image was named. Upload the file first, then name the path that the upload answered.")
+    raise ImageError(strings.API_NO_UPLOAD)

@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from busi_model.clinic.descriptors import describe
-from busi_model.clinic.explain import Explainer
+from busi_model.clinic.explain import Explainer, scan_area
 from busi_model.clinic.measure import measure_lesions
-from busi_model.clinic.scan import scan_area
 from busi_model.clinic.view import draw_heat, encode_png, regions, thumbnail
 from busi_model.frame import PLAUSIBLE_MM, check_size, is_plausible, square_steps
 from busi_model.image import Box, Frame, ImageError
+from busi_model.page import strings
 from busi_model.page.images.case import Case, Drawn
 from busi_model.page.images.film import Film
 from busi_model.page.server.decoding import read_identity, read_image
@@ -116,13 +116,13 @@ class Lightbox:
         row, column = square_steps(case.frame.pixel_aspect)
         length_px = float(np.hypot(column * (end_xy[0] - start_xy[0]), row * (end_xy[1] - start_xy[1])))
         if not length_px >= 10:
-            raise ValueError(f"{length_px:.0f} px were marked; at least 10 px are expected.")
+            raise ValueError(strings.SCALE_SHORT.format(length=length_px))
         if not 1 <= length_mm <= 500:
-            raise ValueError(f"The length is {length_mm} mm; 1 to 500 mm are expected.")
+            raise ValueError(strings.SCALE_LENGTH.format(length=length_mm))
         spacing_mm = (row * length_mm / length_px, column * length_mm / length_px)
         if not is_plausible(spacing_mm):
             low, high = PLAUSIBLE_MM
-            raise ValueError(f"A pixel would be {spacing_mm[0]:.3g} mm; {low} to {high:g} mm are plausible.")
+            raise ValueError(strings.SCALE_IMPLAUSIBLE.format(found=spacing_mm[0], low=low, high=high))
         self._set_spacing(case, spacing_mm, marked=True)
 
     def carry_scale(self, case: Case, spacing_mm: tuple[float, float]) -> None:
@@ -154,7 +154,7 @@ class Lightbox:
             height, width = case.frame.gray.shape
             x0, y0, x1, y1 = box
             if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
-                raise ImageError(f"The box {x0}, {y0}, {x1}, {y1} does not lie in the {width}x{height} px image.")
+                raise ImageError(strings.CROP_OUTSIDE.format(x0=x0, y0=y0, x1=x1, y1=y1, width=width, height=height))
             check_size(x1 - x0, y1 - y0)
             regions = tuple(part for region in case.frame.scan_regions if (part := _within(region, x0, y0, x1, y1)))
             gray = np.ascontiguousarray(case.frame.gray[y0:y1, x0:x1]).copy()

@@ -14,16 +14,16 @@ from busi_model.clinic.view import encode_png, thumbnail
 from busi_model.dicom_out.write import IDENTIFIED
 from busi_model.image import ImageError
 from busi_model.page import strings
-from busi_model.page.images.actions import Reader, Step, Visit
+from busi_model.page.images.actions import Reader
+from busi_model.page.images.behind import Behind
 from busi_model.page.images.inbox import inbox_component, uploaded
 from busi_model.page.images.opened import THUMBNAIL_PX, Lightbox
-from busi_model.page.images.result import message_html, waiting_html
-from busi_model.page.images.scene import empty_data
+from busi_model.page.images.result import Step, empty_data, message_html, waiting_html
 from busi_model.page.images.takeaway import Takeaway, model_version
-from busi_model.page.images.worklist import worklist_component
+from busi_model.page.images.worklist import Visit, packed_list, worklist_component
 from busi_model.page.remarks import plain_html
 from busi_model.page.server.visitor import household
-from busi_model.page.viewer.component import viewer_component
+from busi_model.page.viewer.component import packed, viewer_component
 from busi_model.phantom import draw_phantom
 
 EXAMPLE_SEED = 3
@@ -50,6 +50,7 @@ class Panel:
         self.lightbox = Lightbox(predictor, folder)
         point, sha256 = predictor.operating_point, predictor.checkpoint.weights_sha256
         self.reader = Reader(self.lightbox, Takeaway(point, model_version(predictor), sha256))
+        self.behind = Behind(self.reader.screen)
         self.visit = gr.State(Visit(), delete_callback=self.reader.leave)
         self.seen = gr.HTML("", visible="hidden", elem_id="seen")  # id of the case whose result is on the screen
         with gr.Row(elem_id="reading-panel"):
@@ -64,7 +65,7 @@ class Panel:
                 self.clear = gr.Button(strings.CLEAR, visible=False, size="sm", elem_id="clear")
                 self.undo = gr.Button(strings.REOPEN, visible=False, size="sm", elem_id="undo")
             with gr.Column(scale=8, min_width=330, elem_id="picture-column"):
-                self.viewer = viewer_component("viewer", empty_data())
+                self.viewer = viewer_component("viewer", packed(empty_data()))
             with gr.Column(scale=4, min_width=330, elem_id="result-column"):
                 self.threshold = gr.Radio(
                     [(strings.OPERATING_NAMES.get(t.name, t.name), t.name) for t in point.thresholds],
@@ -198,19 +199,19 @@ class Panel:
         yield from self._answers(values, self.reader.frame(*self._of(values), _sent(event)))
 
     def film(self, values: dict, event: gr.EventData):
-        for scene in self.reader.film(values[self.visit], _sent(event).get("case")):
-            yield {self.viewer: scene}
+        for scene in self.behind.film(values[self.visit], _sent(event).get("case")):
+            yield {self.viewer: _packed(scene)}
 
     def judge(self, values: dict, event: gr.EventData):
-        for scene in self.reader.judge(values[self.visit], _sent(event).get("case")):
-            yield {self.viewer: scene}
+        for scene in self.behind.judge(values[self.visit], _sent(event).get("case")):
+            yield {self.viewer: _packed(scene)}
 
     def explain(self, values: dict, event: gr.EventData) -> dict:
-        return {self.viewer: self.reader.explain(values[self.visit], _sent(event).get("case"))}
+        return {self.viewer: _packed(self.behind.explain(values[self.visit], _sent(event).get("case")))}
 
     def ahead(self, values: dict):
-        for worklist in self.reader.ahead(values[self.visit]):
-            yield {self.worklist: worklist}
+        for worklist in self.behind.ahead(values[self.visit]):
+            yield {self.worklist: packed_list(worklist)}
 
     def give(self, kind: str, values: dict) -> dict:
         taken = self.reader.take(kind, values[self.visit], values[self.seen], values[self.threshold])
@@ -228,10 +229,10 @@ class Panel:
         if step is None:
             return {self.words: gr.skip()}
         if step.words is None:
-            return {self.worklist: step.worklist}
+            return {self.worklist: packed_list(step.worklist)}
         said = {
-            self.worklist: step.worklist,
-            self.viewer: step.viewer,
+            self.worklist: packed_list(step.worklist),
+            self.viewer: packed(step.viewer),
             self.words: step.words,
             self.seen: step.case_id or "",
             self.measures: step.measures,
@@ -249,6 +250,11 @@ class Panel:
 def _sent(event) -> dict:
     """What the browser sent along; a stranger's program may send anything."""
     return event._data if isinstance(event._data, dict) else {}
+
+
+def _packed(scene: dict) -> dict:
+    """A scene, or Gradio's "no change"."""
+    return packed(scene) if "turn" in scene else scene
 
 
 def _example_button(class_name):

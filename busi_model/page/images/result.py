@@ -1,14 +1,85 @@
-"""The result card: a `Report` of clinic, or what stands in its place, as HTML.
+"""What the panel shows of one case at one moment, a `Step`: the result card, a `Report` of clinic or what stands in its
+place, as HTML; and the scene that the viewer draws, plain data, points being [x, y] in frame pixels, pixel centres at
+whole numbers.
 
 Every state begins with the same unseen paragraph of role "status": it stays in the page while its text changes, which
 is what makes a screen reader speak.
 """
 
+from dataclasses import dataclass
+
+import numpy as np
+from gradio.data_classes import FileData
+
+from busi_model.clinic import words
 from busi_model.clinic.render import as_html, spoken
 from busi_model.clinic.report import Report, outlined_words
+from busi_model.clinic.view import band_outlines_xy
 from busi_model.page import strings
+from busi_model.page.images.opened import Case, Lightbox
+from busi_model.page.images.takeaway import Takeaway
+from busi_model.page.images.worklist import Visit, worklist_of
+from busi_model.page.viewer.outlines import model_polygons, plain
 
-__all__ = ["busy_html", "message_html", "outlined_words", "result_html", "waiting_html"]
+
+@dataclass(frozen=True)
+class Step:
+    """What the panel shows of one case at one moment."""
+
+    words: str | None  # HTML; None: only the worklist changed
+    viewer: dict | None
+    worklist: dict
+    case_id: str | None = None  # whose result is in `words`; None: there is none
+    measures: str = ""  # HTML
+    text: str | None = None  # for the report; None: there is nothing to take away
+    dicom: tuple[str, ...] = ()  # kinds of DICOM results that can be taken away
+    insistable: bool = False  # whether the result of a refused picture is offered
+    n_open: int = 0
+    n_closed: int = 0  # images that can be opened again
+
+
+class Screen:
+    """Says of a case what there is by now."""
+
+    def __init__(self, lightbox: Lightbox, takeaway: Takeaway):
+        self.lightbox, self.takeaway = lightbox, takeaway
+
+    def step(
+        self, case: Case | None, visit: Visit, threshold_name: str | None, note: str = "", listed: int | None = None
+    ) -> Step:
+        """What there is to say of a case by now."""
+        self._carry_scale(case, visit)
+        if case is not None and case.ready:
+            visit.looked_at.add(case.case_id)
+        counts = {"n_open": len(visit.case_ids), "n_closed": len(visit.closed)}
+        worklist = worklist_of(visit, self.lightbox, listed)
+        message = _message(case)
+        if message is not None:
+            return Step(message_html(*message), empty_data(visit.turn), worklist, **counts)
+        viewer = self.viewer(case, visit, note)
+        if case.prediction is None:
+            return Step(busy_html(strings.ANALYSING), viewer, worklist, **counts)
+        card = result_html(self.takeaway.report(case, threshold_name))
+        if case.withheld:
+            blank = any(warning.code == "blank" for warning in case.prediction.warnings)
+            return Step(card, viewer, worklist, insistable=not blank, **counts)
+        measures = as_html("measures", table=self.takeaway.table(case), notes=self.takeaway.notes(case))
+        text = self.takeaway.text(case, threshold_name)
+        dicom = self.takeaway.dicom_kinds(case)
+        return Step(card, viewer, worklist, case.case_id, measures, text, dicom=dicom, **counts)
+
+    def viewer(self, case: Case, visit: Visit, note: str, judging: bool = False) -> dict:
+        with case.lock:  # a film may turn to another frame meanwhile
+            heat = self.lightbox.explanation(case) if case.explained and case.prediction is not None else None
+            return viewer_data(case, visit.turn, self.lightbox.picture(case), heat, note, judging)
+
+    def _carry_scale(self, case: Case | None, visit: Visit) -> None:
+        """The mark of an earlier image, where the user said that it holds for the next ones of the same size."""
+        if visit.scale is None or case is None or case.frame is None or case.spacing_mm is not None:
+            return
+        spacing_mm, shape = visit.scale
+        if case.frame.gray.shape == shape:
+            self.lightbox.carry_scale(case, spacing_mm)
 
 
 def waiting_html() -> str:
@@ -25,3 +96,103 @@ def message_html(heading: str, *lines: str, kind: str = "message") -> str:
 
 def result_html(report: Report) -> str:
     return as_html("result", report=report, said=spoken(report))
+
+
+def _message(case: Case | None) -> tuple[str, str] | None:
+    """Heading and text in place of picture and result, where there are none."""
+    if case is None:
+        return strings.GONE_HEADING, strings.GONE_TEXT
+    if case.error is not None:
+        return strings.UNREADABLE_HEADING, case.error
+    if case.failed:
+        return strings.FAILED_HEADING, strings.FAILED_TEXT
+    return None
+
+
+def empty_data(turn: int = 0) -> dict:
+    """Nothing to show."""
+    return {"turn": turn, "case": None, "image": None}
+
+
+def viewer_data(
+    case: Case, turn: int, picture: str, heat: str | None = None, note: str = "", judging: bool = False
+) -> dict:
+    """A case as the viewer wants it.
+
+    turn: data of an earlier turn are not shown any more. picture, heat: paths that Gradio may serve. note: a sentence
+    for the status line. judging: all frames of a film are being judged. While there is no result, or it is withheld,
+    there is only the picture, and what may be cut out of it.
+    """
+    height, width = case.frame.gray.shape
+    shown = case.prediction is not None and not case.withheld
+    alt = strings.IMAGE_ALT.format(width=width, height=height)
+    if shown:
+        outlined = [outlined_words(len(case.lesions)), *([words.OUTLINE_EDITED] if case.drawn is not None else [])]
+        alt = strings.OVERLAY_ALT.format(width=width, height=height, outlined=" ".join(outlined))
+    return {
+        "turn": turn,
+        "case": case.case_id,
+        "image": FileData(path=picture).model_dump(),
+        "width": width,
+        "height": height,
+        "alt": alt,
+        "done": shown,
+        "lesions": [_lesion(lesion) for lesion in case.lesions] if shown else [],
+        "model": model_polygons(case.prediction.mask) if shown else [],
+        "drawn": case.drawn.polygons if shown and case.drawn is not None else None,
+        "revision": case.revision,
+        "band": _band(case) if shown else [],
+        "heat": None if heat is None else FileData(path=heat).model_dump(),
+        "heat_note": _heat_note(case) if heat else "",
+        "spacing_mm": case.spacing_mm,
+        "scaled": case.marked,
+        "crops": [list(box) for box in case.suggested_crops],
+        "note": note or _cropped_note(case),
+        **_film(case, judging),
+    }
+
+
+def _film(case, judging):
+    film = case.film
+    if film is None:
+        return {"frames": 1, "frame": 0}
+    first = FileData(path=str(film.preview(case.folder, 0))).model_dump() if film.ready else None
+    scores, worst = film.scores, film.worst
+    return {
+        "frames": film.count,
+        "frame": film.index,
+        "film": {"first": first, "ready": film.ready},
+        "scores": [[index, round(score, 3)] for index, score in sorted(scores.items()) if score is not None],
+        "judged": len(scores),
+        "clip": film.summary,
+        "judging": judging,
+        "worst": worst,
+        "worst_percent": None if worst is None else round(100 * scores[worst]),
+    }
+
+
+def _band(case):
+    """Round an outline that was edited there is none: it is the model's."""
+    return [] if case.drawn is not None else [_points(line) for line in band_outlines_xy(case.prediction.margin)]
+
+
+def _cropped_note(case):
+    if case.crop is None:
+        return ""
+    left, top, right, bottom = case.crop
+    return strings.CROPPED_NOTE.format(left=left, right=right - 1, top=top, bottom=bottom - 1)
+
+
+def _heat_note(case):
+    return strings.EXPLANATION_NOTE.format(name=strings.CLASS_NAMES[case.prediction.label].lower())
+
+
+def _lesion(lesion):
+    return {
+        "outline": plain(lesion.outline_xy),
+        "axes": [plain(lesion.longest_axis_xy), plain(lesion.perpendicular_axis_xy)],
+    }
+
+
+def _points(points_xy):
+    return np.round(points_xy, 2).tolist()

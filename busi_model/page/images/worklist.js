@@ -108,7 +108,8 @@ async function fetchAhead() {
 watch("value", () => {
   const value = props.value;
   if (!value || value.version <= data.version) return; // overtaken by a newer state
-  data = { ...value, items: value.items ?? data.items, listed: value.items ? value.version : data.listed };
+  const items = value.items ? JSON.parse(value.items) : data.items; // none: as before
+  data = { ...value, items, listed: value.items ? value.version : data.listed };
   if (value.items) {
     const open = new Set(data.items.map((entry) => entry.case));
     for (const [id, node] of nodes) if (!open.has(id)) node.remove(), nodes.delete(id);

@@ -1,9 +1,8 @@
 """The walls around the page: what Gradio's server lets in and out.
 
 Gradio offers more than this page needs. `Guard` opens only the doors that the page uses, turns other sites away and
-adds the headers that a hospital's IT asks for. `refuse_addresses` ends Gradio's habit of fetching a web address that is
-given in place of a file. `Page` keeps what users bring (file names, comments) out of the log. `Forwarded` believes a
-proxy only where it was named. Whose session it is: `visits`; how connections are held: `wire`.
+adds the headers that a hospital's IT asks for. What an event may name: `events`; who is believed of whom: `visitor`;
+whose session it is: `visits`; how connections are held: `wire`.
 """
 
 import ipaddress
@@ -12,11 +11,9 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import gradio as gr
-import httpx
 from gradio.utils import get_upload_folder
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
@@ -24,10 +21,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 
 from busi_model.page import strings
-from busi_model.page.server import gradio_inside, visitor
+from busi_model.page.server import gradio_inside
+from busi_model.page.server.events import Page
 from busi_model.page.server.login import LoginError
 from busi_model.page.server.uploads import Uploads
-from busi_model.page.server.visits import MAX_JSON_BYTES, SCRIPT, Visits
+from busi_model.page.server.visitor import Forwarded
+from busi_model.page.server.visits import MAX_JSON_BYTES, Visits
 
 LOG = logging.getLogger(__name__)
 API = "/gradio_api/"
@@ -45,7 +44,6 @@ MAX_FORM_BYTES = 2**16  # of a login
 MAX_QUERY_BYTES = 200  # of an upload: its name, under which Gradio says how far it is
 ALLOWED_HOSTS, TRUSTED_PROXIES = "BUSI_ALLOWED_HOSTS", "BUSI_TRUSTED_PROXIES"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-FORWARDED = (b"x-forwarded-", b"forwarded", b"x-real-ip", b"x-gradio-server")  # how such a header begins
 HUB = "https://huggingface.co https://*.huggingface.co"
 
 
@@ -96,105 +94,6 @@ class Walls:
 
 def _list(variable) -> tuple[str, ...]:
     return tuple(entry.strip() for entry in os.environ.get(variable, "").split(",") if entry.strip())
-
-
-class Page(gr.Blocks):
-    """A page whose failures are a sentence for the user, and for the log a place in the program."""
-
-    expects_oauth = False  # whether Gradio adds its sign-in with the Hub; it would look for a LoginButton
-    _gone: frozenset[str] = frozenset()  # sessions that were forgotten while an event of theirs runs
-
-    def forget(self, session: str) -> None:
-        """Drop a session; what an event that runs makes of it anew goes when that is done (`process_api`)."""
-        gradio_inside.forget_session(self, session)
-        self._gone = (self._gone | {session}) & gradio_inside.running_sessions(self)
-
-    async def preprocess_data(self, block_fn, inputs, *arguments, **named):
-        try:
-            _refuse_other_files(inputs)
-            return await super().preprocess_data(block_fn, inputs, *arguments, **named)
-        except Exception as error:
-            if is_ours(error):
-                raise
-            LOG.warning("What came with an event was refused: %s.", type(error).__name__)  # a forged path, say
-            raise gr.Error(strings.EVENT_FAILED, print_exception=False) from error
-
-    async def process_api(self, *arguments, **named):
-        try:
-            return await super().process_api(*arguments, **named)
-        except Exception as error:
-            if is_ours(error):
-                raise
-            LOG.exception("An event of the page failed.")
-            raise gr.Error(strings.EVENT_FAILED, print_exception=False) from error
-        finally:
-            self._forget_lone_call(named.get("session_hash"), named.get("event_id"))
-
-    def _forget_lone_call(self, session_hash, event_id):
-        """Drop the session of a call from outside the page (`visits`), or that Gradio opens for one that named none: it
-        bears the event's own name. Nobody comes back to it, and Gradio keeps a quarter of a megabyte for each."""
-        lone = session_hash is not None and (session_hash == event_id or session_hash.startswith(f"{SCRIPT}-"))
-        if lone or session_hash in self._gone:
-            gradio_inside.forget_session(self, session_hash)
-
-
-def _refuse_other_files(inputs) -> None:
-    """Raise FileNotFoundError where an event names what is no upload: Gradio deletes after an hour what was named, and
-    for good stops deleting anything where that is a folder."""
-    folder, left = Path(get_upload_folder()).resolve(), [inputs]
-    while left:
-        one = left.pop()
-        if isinstance(one, dict):
-            named = one.get("path") if "meta" in one else None
-            if isinstance(named, str) and not named.startswith(("http://", "https://")):  # see `refuse_addresses`
-                place = Path(named)
-                plain = os.path.normpath(place) == named
-                if not (plain and place.is_file() and place.resolve().parents[1] == folder):
-                    raise FileNotFoundError("no upload")
-            left += one.values()
-        elif isinstance(one, (list, tuple)):
-            left += one
-
-
-def is_ours(error: Exception) -> bool:
-    """Whether an error's words are our own; Gradio's can name a path of the server."""
-    return isinstance(error, gr.Error) and not error.print_exception
-
-
-class Forwarded:
-    """ASGI middleware: what a request says of others on its way counts only from proxies that were named."""
-
-    def __init__(self, app, proxies: Collection[str] = ()):
-        """proxies: addresses and networks; "*" is all."""
-        self.app, self.proxies = app, visitor.Proxies(proxies)
-
-    async def __call__(self, scope, receive, send):
-        if scope["type"] == "http":
-            scope = dict(scope)
-            peer = (scope.get("client") or [""])[0]
-            if peer in self.proxies:
-                headers = Headers(scope=scope)
-                if headers.get("x-forwarded-proto", "").strip() in ("http", "https"):
-                    scope["scheme"] = headers["x-forwarded-proto"].strip()
-                peer = self._visitor(headers.getlist("x-forwarded-for"), peer)
-                scope["client"] = (peer, 0)
-            else:
-                scope["headers"] = [pair for pair in scope["headers"] if not pair[0].lower().startswith(FORWARDED)]
-            visitor.address.set(peer)
-        await self.app(scope, receive, send)
-
-    def _visitor(self, lines, peer) -> str:
-        """The last address that no trusted proxy has: those before it can be made up."""
-        hops = [hop.strip() for line in lines for hop in line.split(",")]
-        while hops:
-            hop = hops.pop()
-            try:
-                peer = str(ipaddress.ip_address(hop))
-            except ValueError:
-                break
-            if self.proxies.are_all or peer not in self.proxies:
-                break
-        return peer
 
 
 class Guard:
@@ -389,16 +288,3 @@ def is_foreign(method: str, headers: Headers, path: str = "/") -> bool:
         return site not in ("same-origin", "none") and not followed
     origin = headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != headers.get("host")
-
-
-class _NoWayOut(httpx.AsyncBaseTransport):
-    async def handle_async_request(self, request):
-        raise gr.Error(strings.ADDRESS_REFUSED, print_exception=False)
-
-
-def refuse_addresses() -> None:
-    """From now on Gradio fetches nothing: an address in place of a file gets a sentence, before any name is looked up.
-
-    Raises RuntimeError where this Gradio is not known (`gradio_inside`).
-    """
-    gradio_inside.fetch_through(_NoWayOut())

@@ -12,7 +12,7 @@ from busi_model.page import strings
 from busi_model.page.answers import Mended, outline_answer, sound_outline
 from busi_model.page.viewer import field as editor
 from busi_model.reading.errors import ReadingError, RecordError
-from busi_model.reading.progress import Saved, Step
+from busi_model.reading.progress import Desk, Saved, Step
 from busi_model.reading.questionnaire import SUS_ITEMS
 from busi_model.reading.records import Descriptors, FinalRead, OwnRead, Questionnaire
 
@@ -87,6 +87,14 @@ def typed_text(key, values) -> str:
     except (editor.EditorError, LookupError, TypeError, ValueError):
         return "" if not any(values) else str(values)
     return "\n".join(line for line in lines if line)
+
+
+def not_taken(desk: Desk, key, values) -> str:
+    """What was typed into one of this reader's steps that is over, as text; "" when just that was saved."""
+    if not desk.owns(key):
+        return ""
+    saved = desk.saved(key)
+    return "" if saved and is_same(saved, values) else typed_text(key, values)
 
 
 def own_read(step: Step, fields: Fields) -> OwnRead:

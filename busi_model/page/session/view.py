@@ -1,18 +1,132 @@
-"""A reading session's words as HTML: progress, what to do, what the model says, what was locked.
+"""How a step of a reading session looks: an update of every part of the page, and its words as HTML.
 
 Everything that a reader, a host or the store supplied is escaped.
 """
 
 import html
+import json
+import logging
+
+import gradio as gr
+import numpy as np
 
 from busi_model.clinic import words
 from busi_model.clinic.render import as_html
 from busi_model.clinic.report import Finding, report
-from busi_model.frame import Notice
+from busi_model.frame import Frame, Notice
 from busi_model.operating_point import OperatingPoint
 from busi_model.page import strings
+from busi_model.page.answers import model_record, program_descriptors
+from busi_model.page.remarks import problem_html, receipt_html
+from busi_model.page.session.form import not_taken
+from busi_model.page.session.layout import Layout
+from busi_model.page.viewer import field as editor
+from busi_model.page.viewer.field import EditorError
+from busi_model.phantom import draw_phantom
+from busi_model.reading import words as store_words
+from busi_model.reading.errors import PictureError, ReadingError
 from busi_model.reading.progress import Step
 from busi_model.reading.records import Model, OwnRead
+
+LOG = logging.getLogger(__name__)
+PRACTICE = "practice"  # key of the example's outline, which is not saved
+PRACTICE_SEED = 11
+PRACTICE_SHIFT_XY = (22, 14)  # pixels by which the outline to be put right lies beside the lesion
+
+
+class Screen:
+    """Answers are dicts {component: update}; a component that is not in them stays as it is."""
+
+    def __init__(self, layout: Layout, predictor, outbox):
+        self.layout, self.predictor, self.outbox = layout, predictor, outbox
+
+    def door(self) -> dict:
+        """Nothing of a session."""
+        on = self.layout
+        hidden = (on.head_row, on.picture, on.stuck, *on.forms.values())
+        return {
+            on.seat: "",
+            on.door: gr.Column(visible=True),
+            on.code: "",
+            on.unsaved: gr.Textbox(visible=False),
+            **{part: gr.update(visible=False) for part in hidden},
+            **dict.fromkeys((on.head, on.receipt, on.task, on.problem), ""),
+            on.editor: editor.hide(),
+        }
+
+    def refusal(self, error) -> dict:
+        return {self.layout.problem: problem_html(str(error))}
+
+    def copies(self):
+        return self.outbox.state() if self.outbox else None
+
+    def step(self, code, desk, draft=None, receipt=None, unsaved="") -> dict:
+        """The next step, every part of it: nothing of the step before can stay beside it.
+
+        draft: {"key", "values"} as the browser tab kept them, applied when they belong to this very step, offered as
+        text when to one that is over. unsaved: such a text from before.
+        """
+        on = self.layout
+        step, gray, problem = self._look(desk)
+        blank = [None, None, "", None, False, "", None, *(None for _ in on.answers), *("" for _ in on.descriptors)]
+        values = blank
+        kept = draft.get("values", []) if isinstance(draft, dict) else []
+        if isinstance(kept, list) and len(blank) - len(on.descriptors) <= len(kept) <= len(blank):
+            kept = [*kept, *blank[len(kept) :]]  # a draft may come from before there were descriptors
+            if draft.get("key") == mark(step):
+                values = kept
+            else:
+                unsaved = not_taken(desk, draft.get("key"), kept) or unsaved
+        form = on.stuck if problem else on.forms.get(step.stage)
+        seat = {"code": code, "key": mark(step)} | ({"unsaved": unsaved} if unsaved else {})
+        if step.own:
+            seat["own"] = [step.own.class_name, step.own.confidence, step.own.birads or ""]
+        return {
+            on.seat: json.dumps(seat),
+            on.door: gr.Column(visible=False),
+            on.head_row: gr.Row(visible=True),
+            on.head: progress_html(step),
+            on.receipt: receipt_html(receipt, self.copies()) if receipt else "",
+            on.task: task_html(step, self.predictor.operating_point),
+            on.problem: problem_html(problem) if problem else "",
+            on.unsaved: gr.Textbox(unsaved, visible=bool(unsaved)),
+            on.picture: gr.Column(visible=not problem and step.stage in ("familiarise", "own", "final")),
+            **{part: gr.Column(visible=part is form) for part in (on.stuck, *on.forms.values())},
+            # Fields get values and columns get visible: a value that comes with `visible` can be lost in Gradio 6.31.
+            on.of_model: gr.Column(visible=step.stage == "final"),
+            on.as_before: gr.Column(visible=step.stage == "final" and step.own is not None),
+            on.lock_button: gr.Button(visible=step.stage == "own"),
+            on.save_button: gr.Button(visible=step.stage == "final"),
+            on.leave_out_button: gr.Button(visible=bool(problem) and gray is None),
+            **({on.years: gr.update(value=None)} if step.stage == "profile" else {}),  # or an empty one is sent as 0
+            **{field: gr.update(value=value) for field, value in zip(on.fields, values, strict=True)},
+            on.editor: editor.hide() if problem else _editor(step, gray, carried=values[6]),
+        }
+
+    def _look(self, desk) -> tuple[Step, np.ndarray | None, str]:
+        """The reader's step, its picture, and why it cannot be shown, "" if it can.
+
+        When the model is to be shown it is asked, and its answer kept, first.
+        """
+        step = desk.step()
+        if step.image_sha256 is None:
+            return step, None, ""
+        try:
+            gray = desk.picture(step)
+        except PictureError as error:
+            return step, None, strings.PICTURE_DAMAGED.format(problem=error)
+        if step.stage != "reveal":
+            return step, gray, ""
+        try:
+            prediction = self.predictor(Frame(gray, None, ()))
+            weights = self.predictor.checkpoint.weights_sha256
+            desk.reveal(step.key, model_record(prediction, weights, program_descriptors(prediction)))
+            return desk.step(), gray, ""
+        except Exception as error:
+            if not isinstance(error, ReadingError):
+                LOG.exception("The model could not be asked in a reading session.")
+            locked = strings.NOT_REVEALED if step.own else strings.NOT_REVEALED_AT_ONCE
+            return step, gray, locked.format(problem=reason(error))
 
 
 def progress_html(step: Step) -> str:
@@ -58,3 +172,30 @@ def own_html(own: OwnRead) -> str:
         if word:
             text += f" {words.DESCRIPTOR_ROWS[name]}: {words.DESCRIPTOR_WORDS[word]}."
     return f'<p class="locked">{html.escape(text)}</p>'
+
+
+def reason(error) -> str:
+    """Why, without "Not saved.": what was to be saved is another thing, and it was."""
+    if not isinstance(error, ReadingError):
+        return strings.SERVER_FAILED
+    return str(error).removeprefix(store_words.PARTS["not_saved"]).lstrip()
+
+
+def mark(step: Step) -> str:
+    """What names a step in the page: its key, or its stage where nothing is saved by key."""
+    return step.key or step.stage
+
+
+def _editor(step, gray, carried) -> gr.HTML:
+    if step.stage == "familiarise":
+        practice, mask = draw_phantom("malignant", PRACTICE_SEED)
+        beside = [np.add(points, PRACTICE_SHIFT_XY).tolist() for points in editor.model_polygons(mask)]
+        return editor.show(PRACTICE, practice, beside)
+    if step.stage not in ("own", "final"):
+        return editor.hide()
+    outlines = step.model.outline.polygons if step.model else []
+    try:
+        drawn = editor.drawn(carried, step.key)
+    except EditorError:  # no draft
+        drawn = outlines
+    return editor.show(step.key, gray, drawn, reset_to=outlines)

@@ -1,6 +1,7 @@
 """The viewer's markup and script as a gr.HTML. It draws and knows no words: every word stands in the markup."""
 
 import html
+import json
 from pathlib import Path
 
 import gradio as gr
@@ -17,8 +18,18 @@ MODES = ("window", "ruler", "scale", "crop", "edit")  # what a drag or a click d
 FIELD_ACTIONS = ("outline", "model", "beside", "edit", "window", "ruler", "fit", "full", "reset", "keep", "keys")
 
 
+APART = ("turn", "case", "image", "heat")  # what Gradio must see of a scene: the pictures that it serves
+
+
+def packed(scene: dict) -> dict:
+    """A scene as it travels. Gradio's script copies and compares a value many times over, number by number; a string it
+    takes as it is."""
+    rest = {name: part for name, part in scene.items() if name not in APART}
+    return {name: scene.get(name) for name in APART} | {"rest": json.dumps(rest)}
+
+
 def viewer_component(elem_id: str, value: dict) -> gr.HTML:
-    """The viewer as a panel. Its value is a scene (`scene.viewer_data`), and it sends events:
+    """The viewer as a panel. Its value is a scene (`scene.viewer_data`), `packed`, and it sends events:
 
     "explain", "film" and "judge" with {case}; "frame" with {case, index}; "crop" with {case, box}; "outline" with
     {case, frame, revision, lesions}; "mark" with {case, start, end, mm, next}, or with {case} to take the scale away.

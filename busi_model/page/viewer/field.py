@@ -14,7 +14,7 @@ from PIL import Image
 
 from busi_model.clinic.view import encode_png
 from busi_model.page import strings
-from busi_model.page.viewer.component import viewer_field
+from busi_model.page.viewer.component import packed, viewer_field
 from busi_model.page.viewer.outlines import model_polygons, plain
 
 __all__ = ["NOTHING", "EditorError", "build", "drawn", "hide", "model_polygons", "show", "value"]
@@ -40,7 +40,7 @@ def show(key: str, gray: np.ndarray, polygons: list, reset_to: list | None = Non
     numbers, not closed. reset_to: what the button Reset brings back, the same when None.
     """
     model = polygons if reset_to is None else reset_to
-    return gr.HTML(value(key, polygons), visible=True, scene=_scene(key, gray, model))
+    return gr.HTML(value(key, polygons), visible=True, scene=packed(_scene(key, gray, model)))
 
 
 def hide() -> gr.HTML:

@@ -11,7 +11,7 @@ const [originalSvg, overlaySvg] = svgs;
 const PLAIN = { level: 127.5, width: 255 }; // the window that shows gray levels as they are
 const ZOOMS = [0.05, 40];
 const mine = Math.random().toString(36).slice(2); // ids of filters: several viewers stand in one document
-let data = { turn: -1, case: null, image: null }; // what scene.py describes
+let data = { turn: -1, case: null, image: null }; // what result.py describes
 let view = { x: 0, y: 0, zoom: 1, fitted: true }; // frame pixel in the middle, screen pixels a frame pixel
 let gray = { ...PLAIN };
 

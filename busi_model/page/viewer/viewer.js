@@ -85,8 +85,9 @@ function setMode(name) {
 
 // New data: from the panel as the value itself; in a form the value holds the outlines and `scene` the picture.
 function load() {
-  const scene = field ? props.scene : props.value;
-  if (!scene || scene.turn < data.turn) return; // an answer to an earlier image
+  const packed = field ? props.scene : props.value;
+  if (!packed || packed.turn < data.turn) return; // an answer to an earlier image
+  const scene = { ...packed, ...JSON.parse(packed.rest || "{}") }; // `packed` of component.py
   if (scene.case !== data.case || scene.frame !== data.frame) sendRest();
   const before = data;
   data = scene;
