@@ -35,7 +35,7 @@ except ImportError:  # Windows
 JOBS = {  # name of a function: its module
     "read_image": "busi_model.image",
     "count_frames": "busi_model.image",
-    "read_identity": "busi_model.dicom_out.reference",
+    "identity_or_none": "busi_model.dicom_out.reference",
 }
 CPU_S = 10  # of a job; the heaviest picture of 40 megapixels that we know of takes 3
 WALL_S = 60  # of a job, on a machine where others take the cores

@@ -33,9 +33,13 @@ def segmented_palette(words) -> bytes:
 
 
 def many_regions(count, undefined_length=False) -> bytes:
-    ds = dataset(GRAY, SequenceOfUltrasoundRegions=[region((0, 0, 90, 90))] * count)
-    ds["SequenceOfUltrasoundRegions"].is_undefined_length = undefined_length
-    return written(ds)
+    """One region, so many times; written by hand, for pydicom takes seconds."""
+    content = written(dataset(GRAY, SequenceOfUltrasoundRegions=[region((0, 0, 90, 90))]))
+    at = content.index(struct.pack("<HH2s", 0x18, 0x6011, b"SQ")) + 8  # its length, and then its items
+    (length,) = struct.unpack_from("<I", content, at)
+    items, rest = content[at + 4 : at + 4 + length] * count, content[at + 4 + length :]
+    end = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0) if undefined_length else b""
+    return content[:at] + struct.pack("<I", 0xFFFFFFFF if undefined_length else len(items)) + items + end + rest
 
 
 def many_tags(count) -> bytes:

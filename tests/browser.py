@@ -1,6 +1,7 @@
 """How the tests start the app and use it as a browser's user does."""
 
 import base64
+import functools
 import http.client
 import io
 import os
@@ -142,8 +143,13 @@ class Visitors:
 
 def phantom_file(folder, class_name="malignant", seed=3, height=440, width=560):
     path = Path(folder) / f"{class_name}-{seed}-{height}x{width}.png"
-    path.write_bytes(encode_png(draw_phantom(class_name, seed, height, width)[0]))
+    path.write_bytes(_phantom_png(class_name, seed, height, width))
     return path
+
+
+@functools.cache
+def _phantom_png(class_name, seed, height, width):
+    return encode_png(draw_phantom(class_name, seed, height, width)[0])
 
 
 def upload(tab, *paths):

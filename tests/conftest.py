@@ -25,18 +25,47 @@ from busi_model.reading.store import Store
 from tests.browser import FLAGS, Visitors, served
 
 ROOT = Path(__file__).parents[1]
+QUICK = pytest.StashKey[bool]()  # whether the test that runs is neither slow nor of the browser
 settings.register_profile("busi", deadline=None)  # a busy machine is no failure
 settings.load_profile("busi")
 
 
-def pytest_collection_modifyitems(items):
-    """What asks for a browser is marked so; what asks for real images or the running page is slow."""
+# Fixtures that read real images or start a program, here and in the modules.
+SLOW = {"data_dir", "address", "staged_address", "app", "guarded", "space", "spike", "judged"}
+
+
+def pytest_collection_modifyitems(config, items):
+    """What asks for a browser is marked so; what asks for real images or the running page is slow. On several
+    processes, modules with such tests come first: the quick ones fill what is left at the end."""
     for item in items:
         wanted = set(getattr(item, "fixturenames", ()))
         if "chromium" in wanted:
             item.add_marker("browser")
-        if wanted & {"data_dir", "address", "staged_address"}:
+        if wanted & SLOW:
             item.add_marker("slow")
+    if hasattr(config, "workerinput"):  # a process of pytest-xdist
+        long = {item.path for item in items if _is_long(item)}
+        items.sort(key=lambda item: item.path not in long)
+
+
+def _is_long(item):
+    return bool(item.get_closest_marker("slow") or item.get_closest_marker("browser"))
+
+
+def pytest_runtest_setup(item):
+    item.config.stash[QUICK] = not _is_long(item)
+
+
+def pytest_configure(config):
+    """A quick test that starts a Python of its own fails: so is `slow` where it belongs. The page's helpers may."""
+
+    def watch(event, arguments):
+        if event == "subprocess.Popen" and config.stash.get(QUICK, False):
+            command = list(map(str, arguments[1]))
+            if command[0] == sys.executable and "busi_model.helpers" not in command:
+                raise RuntimeError(f"A test without the mark `slow` starts {command[:3]}. Mark it.")
+
+    sys.addaudithook(watch)
 
 
 @pytest.fixture(scope="session")

@@ -80,6 +80,7 @@ def test_a_job_that_waits_for_ever_is_ended(within_s):
         made.close()
 
 
+@pytest.mark.slow
 def test_slow_jobs_leave_the_fast_lane(pool, within_s):
     """Eight jobs that never end, and small ones are answered meanwhile; the fifth slow one is refused at once."""
     with within_s(PATIENCE_S), ThreadPoolExecutor(8) as threads:
@@ -139,6 +140,21 @@ def test_a_helper_that_somebody_ended_is_replaced(pool):
     assert pool.run("sleep", 0) == 0
 
 
+def test_a_picture_that_is_no_dicom_costs_no_helper(tmp_path):
+    """The page asks of each file what ties results to it; a helper that is lost makes the next picture wait."""
+    path = tmp_path / "a.png"
+    path.write_bytes(encode_png(draw_phantom("benign", 2, 90, 110)[0]))
+    made = Helpers(n_fast=1)
+    try:
+        made.run("read_image", str(path), None)
+        before = made.process_ids()
+        assert made.run("identity_or_none", str(path)) is None
+        assert made.run("read_image", str(path), None).gray.shape == (90, 110)
+        assert made.process_ids() == before and len(before) == 1
+    finally:
+        made.close()
+
+
 def test_a_pool_that_was_closed_says_so():
     """Not as a failure of the program, with a traceback, for each reading that a stop interrupts."""
     pool = Helpers(n_fast=1)
@@ -147,6 +163,7 @@ def test_a_pool_that_was_closed_says_so():
         pool.run("read_image", "a.png", None)
 
 
+@pytest.mark.slow
 def test_helpers_end_with_the_program_that_was_killed(within_s):
     program = "import time; from busi_model.helpers import Helpers; h = Helpers(n_fast=2); h.warm_up()\n"
     program += "while len(h.process_ids()) < 2: time.sleep(0.05)\n"

@@ -53,6 +53,7 @@ def test_a_file_that_is_too_large_gets_a_sentence(phantoms, tmp_path, monkeypatc
         pack([find_hospital(phantoms)], tmp_path / "x.zip", 64)
 
 
+@pytest.mark.slow
 def test_the_script_for_a_gpu_runs_on_a_cpu(packed, tmp_path):
     environment = {**os.environ, "OUT": str(tmp_path / "out"), "RUNS": str(tmp_path / "runs"), "EPOCHS": "1"}
     environment |= {"BATCH": "8", "TINY": "1", "WHAT": "abroad release"}

@@ -221,6 +221,7 @@ def test_where_the_cpu_has_no_memory_either_the_error_is_not_hidden(weights):
         predictor(draw_phantom("malignant", 3, 120, 150)[0])
 
 
+@pytest.mark.slow
 def test_idle_threads_do_not_spin():
     code = "import busi_model, os; print(os.environ['OMP_WAIT_POLICY'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

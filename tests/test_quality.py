@@ -77,10 +77,13 @@ def _pair(left, right, gap):
     return np.hstack([left[:height, :width], np.zeros((height, gap), np.uint8), right[:height, :width]]), width
 
 
-@pytest.mark.parametrize("gap", [0, 12])
-def test_two_real_pictures_side_by_side_are_seen_and_one_is_not(real, gap):
+def test_one_real_picture_is_not_taken_for_two(real):
     for name, grays in real.items():
         assert np.mean([side_by_side(gray) is not None for gray in grays]) <= 0.01, name
+
+
+@pytest.mark.parametrize("gap", [0, 12])
+def test_two_real_pictures_side_by_side_are_seen(real, gap):
     pictures = [gray for grays in real.values() for gray in grays[::4]]
     rng, seen, right_place = np.random.default_rng(0), [], []
     for _ in range(60):

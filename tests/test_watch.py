@@ -146,6 +146,7 @@ def test_another_start_goes_on_after_what_was_judged(tmp_path, predictor, scan):
     assert len(lines) == 3
 
 
+@pytest.mark.slow
 def test_a_kill_costs_nothing(tmp_path, untrained, scan):
     """As a user runs it: killed without warning while files wait, started again, a file replaced, ended in order."""
     folder, out = tmp_path / "in", tmp_path / "out"

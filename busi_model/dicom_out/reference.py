@@ -96,6 +96,15 @@ def read_identity(path: Path | str) -> dict[str, Any]:
         raise DicomResultError("identifiers_unread", kind=type(error).__name__) from None
 
 
+def identity_or_none(path: Path | str) -> dict[str, Any] | None:
+    """As `read_identity`; None for a file that no results can be tied to. A helper ends with what its job raises, and
+    most files that the page opens are no DICOM."""
+    try:
+        return read_identity(path)
+    except DicomResultError:
+        return None
+
+
 def _identifiers(path: Path | str) -> dict[str, int | str | list | None]:
     wanted = [*_NEEDED, *_MAY_BE_EMPTY, *_TAKEN_ALONG]
     tags = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=wanted)

@@ -5,8 +5,10 @@ Every word is in `strings`, the looks are in `theme`.
 """
 
 import json
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import fastapi
 import gradio as gr
@@ -26,23 +28,31 @@ from busi_model.page.server.log import bound_output, log_discreetly
 from busi_model.page.server.login import Accounts, LoginError
 from busi_model.page.session import panel as session
 from busi_model.page.theme import CSS, calm_theme
+from busi_model.predict import Predictor
 from busi_model.reading.access import HostGate
-from busi_model.reading.hub_sync import storage_warning
+from busi_model.reading.hub_sync import Outbox, storage_warning
 from busi_model.reading.sessions import Sessions
+from busi_model.reading.store import Store
 
 __all__ = ["LoginError", "bound_output", "build", "helpers", "log_discreetly", "looks", "serve", "walls"]
 
 MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
 
 
-def build(predictor, weights_folder, private_folder, store=None, outbox=None) -> gr.Blocks:
+def build(
+    predictor: Predictor,
+    weights_folder: Path | str,
+    private_folder: Path | str,
+    store: Store | None = None,
+    outbox: Outbox | None = None,
+) -> gr.Blocks:
     """Put the panels together.
 
     weights_folder: where a model card may lie. private_folder: GRADIO_TEMP_DIR, for pictures on their way
     out. store: where readings are kept, or None: nothing can be kept, and the panels that would are left out. outbox:
     copies of the store's records to the Hub, or None.
     """
-    how = {"analytics_enabled": False, "delete_cache": (600, 3600), "fill_width": True}
+    how: dict[str, Any] = {"analytics_enabled": False, "delete_cache": (600, 3600), "fill_width": True}
     with Page(title=strings.TITLE, **how) as page:
         page.expects_oauth = hub_login.HubUsers.from_environment() is not None
         api.build(predictor, private_folder)  # first: a panel's own event of the same name would take it
@@ -64,7 +74,7 @@ def build(predictor, weights_folder, private_folder, store=None, outbox=None) ->
     return page
 
 
-def _top_line(has_sign_out):
+def _top_line(has_sign_out: bool) -> str:
     """Name, what the page must not be used for, the switch of looks; the tabs lie over it (layout.css)."""
     way_out = f'<a href="{hub_login.SIGN_OUT}">{strings.HUB_SIGN_OUT}</a>' if has_sign_out else ""
     return (
@@ -93,7 +103,7 @@ def walls(server_name: str, on_space: bool) -> guard.Walls:
     )
 
 
-def serve(page: gr.Blocks, walls: guard.Walls, server_name: str, ports) -> wire.Server:
+def serve(page: gr.Blocks, walls: guard.Walls, server_name: str, ports: Collection[int]) -> wire.Server:
     """Serve a finished page at the first free port. Raises OSError when none is free."""
     refuse_addresses()
     login = {"auth": walls.accounts, "auth_message": strings.LOGIN_TEXT} if walls.accounts else {}

@@ -12,7 +12,7 @@ from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import model_polygons
 from busi_model.predict import Prediction
 from busi_model.reading.errors import OutlineError, RecordError
-from busi_model.reading.outline import Repaired, encode_mask, repair
+from busi_model.reading.outline import Polygons, Repaired, encode_mask, repair
 from busi_model.reading.records import Descriptors, Model, Outline
 
 
@@ -50,7 +50,7 @@ def outline_answer(key: str, shown: Outline, verdict: str | None, no_lesion: boo
     }
 
 
-def sound_outline(polygons, width: int, height: int) -> Outline:
+def sound_outline(polygons: Polygons, width: int, height: int) -> Outline:
     """Polygons that cross nothing, as a record. Raises Mended with what to show instead, or OutlineError."""
     repaired = repair(polygons, width, height)
     if repaired.changed:
@@ -74,7 +74,7 @@ def model_record(prediction: Prediction, weights_sha256: str, descriptors: Descr
     polygons = []
     for points in model_polygons(prediction.mask):
         try:
-            polygons += repair([points], width, height).polygons
+            polygons += repair([[(x, y) for x, y in points]], width, height).polygons
         except OutlineError:  # thinned to nothing: a speck that the mask still holds
             continue
     return Model.checked(

@@ -7,21 +7,23 @@ endpoints of the page are private. docs/api.md has the schema and examples.
 import logging
 import tempfile
 from pathlib import Path
-from typing import Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict, cast, get_args
 
 import gradio as gr
 
 from busi_model.clinic.descriptors import describe
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.render import lesion_values
-from busi_model.clinic.report import Finding, report
+from busi_model.clinic.report import Finding, Report, report
 from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.image import ImageError
+from busi_model.names import ClassName
 from busi_model.page import strings
 from busi_model.page.images.case import Case
 from busi_model.page.images.inbox import uploaded
 from busi_model.page.images.takeaway import Takeaway, model_version
 from busi_model.page.server.decoding import read_image
+from busi_model.predict import Prediction, Predictor
 
 LOG = logging.getLogger(__name__)
 
@@ -75,24 +77,24 @@ class Outlined(TypedDict):
 
 OutlineForm = Literal["polygons", "mask"]
 ReportForm = Literal["pdf", "text", "json"]
-LIKE = {"concurrency_limit": 8, "concurrency_id": "read"}
+LIKE: dict[str, Any] = {"concurrency_limit": 8, "concurrency_id": "read"}
 
 
-def build(predictor, folder) -> None:
-    """Add the endpoints to the current gr.Blocks. folder: private, served by Gradio, emptied by it."""
-    folder = Path(folder)
+def build(predictor: Predictor, private_folder: Path | str) -> None:
+    """Add the endpoints to the current gr.Blocks. private_folder: served by Gradio, emptied by it."""
+    folder = Path(private_folder)
     takeaway = Takeaway(predictor.operating_point, model_version(predictor), predictor.checkpoint.weights_sha256)
 
-    def judged(image, measured=True) -> Case:
-        """As the page would hold it. Raises gr.Error with a sentence."""
+    def judged(image: object, measured: bool = True) -> tuple[Case, Prediction]:
+        """As the page would hold it, and its prediction. Raises gr.Error with a sentence."""
         try:
             frame = read_image(uploaded(image.get("path") if isinstance(image, dict) else None, folder))
-            case = Case("", None, folder, frame=frame, spacing_mm=frame.spacing_mm, prediction=predictor(frame))
+            prediction = predictor(frame)
+            case = Case("", None, folder, frame=frame, spacing_mm=frame.spacing_mm, prediction=prediction)
             if measured:
-                margin = case.prediction.margin
-                case.lesions = measure_lesions(case.mask, margin, case.spacing_mm, frame.pixel_aspect)
+                case.lesions = measure_lesions(prediction.mask, prediction.margin, case.spacing_mm, frame.pixel_aspect)
                 case.described = [describe(frame.gray, lesion) for lesion in case.lesions]
-            return case
+            return case, prediction
         except ImageError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except Exception as error:  # the cause belongs in the log, not in the answer
@@ -110,7 +112,7 @@ def build(predictor, folder) -> None:
         image: any image file that the page takes. Returns the figures, and the outlined region as a PNG of the
         image's size, 255 inside and 0 outside.
         """
-        prediction = judged(image, measured=False).prediction
+        _, prediction = judged(image, measured=False)
         return _reading(prediction, predictor), served("mask.png", encode_png(prediction.mask))
 
     def outline(image: ServedFile, form: OutlineForm = "polygons") -> tuple[Outlined, ServedFile | None]:
@@ -119,9 +121,9 @@ def build(predictor, folder) -> None:
         form: "polygons" for the figures alone, "mask" for a PNG of the image's size beside them.
         """
         _need(form, OutlineForm)
-        case = judged(image)
-        mask = served("mask.png", encode_png(case.mask)) if form == "mask" else None
-        return _outlined(case, predictor, takeaway.report(case, None)), mask
+        case, prediction = judged(image)
+        mask = served("mask.png", encode_png(prediction.mask)) if form == "mask" else None
+        return _outlined(case, prediction, predictor, takeaway.report(case, None)), mask
 
     def printed(image: ServedFile, form: ReportForm = "pdf") -> ServedFile:
         """What the page says of one breast-ultrasound image, to print, to paste or to keep; research use only.
@@ -129,7 +131,7 @@ def build(predictor, folder) -> None:
         form: "pdf" for a page with the outline drawn in, "text" for a few lines, "json" for all figures.
         """
         _need(form, ReportForm)
-        case = judged(image)
+        case, _ = judged(image)
         if form == "text":
             return served("report.txt", takeaway.text(case, None).encode())
         return served(f"report.{form}", takeaway.content("data" if form == "json" else "report", case, None))
@@ -139,16 +141,16 @@ def build(predictor, folder) -> None:
     gr.api(printed, api_name="report", **LIKE)
 
 
-def _need(form, forms) -> None:
+def _need(form: object, forms: Any) -> None:
     if form not in get_args(forms):
         asked = ", ".join(f'"{name}"' for name in get_args(forms))
         raise gr.Error(strings.API_FORM.format(forms=asked), print_exception=False)
 
 
-def _outlined(case, predictor, worded) -> Outlined:
-    height, width = case.frame.gray.shape
+def _outlined(case: Case, prediction: Prediction, predictor: Predictor, worded: Report) -> Outlined:
+    height, width = prediction.frame.gray.shape
     return {
-        "refused": case.prediction.refused,
+        "refused": prediction.refused,
         "warnings": _warned(worded),
         "height_px": height,
         "width_px": width,
@@ -158,11 +160,11 @@ def _outlined(case, predictor, worded) -> Outlined:
     }
 
 
-def _warned(worded) -> list[Warned]:
+def _warned(worded: Report) -> list[Warned]:
     return [{"code": warning.code, "text": warning.sentence} for warning in worded.warnings]
 
 
-def _reading(prediction, predictor) -> Reading:
+def _reading(prediction: Prediction, predictor: Predictor) -> Reading:
     height, width = prediction.frame.gray.shape
     outlines = outlines_xy(prediction.mask)
     worded = report(Finding.of(prediction, len(outlines)), predictor.operating_point)
@@ -170,7 +172,7 @@ def _reading(prediction, predictor) -> Reading:
         "verdict": worded.verdict,
         "headline": worded.headline,
         "reason": worded.reason,
-        "label": None if prediction.refused else prediction.label,
+        "label": None if prediction.refused else cast(ClassName | None, prediction.label),
         "confidence": None if prediction.refused else prediction.confidence,
         "class_probabilities": {row.code: row.probability for row in worded.rows},
         "class_set": [] if prediction.refused else list(prediction.class_set),

@@ -1,6 +1,7 @@
 """Measured figures become pictures and tables as HTML; after every picture comes a table that says the same."""
 
 import html
+from collections.abc import Iterable, Sequence
 
 from busi_model.page import strings
 
@@ -47,7 +48,7 @@ def confusion_table(matrix: list[list[int]], names: list[str]) -> str:
     )
 
 
-def text_table(caption: str, head, rows) -> str:
+def text_table(caption: str, head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
     """Cells of text; the first of each row is its heading."""
     columns = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
     body = ""
@@ -58,9 +59,9 @@ def text_table(caption: str, head, rows) -> str:
     return f"<table><caption>{caption}</caption><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _x(share):
+def _x(share: float) -> float:
     return EDGE + share * (SIDE - EDGE - 8)
 
 
-def _y(share):
+def _y(share: float) -> float:
     return 8 + (1 - share) * (SIDE - EDGE - 8)

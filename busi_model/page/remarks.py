@@ -5,6 +5,7 @@ shows such HTML.
 """
 
 import html
+from typing import Any
 
 import gradio as gr
 
@@ -14,7 +15,7 @@ from busi_model.reading.hub_sync import SyncState
 from busi_model.reading.records import Receipt
 
 
-def plain_html(value, **arguments) -> gr.HTML:
+def plain_html(value: str, **arguments: Any) -> gr.HTML:
     """A component without Gradio's own style and script."""
     return gr.HTML(value, apply_default_css=False, js_on_load=None, **arguments)
 

@@ -108,7 +108,7 @@ def export_known(
                 (folder / truth).mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(store.image_path(sha256), folder / truth / f"case_{number:03d}.png")
     except OSError as error:
-        raise StoreError("files_not_written", reason=error.strerror) from error
+        raise StoreError("files_not_written", reason=str(error.strerror)) from error
     return Exported(len(taken), dict(skipped))
 
 

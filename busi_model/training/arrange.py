@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -29,6 +30,7 @@ MAX_ARCHIVE_BYTES = 2_000_000_000  # of a zip file in a zip file; BUSI's has 0.2
 MAX_DEPTH = 3  # zip files in zip files
 LITTER = ("thumbs.db", "ehthumbs.db", "desktop.ini")
 NAMES_SHOWN = 5
+DAMAGED = "files are damaged or no PNG images and were left out; download BUSI again"
 
 
 @dataclass
@@ -73,7 +75,7 @@ class Arranged:
         return "\n".join(lines)
 
 
-def arrange(source, out, manifest=MANIFEST) -> Arranged:
+def arrange(source: Path | str, out: Path | str, manifest: Path = MANIFEST) -> Arranged:
     """Copy BUSI's images and masks to out/benign, out/malignant, out/normal and the manifest beside them.
 
     source: the zip file as downloaded, or the folder it was unpacked to. Raises CaseError when there is nothing to
@@ -84,7 +86,9 @@ def arrange(source, out, manifest=MANIFEST) -> Arranged:
         raise CaseError(f"{out} lies in {source} itself. Give --out a folder elsewhere.")
     with open(manifest, newline="", encoding="utf-8") as file:
         rows = {row["image"]: row for row in csv.DictReader(file)}
-    sizes, digests, problems = {}, {}, {}
+    sizes: dict[str, tuple[int, int]] = {}
+    digests: dict[str, bytes] = {}
+    problems: dict[str, list[str]] = {}
     for path, content in _files(source):
         name = f"{path.parts[-2].lower()}/{path.name}"
         size = _image_size(content)
@@ -92,8 +96,8 @@ def arrange(source, out, manifest=MANIFEST) -> Arranged:
         problem = _what_is_wrong(name, size, rows)
         if not problem and digests.setdefault(name, digest) != digest:
             problem = "files are there twice with different content, the first was taken; download BUSI again"
-        if problem:
-            problems.setdefault(problem, []).append(name)
+        if problem or size is None or content is None:
+            problems.setdefault(problem or DAMAGED, []).append(name)
             continue
         sizes[name] = size
         (out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +111,7 @@ def arrange(source, out, manifest=MANIFEST) -> Arranged:
     return _check(sizes, rows, problems)
 
 
-def _what_is_wrong(name, size, rows):
+def _what_is_wrong(name: str, size: tuple[int, int] | None, rows: dict[str, dict]) -> str | None:
     """With one file on its own: words with the remedy, or None."""
     class_name, file_name = name.split("/")
     row = rows.get(_picture_of_mask(file_name) or file_name)
@@ -116,17 +120,17 @@ def _what_is_wrong(name, size, rows):
     if row["class"] != class_name:
         return "files lie in another class's folder and were left out; download BUSI again"
     if size is None:
-        return "files are damaged or no PNG images and were left out; download BUSI again"
+        return DAMAGED
     return None
 
 
-def _picture_of_mask(name):
+def _picture_of_mask(name: str) -> str | None:
     stem, _, suffix = name.rpartition(".")
     picture = outlined_stem(stem) if suffix == "png" else None
     return picture and f"{picture}.png"
 
 
-def _files(source) -> Iterator[tuple[PurePosixPath, bytes | None]]:
+def _files(source: Path) -> Iterator[tuple[PurePosixPath, bytes | None]]:
     """Every file in a class folder, in zip files too: its path and its bytes, None if there are too many. Raises
     CaseError."""
     try:
@@ -152,7 +156,9 @@ def _files(source) -> Iterator[tuple[PurePosixPath, bytes | None]]:
         ) from error
 
 
-def _zipped(file, inside: PurePosixPath, depth: int = 0) -> Iterator[tuple[PurePosixPath, bytes | None]]:
+def _zipped(
+    file: Path | IO[bytes], inside: PurePosixPath, depth: int = 0
+) -> Iterator[tuple[PurePosixPath, bytes | None]]:
     """As `_files`, of one zip file and those in it, which count as folders of their names. Windows programs write
     backslashes into names. inside: the path of what the zip file stands for."""
     with zipfile.ZipFile(file) as archive:
@@ -169,20 +175,20 @@ def _zipped(file, inside: PurePosixPath, depth: int = 0) -> Iterator[tuple[PureP
                     yield from _zipped(inner, path.with_suffix(""), depth + 1)
 
 
-def _in_class_folder(path):
+def _in_class_folder(path: PurePosixPath) -> bool:
     return len(path.parts) > 1 and path.parts[-2].lower() in CLASS_NAMES and not _is_zip(path) and not _is_litter(path)
 
 
-def _is_zip(path):
+def _is_zip(path: PurePosixPath) -> bool:
     return path.suffix.lower() == ".zip" and not _is_litter(path)
 
 
-def _is_litter(path):
+def _is_litter(path: PurePosixPath) -> bool:
     """What file managers leave behind."""
     return path.name.startswith(".") or path.name.lower() in LITTER or "__MACOSX" in path.parts
 
 
-def _image_size(content):
+def _image_size(content: bytes | None) -> tuple[int, int] | None:
     """(width, height) of a whole PNG, None for anything else."""
     if content is None:
         return None
@@ -194,10 +200,10 @@ def _image_size(content):
         return None
 
 
-def _check(sizes, rows, problems) -> Arranged:
+def _check(sizes: dict[str, tuple[int, int]], rows: dict[str, dict], problems: dict[str, list[str]]) -> Arranged:
     """Names and sizes of the files taken, against the manifest."""
     arranged = Arranged({}, problems=problems)
-    masks = {}
+    masks: dict[str, list[str]] = {}
     for name in sizes:
         if picture := _picture_of_mask(name):
             masks.setdefault(picture, []).append(name)
@@ -211,11 +217,17 @@ def _check(sizes, rows, problems) -> Arranged:
     orphans = [mask for image, own in masks.items() if image not in sizes for mask in own]
     if orphans:
         problems["masks have no image; download BUSI again"] = orphans
-    arranged.masks = sum(map(len, masks.values()))
+    arranged.masks = sum(len(own) for own in masks.values())
     return arranged
 
 
-def _check_case(name, row, sizes, masks, problems):
+def _check_case(
+    name: str,
+    row: dict,
+    sizes: dict[str, tuple[int, int]],
+    masks: list[str],
+    problems: dict[str, list[str]],
+) -> None:
     width, height = sizes[name]
     if row["width"] and (width, height) != (int(row["width"]), int(row["height"])):
         words = "images have another size than BUSI's; take the original release, not a resized copy"
@@ -228,6 +240,6 @@ def _check_case(name, row, sizes, masks, problems):
             problems.setdefault("masks have another size than their image; download BUSI again", []).append(mask)
 
 
-def _some(names):
+def _some(names: list[str]) -> str:
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     return ", ".join(names[:NAMES_SHOWN]) + more

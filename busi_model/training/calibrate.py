@@ -10,6 +10,7 @@ many images it sent, and the classes are weighed to one mix. What a fit claims o
 import dataclasses
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import binary_erosion
@@ -70,11 +71,11 @@ def predict_held_out(predictor: Predictor, cases: list[Case]) -> HeldOut:
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Logits (N, K), class numbers (N,), weights (N,) -> the temperature with the least negative log-likelihood."""
 
-    def loss(log_temperature):
+    def loss(log_temperature: float) -> float:
         scaled = logits / np.exp(log_temperature)
         top = scaled.max(axis=1)
         log_sum = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-        return np.average(log_sum - scaled[np.arange(len(labels)), labels], weights=weights)
+        return float(np.average(log_sum - scaled[np.arange(len(labels)), labels], weights=weights))
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURE_RANGE), method="bounded").x))
 
@@ -86,7 +87,7 @@ def fit_class_scaling(
     log-likelihood, and a slight pull of the bias towards 0. The bias of the last class is 0: only differences count.
     """
 
-    def loss(x):
+    def loss(x: np.ndarray) -> float:
         scaled = log_softmax(logits * np.exp(-x[0]) + np.array([x[1], x[2], 0.0]), axis=1)
         return -np.average(scaled[np.arange(len(labels)), labels], weights=weights) + BIAS_PULL * (x[1:] ** 2).sum()
 
@@ -128,10 +129,11 @@ def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoi
     logits = np.concatenate([s.class_logits for s in hospitals])
     weights = mix_weights([s.labels for s in hospitals])
     temperature, class_bias = fit_class_scaling(logits, labels, weights)
+    benign, malignant, normal = (float(np.average(labels == k, weights=weights)) for k in range(len(CLASS_NAMES)))
     point = OperatingPoint(
         temperature=temperature,
         class_bias=class_bias,
-        class_mix=tuple(float(np.average(labels == k, weights=weights)) for k in range(len(CLASS_NAMES))),
+        class_mix=(benign, malignant, normal),
         mask_temperature=mask_temperature(hospitals),
         fitted_on=fitted_on,
     )
@@ -158,32 +160,32 @@ def thresholds(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarra
     )
 
 
-def margins(hospitals: list[HeldOut], point: OperatingPoint) -> dict[str, float]:
+def margins(hospitals: list[HeldOut], point: OperatingPoint) -> dict[str, Any]:
     """The fields of the margin band: margin_inside, margin_outside."""
     half_band = _half_band(hospitals, point)
     return {"margin_inside": float(expit(half_band)), "margin_outside": float(expit(-half_band))}
 
 
-def conformal_probability(probabilities, labels, weights):
+def conformal_probability(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
     """The probability from which a class stays in the set, so that the set holds the truth in COVERAGE of the cases."""
     truth = probabilities[np.arange(len(labels)), labels]
     corrected = min(1.0, COVERAGE * (1 + 1 / len(labels)))  # finite sample: (n + 1) / n
-    return float(_weighted_quantile(truth, weights, 1 - corrected))
+    return _weighted_quantile(truth, weights, 1 - corrected)
 
 
-def _balanced_threshold(score, malignant, weights):
+def _balanced_threshold(score: np.ndarray, malignant: np.ndarray, weights: np.ndarray) -> float:
     """Where sensitivity + specificity is greatest (Youden, Cancer 1950)."""
     false_positive_rate, sensitivity, thresholds = roc_curve(malignant, score, sample_weight=weights)
     return float(min(1.0, thresholds[np.argmax(sensitivity - false_positive_rate)]))
 
 
-def _sensitive_threshold(score, malignant, weights):
+def _sensitive_threshold(score: np.ndarray, malignant: np.ndarray, weights: np.ndarray) -> float:
     """The highest with a sensitivity of at least SENSITIVITY."""
     _, sensitivity, thresholds = roc_curve(malignant, score, sample_weight=weights)
     return float(thresholds[np.argmax(sensitivity >= SENSITIVITY)])
 
 
-def _half_band(hospitals, point):
+def _half_band(hospitals: list[HeldOut], point: OperatingPoint) -> float:
     """Half-width of the margin band, in calibrated logits: it holds CONTOUR_SHARE of the reference contours of lesions
     that were found, each lesion counting alike."""
     distances, weights = [], []
@@ -196,10 +198,10 @@ def _half_band(hospitals, point):
                 weights.append(np.full(len(distances[-1]), 1 / len(distances[-1]) / len(hospital.labels)))
     if not distances:
         return 0.0
-    return float(_weighted_quantile(np.concatenate(distances), np.concatenate(weights), CONTOUR_SHARE))
+    return _weighted_quantile(np.concatenate(distances), np.concatenate(weights), CONTOUR_SHARE)
 
 
-def pixel_thresholds(hospitals: list[HeldOut], point: OperatingPoint) -> dict[str, float]:
+def pixel_thresholds(hospitals: list[HeldOut], point: OperatingPoint) -> dict[str, Any]:
     """The fields mask_threshold and faint_share with the greatest mean Dice of the lesions, each hospital counting
     alike. One half, the likeliest value of each pixel, draws too little: what is not sure is left out twice over."""
     candidates = [
@@ -228,7 +230,7 @@ def pixel_thresholds(hospitals: list[HeldOut], point: OperatingPoint) -> dict[st
     return {"mask_threshold": best.mask_threshold, "faint_share": best.faint_share}
 
 
-def least_evidence(hospitals, point):
+def least_evidence(hospitals: list[HeldOut], point: OperatingPoint) -> float:
     """The most evidence that may be asked of an outline: on average it costs the hospitals DICE_PRICE at most."""
     evidence, price = [], []
     for hospital in hospitals:
@@ -239,20 +241,20 @@ def least_evidence(hospitals, point):
             core = point.core(square)
             evidence.append(point.evidence(core, p))
             outlined = point.mask(square, threshold=point.pixel_threshold(core))
-            dice = np.nan_to_num(metrics.mask_figures(outlined, mask)["dice"])  # a normal has nothing to lose
+            dice = np.nan_to_num(metrics.dice(outlined, mask))  # a normal has nothing to lose
             price.append(dice / n_lesions / len(hospitals))
     order = np.argsort(evidence)
     affordable = int((np.cumsum(np.array(price)[order]) <= DICE_PRICE).sum())  # lost when all up to here fall silent
     return float(np.append(np.array(evidence)[order], 1.0)[affordable])
 
 
-def _weighted_quantile(values, weights, share):
+def _weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
     order = np.argsort(values)
     cumulative = np.cumsum(weights[order]) / weights.sum()
-    return values[order][min(np.searchsorted(cumulative, share), len(values) - 1)]
+    return float(values[order][min(int(np.searchsorted(cumulative, share)), len(values) - 1)])
 
 
-def mask_temperature(hospitals, seed: int = 0):
+def mask_temperature(hospitals: list[HeldOut], seed: int = 0) -> float:
     rng = np.random.default_rng(seed)
     logits, truth = [], []
     for hospital in hospitals:

@@ -5,6 +5,7 @@ Enters: what a layout (`layouts`) found in a folder. Leaves: `Case`s, whose pixe
 """
 
 import csv
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -107,7 +108,7 @@ class Hospital:
         return lines + [f"  {len(names)} left out, {why}: {some(names)}" for why, names in self.left_out.items()]
 
 
-def read_mask(path) -> np.ndarray:
+def read_mask(path: Path) -> np.ndarray:
     """An outline's file -> bool (H, W): what is brighter than half of the brightest value, in any channel, so that
     masks of 0 and 1, of one colour and of a palette all say what they mean; what is transparent is no lesion, small
     whole numbers are labels. Raises ImageError."""
@@ -147,7 +148,7 @@ def looks_inverted(mask: np.ndarray) -> bool:
     return bool(mask.mean() > 0.5 and rim.mean() > 0.9)
 
 
-def picture_size(path) -> tuple[int, int] | None:
+def picture_size(path: Path) -> tuple[int, int] | None:
     """(width, height) as the file's header says it; None where that cannot be read."""
     try:
         with open(path, "rb") as file:
@@ -156,7 +157,7 @@ def picture_size(path) -> tuple[int, int] | None:
         return None
 
 
-def _size(array):
+def _size(array: np.ndarray) -> str:
     return f"{array.shape[1]}x{array.shape[0]}"
 
 
@@ -166,7 +167,7 @@ def some(names: list[str]) -> str:
     return ", ".join(names[:NAMES_SHOWN]) + more
 
 
-def read_csv(path: Path, columns, delimiter: str = ",") -> list[dict]:
+def read_csv(path: Path, columns: Iterable[str], delimiter: str = ",") -> list[dict]:
     """Rows of a CSV file in UTF-8 that has these columns, each filled in every row. Raises CaseError."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -188,7 +189,7 @@ def read_csv(path: Path, columns, delimiter: str = ",") -> list[dict]:
     return rows
 
 
-def _filled(cell):
+def _filled(cell: object) -> bool:
     return bool(cell) and (not isinstance(cell, str) or bool(cell.strip()))
 
 
@@ -215,12 +216,12 @@ def check_cases(cases: list[Case]) -> None:
 
 def spread_over_folds(labels: list[str], groups: list[str], seed: int = 0) -> np.ndarray:
     """Class names and groups of N images -> fold numbers (N,), 0 to 4: groups stay together, classes are spread."""
-    labels = np.array(labels)
-    names, counts = np.unique(labels, return_counts=True)
-    labels[np.isin(labels, names[counts < N_FOLDS])] = names[counts.argmax()]  # too few to spread
-    folds = np.zeros(len(labels), int)
+    classes = np.array(labels)
+    names, counts = np.unique(classes, return_counts=True)
+    classes[np.isin(classes, names[counts < N_FOLDS])] = names[counts.argmax()]  # too few to spread
+    folds = np.zeros(len(classes), int)
     splitter = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed)
-    for fold, (_, held_out) in enumerate(splitter.split(labels, labels, groups)):
+    for fold, (_, held_out) in enumerate(splitter.split(classes, classes, groups)):
         folds[held_out] = fold
     return folds
 

@@ -22,7 +22,9 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from busi_model.errors import remedy
 from busi_model.network import DeviceError, choose_device
@@ -36,7 +38,7 @@ from busi_model.training.splits import found_table, write_manifest
 SETTING = re.compile(r"^    (\w+): \w+ = .*?  # (.+)$", re.MULTILINE)  # of TrainConfig: its comment explains the flag
 
 
-def parse_arguments(arguments=None):
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--data",
@@ -69,12 +71,13 @@ def parse_arguments(arguments=None):
     for field in dataclasses.fields(TrainConfig):
         flag = f"--{field.name.replace('_', '-')}"
         text = f"{words.get(field.name, '')} (default: {field.default})".replace("%", "%%")
-        parser.add_argument(flag, type=field.type, default=field.default, metavar=field.type.__name__, help=text)
+        kind = cast(type, field.type)
+        parser.add_argument(flag, type=kind, default=field.default, metavar=kind.__name__, help=text)
     return parser.parse_args(arguments)
 
 
-def main(arguments=None) -> int:
-    arguments = parse_arguments(arguments)
+def main(words: Sequence[str] | None = None) -> int:
+    arguments = parse_arguments(words)
     # A plain `kill` stops as Ctrl-C does; a shell that runs us in the background has both switched off.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -90,7 +93,7 @@ def main(arguments=None) -> int:
             return run(arguments)
 
 
-def run(arguments) -> int:
+def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.out)
     try:
         config = TrainConfig(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(TrainConfig)})

@@ -6,8 +6,10 @@ process alone is the case N = 1: nothing is exchanged then.
 """
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -18,7 +20,7 @@ PATIENCE = timedelta(hours=2)  # the others wait for as long while the first pro
 
 
 @contextmanager
-def joined(device: str = "auto"):
+def joined(device: str = "auto") -> Iterator[None]:
     """Join the processes that torchrun started, for as long as the block runs. device: auto, cpu or cuda."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
@@ -60,7 +62,7 @@ def total(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def all_equal(number: int, device) -> bool:
+def all_equal(number: int, device: torch.device | str) -> bool:
     """Whether every process holds the same number."""
     own = torch.tensor([number, -number], device=device)
     if count() > 1:
@@ -80,7 +82,7 @@ def parallel(network: nn.Module, device: torch.device) -> nn.Module:
     return DistributedDataParallel(network, forward_sync_buffers=False)  # the buffers are equal by themselves
 
 
-def _replace_norms(network):
+def _replace_norms(network: nn.Module) -> None:
     for module in network.modules():
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d):
@@ -101,9 +103,10 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         centred = values - mean.view(1, -1, 1, 1)
         variance = _Total.apply(centred.square().sum(dim=(0, 2, 3))) / pixels
         with torch.no_grad():
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * pixels / (pixels - 1), self.momentum)
+            momentum = cast(float, self.momentum)  # as all buffers, there unless a norm was asked for without
+            cast(Tensor, self.num_batches_tracked).add_(1)
+            cast(Tensor, self.running_mean).lerp_(mean, momentum)
+            cast(Tensor, self.running_var).lerp_(variance * pixels / (pixels - 1), momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(x.dtype)
 
@@ -112,9 +115,9 @@ class _Total(torch.autograd.Function):
     """The sum over all processes; what each process's loss asks of it is summed as well."""
 
     @staticmethod
-    def forward(ctx, tensor):
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
         return total(tensor)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return total(gradient)

@@ -5,24 +5,26 @@ each side.
 """
 
 import numpy as np
+from numpy.random import Generator
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from scipy import ndimage
 
 
-def eight_bit(pixels) -> np.ndarray:
+def eight_bit(pixels: ArrayLike) -> np.ndarray:
     """Numbers (H, W) or (H, W, 3 or 4) -> uint8, stretched to 0..255; uint8 stays as it is, without alpha."""
-    pixels = np.asarray(pixels)
-    if pixels.dtype != np.uint8:
-        pixels = pixels.astype(np.float64)
-        pixels = (255 * (pixels - pixels.min()) / max(np.ptp(pixels), 1e-9)).astype(np.uint8)
-    return pixels[..., :3] if pixels.ndim == 3 else pixels
+    found = np.asarray(pixels)
+    if found.dtype != np.uint8:
+        found = found.astype(np.float64)
+        found = (255 * (found - found.min()) / max(np.ptp(found), 1e-9)).astype(np.uint8)
+    return found[..., :3] if found.ndim == 3 else found
 
 
-def _size(rng, low=200, high=600):
+def _size(rng: Generator, low: int = 200, high: int = 600) -> tuple[int, int]:
     return int(rng.integers(low, high)), int(rng.integers(low, high))
 
 
-def _fractal(shape, exponent, rng, stretch=1.0):
+def _fractal(shape: tuple[int, int], exponent: float, rng: Generator, stretch: float = 1.0) -> np.ndarray:
     """Noise with the power spectrum f ** -exponent, standardised; stretch: how much longer it is sideways."""
     v, u = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :] * stretch
     f = np.hypot(u, v)
@@ -32,7 +34,7 @@ def _fractal(shape, exponent, rng, stretch=1.0):
     return (field - field.mean()) / field.std()
 
 
-def _section(number, rng):
+def _section(number: int, rng: Generator) -> np.ndarray:
     """Like CT, MR or a mammogram: ellipses or a half disc of smooth tissue on black, with the noise of the modality."""
     height, width = _size(rng, 256, 513)
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
@@ -45,7 +47,7 @@ def _section(number, rng):
     body = np.hypot(x / rng.uniform(0.6, 0.9), y / rng.uniform(0.6, 0.9)) < 1
     picture[body] = rng.uniform(60, 140)
     for _ in range(int(rng.integers(5, 16))):
-        cx, cy, rx, ry = *rng.uniform(-0.6, 0.6, 2), *rng.uniform(0.04, 0.35, 2)
+        (cx, cy), (rx, ry) = rng.uniform(-0.6, 0.6, 2), rng.uniform(0.04, 0.35, 2)
         picture[body & (np.hypot((x - cx) / rx, (y - cy) / ry) < 1)] = rng.uniform(0, 255)
     picture = ndimage.uniform_filter(picture, 3)
     if number % 3 == 0:  # CT: streaked noise
@@ -55,17 +57,19 @@ def _section(number, rng):
     return np.clip(np.hypot(shaded + noise[0], noise[1]), 0, 255).astype(np.uint8)
 
 
-def _plot(number, rng):
+def _plot(number: int, rng: Generator) -> np.ndarray:
     """Lines, points, bars or a coloured map, with axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=rng.uniform(3, 6, 2), facecolor="black" if number % 5 == 0 else "white")
+    width, height = rng.uniform(3, 6, 2)
+    figure = Figure(figsize=(width, height), facecolor="black" if number % 5 == 0 else "white")
     axes = figure.add_subplot()
     if number % 4 == 0:
         axes.plot(np.cumsum(rng.normal(size=(100, int(rng.integers(1, 5)))), axis=0))
     elif number % 4 == 1:
-        axes.scatter(*rng.normal(size=(2, int(rng.integers(20, 400)))), s=rng.uniform(2, 40))
+        x, y = rng.normal(size=(2, int(rng.integers(20, 400))))
+        axes.scatter(x, y, s=rng.uniform(2, 40))
     elif number % 4 == 2:
         axes.bar(range(8), rng.uniform(1, 9, 8))
     else:
@@ -77,13 +81,14 @@ def _plot(number, rng):
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
-def _page(number, rng):
+def _page(number: int, rng: Generator) -> np.ndarray:
     """Lines of random words, black on white or the reverse; every third photographed: tilted, shaded, blurred."""
     image = Image.new("L", _size(rng, 300, 700), 255)
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=float(rng.uniform(9, 22)))
-    for y in np.arange(20, image.height - 20, font.size * rng.uniform(1.2, 1.8)):
+    draw, size = ImageDraw.Draw(image), float(rng.uniform(9, 22))
+    font = ImageFont.load_default(size=size)
+    for y in np.arange(20, image.height - 20, size * rng.uniform(1.2, 1.8)):
         if rng.random() < 0.85:
-            draw.text((rng.uniform(10, 40), y), _words(rng, image.width / font.size * 1.6), fill=0, font=font)
+            draw.text((rng.uniform(10, 40), y), _words(rng, image.width / size * 1.6), fill=0, font=font)
     if number % 3 == 0:
         image = image.rotate(rng.uniform(-15, 15), Image.Resampling.BILINEAR, fillcolor=90)
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.5, 2)))
@@ -93,11 +98,11 @@ def _page(number, rng):
     return 255 - pixels if rng.random() < 0.3 else pixels
 
 
-def _words(rng, letters):
+def _words(rng: Generator, letters: float) -> str:
     return "".join(rng.choice(list("abcdefghilmnoprstuv    "), max(4, int(letters))))
 
 
-def _screenshot(number, rng):
+def _screenshot(number: int, rng: Generator) -> np.ndarray:
     """Windows, bars, buttons and words in a few flat colours; every fourth dark, with a picture in a window."""
     width, height = int(rng.integers(500, 1200)), int(rng.integers(400, 800))
     dark = number % 4 == 0
@@ -109,14 +114,14 @@ def _screenshot(number, rng):
         box = (x, y, x + rng.uniform(40, width * 0.6), y + rng.uniform(15, height * 0.5))
         draw.rectangle(box, fill=tuple(int(v) for v in colours[n + 1]), outline=(90, 90, 90))
         font = ImageFont.load_default(size=float(rng.uniform(10, 20)))
-        draw.text((x + 6, y + 4), _words(rng, rng.integers(5, 40)), fill=tuple(rng.integers(0, 256, 3)), font=font)
+        draw.text((x + 6, y + 4), _words(rng, int(rng.integers(5, 40))), fill=tuple(rng.integers(0, 256, 3)), font=font)
     if dark:
         field = eight_bit(_fractal((height // 3, width // 3), rng.uniform(2, 4), rng))
         image.paste(Image.fromarray(field), (int(rng.uniform(0, width / 2)), int(rng.uniform(0, height / 2))))
     return np.asarray(image)
 
 
-def _noise(number, rng):
+def _noise(number: int, rng: Generator) -> np.ndarray:
     height, width = _size(rng, 100, 600)
     if number % 4 == 0:
         return rng.integers(0, 256, (height, width), dtype=np.uint8)
@@ -128,7 +133,7 @@ def _noise(number, rng):
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def _texture(number, rng):
+def _texture(number: int, rng: Generator) -> np.ndarray:
     """Clouds, marble, grain, stripes: nature's textures, some stretched like layers."""
     shape = _size(rng)
     if number % 4 == 3:  # grain that grows with the clouds beneath it, as speckle does
@@ -142,7 +147,7 @@ def _texture(number, rng):
     return np.clip(rng.uniform(70, 160) + rng.uniform(20, 60) * field, 0, 255).astype(np.uint8)
 
 
-def _gradient(number, rng):
+def _gradient(number: int, rng: Generator) -> np.ndarray:
     height, width = _size(rng, 100, 600)
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     turn = rng.uniform(0, 2 * np.pi)
@@ -151,7 +156,7 @@ def _gradient(number, rng):
     return eight_bit(ramp)
 
 
-def _pattern(number, rng):
+def _pattern(number: int, rng: Generator) -> np.ndarray:
     """Stripes, squares, dots or modules as of a QR code; every other one blurred, grainy and unevenly lit."""
     height, width = _size(rng)
     y, x = np.mgrid[0:height, 0:width]
@@ -171,7 +176,7 @@ def _pattern(number, rng):
     return _seen(np.where(light, bright, dark), number, rng)
 
 
-def _drawing(number, rng):
+def _drawing(number: int, rng: Generator) -> np.ndarray:
     """Strokes, circles and polygons by hand on paper, or on a blackboard; every other one photographed."""
     width, height = _size(rng)
     paper, ink = (int(rng.integers(180, 256)), 20) if number % 3 else (int(rng.integers(0, 50)), 230)
@@ -192,11 +197,12 @@ def _drawing(number, rng):
     return _seen(np.asarray(image, float), number, rng)
 
 
-def _seen(picture, number, rng):
+def _seen(picture: np.ndarray, number: int, rng: Generator) -> np.ndarray:
     """Floats (H, W) -> uint8; odd numbers as a camera would see them: blurred, shaded, grainy."""
     if number % 2:
         picture = ndimage.gaussian_filter(picture, rng.uniform(0.5, 3))
-        picture = picture * np.linspace(*rng.uniform(0.4, 1, 2), picture.shape[1])
+        left, right = rng.uniform(0.4, 1, 2)
+        picture = picture * np.linspace(left, right, picture.shape[1])
         picture = picture + rng.normal(0, rng.uniform(1, 12), picture.shape)
     return np.clip(picture, 0, 255).astype(np.uint8)
 

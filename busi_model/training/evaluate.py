@@ -77,7 +77,7 @@ def evaluate_cases(
     return pd.DataFrame(rows)
 
 
-def _contour_share(truth, band):
+def _contour_share(truth: np.ndarray, band: np.ndarray) -> float:
     """Share of the reference contour's pixels (the mask's own outermost ones) that lie in a band; NaN without one."""
     contour = truth & ~binary_erosion(truth, border_value=0)
     return float(band[contour].mean()) if contour.any() else float("nan")
@@ -85,7 +85,7 @@ def _contour_share(truth, band):
 
 def write_report(
     table: pd.DataFrame,
-    folder,
+    folder: Path | str,
     title: str,
     weights_sha256: str,
     recipe: dict,
@@ -153,6 +153,6 @@ def remarks(table: pd.DataFrame, left_out: dict[str, list[str]]) -> list[str]:
     return lines
 
 
-def _same_cases(table, marked):
+def _same_cases(table: pd.DataFrame, marked: pd.DataFrame) -> pd.DataFrame:
     """The rows of the cases that marks were painted on, in their order."""
     return table.set_index("case_id").loc[marked["case_id"]].reset_index()

@@ -47,7 +47,7 @@ class SquareToProbabilities(nn.Module):
         )
 
 
-def export_onnx(predictor: Predictor, path) -> None:
+def export_onnx(predictor: Predictor, path: Path | str) -> None:
     """Write the graph for any number of images at once. predictor: on the CPU. Raises ExportError."""
     try:
         import onnxscript  # noqa: F401 (torch's exporter needs it, and onnx with it)
@@ -63,6 +63,8 @@ def export_onnx(predictor: Predictor, path) -> None:
         dynamo=True,
         verbose=False,
     )
+    if program is None:  # as its type allows, and with dynamo never
+        raise ExportError("torch exported nothing; its dynamo exporter is expected. Update torch.")
     program.model.metadata_props.update(describe(predictor))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

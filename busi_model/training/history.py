@@ -29,7 +29,7 @@ def validate(
     network: MultiTaskUNet,
     images: ImageSet,
     preprocess: Preprocess,
-    device,
+    device: torch.device | str,
     bfloat16: bool = False,
     config: TrainConfig | None = None,
     weights: torch.Tensor | None = None,
@@ -41,7 +41,9 @@ def validate(
     network.eval()
     config = config or TrainConfig()
     weights = torch.ones(len(CLASS_NAMES), device=device) if weights is None else weights
-    dice, correct, sums, counts = [], [], 0.0, 0.0
+    dice: list[float] = []
+    correct: list[bool] = []
+    sums = counts = torch.zeros(())
     for indices in torch.arange(len(images)).split(16):
         x = preprocess.normalise(images.images[indices].float())[:, None].to(device)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
@@ -69,7 +71,7 @@ def validate(
     }
 
 
-def write_history(history: list[dict], path) -> None:
+def write_history(history: list[dict], path: Path | str) -> None:
     """A row an epoch; a cell is empty where an older program, whose run was resumed, did not compute the figure."""
     columns = dict.fromkeys(name for row in history for name in row)
     with open(path, "w", newline="", encoding="utf-8") as file:
@@ -85,7 +87,7 @@ def check_log(kind: str | None) -> None:
 
 
 @contextlib.contextmanager
-def opened_log(kind: str | None, folder) -> Iterator[Callable[[dict], None]]:
+def opened_log(kind: str | None, folder: Path | str) -> Iterator[Callable[[dict], None]]:
     """A function that takes the row of an epoch; it does nothing where no log is wanted. A resumed run goes on in the
     same log. Raises RunError."""
     check_log(kind)
@@ -96,7 +98,7 @@ def opened_log(kind: str | None, folder) -> Iterator[Callable[[dict], None]]:
 
     with SummaryWriter(str(Path(folder, kind))) as writer:
 
-        def write(row):
+        def write(row: dict) -> None:
             for name, value in row.items():
                 if name != "epoch":
                     writer.add_scalar(_tag(name), value, row["epoch"])
@@ -105,7 +107,7 @@ def opened_log(kind: str | None, folder) -> Iterator[Callable[[dict], None]]:
         yield write
 
 
-def _tag(name):
+def _tag(name: str) -> str:
     """Losses of training and of held-out images under one heading, so that they are compared."""
     side, _, rest = name.partition("_")
     return {"train": f"training/{rest}", "val": f"held out/{rest}"}.get(side, f"run/{name}")

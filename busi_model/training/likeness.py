@@ -41,13 +41,13 @@ def split_by_likeness(cases: list[Case], seed: int = 0) -> list[Case]:
     if max(labels.count(name) for name in CLASS_NAMES) < N_FOLDS:
         raise CaseError(f"No class has {N_FOLDS} images; so many of one at least are needed for five folds.")
     seen, split = set(), []
-    for case, group, fold in zip(cases, groups, spread_over_folds(labels, groups, seed), strict=True):
+    for case, group, fold in zip(cases, groups, spread_over_folds(labels, groups.tolist(), seed), strict=True):
         split.append(replace(case, group=f"G{group:04d}", fold=int(fold), scored=group not in seen))
         seen.add(group)
     return split
 
 
-def _thumbnail(gray):
+def _thumbnail(gray: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(gray).resize((32, 32), Image.Resampling.BOX), np.float32)
 
 
@@ -64,6 +64,6 @@ def near_duplicate_groups(thumbnails: list[np.ndarray]) -> np.ndarray:
     return connected_components(alike, directed=False)[1]
 
 
-def _standardise(rows):
+def _standardise(rows: np.ndarray) -> np.ndarray:
     rows = rows - rows.mean(axis=1, keepdims=True)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)

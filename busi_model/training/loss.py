@@ -1,5 +1,7 @@
 """Logits and truth go in, one number to minimise comes out, with its parts by name for the progress line."""
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -65,6 +67,6 @@ def denominators(mask: Tensor, label: Tensor, weights: Tensor) -> Tensor:
     return torch.stack([torch.ones_like(lesions).float().sum(), lesions.float().sum(), weights[label].sum()])
 
 
-def label_numbers(class_names) -> Tensor:
+def label_numbers(class_names: Iterable[str]) -> Tensor:
     """Class names -> int64 (N,) in the order of CLASS_NAMES."""
     return torch.tensor([CLASS_NAMES.index(name) for name in class_names])

@@ -5,12 +5,14 @@ Abroad comes first: what the recipe is worth in a hospital that its network neve
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from busi_model import checkpoint
 from busi_model.files import write_json
+from busi_model.operating_point import OperatingPoint
 from busi_model.training.recipe import RunError
 from busi_model.training.report import figure_table, ood_section, trust_sections
 
@@ -104,7 +106,12 @@ CLAIM = """## CLAIM 2024, in short
 """
 
 
-def write_card(weights_folder, abroad, home=None, evaluation_folders=()) -> None:
+def write_card(
+    weights_folder: Path | str,
+    abroad: Path | str | None,
+    home: Path | str | None = None,
+    evaluation_folders: Iterable[Path | str] = (),
+) -> None:
     """Store the figures in config.json and write README.md. Raises CheckpointError or RunError.
 
     abroad, home: folders of `busi train --leave-one-out` and `--cross-validate`; evaluation_folders: of `evaluate`.
@@ -125,7 +132,7 @@ def write_card(weights_folder, abroad, home=None, evaluation_folders=()) -> None
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def _study(folder):
+def _study(folder: Path | str) -> tuple[str, list[dict]]:
     """A study's table with a row a hospital, and the contents of its reports."""
     place = Path(folder, "evaluation")
     summary = _read(place / "summary.json")
@@ -133,7 +140,7 @@ def _study(folder):
     return table, [_read(place / name / "metrics.json") for name in summary["hospitals"]]
 
 
-def _read(path):
+def _read(path: Path) -> dict:
     if not path.is_file():
         raise RunError(f"{path.parent} holds no {path.name}. Name a folder that `busi train` or `evaluate` wrote.")
     try:
@@ -158,7 +165,7 @@ def front_matter(abroad: dict | None) -> str:
     return f"---\n{facts.to_yaml(original_order=['license'])}\n---\n"
 
 
-def _eval_results(abroad):
+def _eval_results(abroad: dict) -> Iterator[EvalResult]:
     what, hospitals = abroad["what"], abroad["hospitals"]
     for hospital, figures in hospitals.items():
         for name, figure in figures.items():
@@ -172,7 +179,7 @@ def _eval_results(abroad):
             yield _eval_result("mean", f"Mean of {len(hospitals)} hospitals, each {what}", name, name, value)
 
 
-def _eval_result(hospital, dataset_name, name, metric_name, value):
+def _eval_result(hospital: str, dataset_name: str, name: str, metric_name: str, value: float) -> EvalResult:
     outline = name in OUTLINE_FIGURES
     return EvalResult(
         task_type="image-segmentation" if outline else "image-classification",
@@ -185,7 +192,12 @@ def _eval_result(hospital, dataset_name, name, metric_name, value):
     )
 
 
-def card_text(loaded: checkpoint.Checkpoint, studies, evaluations: list[dict], refused: dict | None) -> str:
+def card_text(
+    loaded: checkpoint.Checkpoint,
+    studies: list[tuple[str, str, list[dict]]],
+    evaluations: list[dict],
+    refused: dict | None,
+) -> str:
     """The card as Markdown, below its front matter. studies: (introduction, table with a row a hospital, contents of
     metrics.json); evaluations: contents of metrics.json; refused: of ood.json."""
     lines = [HEADER]
@@ -204,7 +216,7 @@ def card_text(loaded: checkpoint.Checkpoint, studies, evaluations: list[dict], r
     return "\n".join(lines) + "\n"
 
 
-def _whose(evaluation, loaded):
+def _whose(evaluation: dict, loaded: checkpoint.Checkpoint) -> str:
     if evaluation["weights_sha256"] == loaded.weights_sha256:
         whose = "These very weights"
     else:
@@ -212,7 +224,7 @@ def _whose(evaluation, loaded):
     return f"{whose}; {evaluation['n_images']} images in {evaluation['n_groups']} groups."
 
 
-def _operating_point(point):
+def _operating_point(point: OperatingPoint) -> list[str]:
     silent = f"nothing is outlined where neither head is surer of a lesion than {point.least_evidence:.3f}; "
     silent = silent if point.least_evidence > 0 else ""
     faint = (

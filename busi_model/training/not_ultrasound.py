@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO, Any, cast
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -22,12 +23,14 @@ PHOTOGRAPHS = ("astronaut", "camera", "coffee", "cat", "rocket", "coins", "moon"
 OTHER_MODALITIES = ("retina", "immunohistochemistry", "cell", "microaneurysms", "shepp_logan_phantom")
 GRAPHICS = ("horse", "colorwheel", "hubble_deep_field", "logo")
 PAGES = ("page", "text")
-GRADIO = (  # in its folder media_assets/images; what a later version lacks is left out
+Named = tuple[tuple[str, tuple[str, ...]], ...]  # kind, and its samples
+# In its folder media_assets/images; what a later version lacks is left out.
+GRADIO: Named = (
     ("photograph", ("cheetah.jpg", "cheetah1.jpg", "lion.jpg", "tower.jpg", "groot.jpeg")),
     ("graphics", ("avatar.png", "bus.png", "hf-logo_transpng.png")),
     ("screenshot", ("screenshot.gif",)),
 )
-DICOM = (  # others of pydicom's need a codec
+DICOM: Named = (  # others of pydicom's need a codec
     ("other modality", ("CT_small.dcm", "693_J2KI.dcm", "J2K_pixelrep_mismatch.dcm")),  # CT
     ("other modality", ("MR_small.dcm", "examples_overlay.dcm", "JPEG2000.dcm")),
     ("graphics", ("SC_rgb_rle.dcm", "image_dfl.dcm")),
@@ -75,7 +78,7 @@ def _samples() -> Iterator[tuple[str, str, np.ndarray]]:
     import sklearn.datasets
     from matplotlib.cbook import get_sample_data
 
-    named = (
+    named: Named = (
         ("photograph", PHOTOGRAPHS),
         ("other modality", OTHER_MODALITIES),
         ("graphics", GRAPHICS),
@@ -92,9 +95,9 @@ def _samples() -> Iterator[tuple[str, str, np.ndarray]]:
     for name in ("grace_hopper.jpg", "Minduka_Present_Blue_Pack.png", "logo2.png"):
         kind = "photograph" if name.endswith("jpg") else "graphics"
         yield kind, name, _opened(get_sample_data(name, asfileobj=False))
-    with get_sample_data("s1045.ima.gz") as file:  # MR of a head
+    with cast(IO[bytes], get_sample_data("s1045.ima.gz")) as file:  # MR of a head
         yield "other modality", "s1045", eight_bit(np.frombuffer(file.read(), np.uint16).reshape(256, 256))
-    yield "other modality", "terrain", eight_bit(get_sample_data("jacksboro_fault_dem.npz")["elevation"])
+    yield "other modality", "terrain", eight_bit(cast(Any, get_sample_data("jacksboro_fault_dem.npz"))["elevation"])
     for kind, names in GRADIO:
         for name in names:
             path = _package("gradio") / "media_assets" / "images" / name
@@ -105,22 +108,25 @@ def _samples() -> Iterator[tuple[str, str, np.ndarray]]:
             yield kind, name, read_image(_dicom_path(name)).gray
 
 
-def _package(name) -> Path:
-    """Where a package lies, without importing it."""
-    return Path(find_spec(name).submodule_search_locations[0])
+def _package(name: str) -> Path:
+    """Where a package lies, without importing it. Raises ModuleNotFoundError."""
+    found = find_spec(name)
+    if found is None or not found.submodule_search_locations:
+        raise ModuleNotFoundError(f"There is no package {name}. Install what requirements.txt names.")
+    return Path(found.submodule_search_locations[0])
 
 
-def _dicom_path(name):
+def _dicom_path(name: str) -> str:
     """Where pydicom's package keeps a sample."""
     return str(_package("pydicom") / "data" / "test_files" / name)
 
 
-def _opened(path):
+def _opened(path: Any) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
 
-def _bounded(pixels):
+def _bounded(pixels: np.ndarray) -> np.ndarray:
     """At most LONGEST_PX long, and at least 64 px on each side."""
     height, width = pixels.shape[:2]
     factor = min(1.0, LONGEST_PX / max(height, width))
@@ -128,7 +134,7 @@ def _bounded(pixels):
     return np.asarray(Image.fromarray(pixels).resize(size)) if size != (width, height) else pixels
 
 
-def _variants(pixels, rng):
+def _variants(pixels: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
     """Crops, tilts, blur and recoloured gray copies: what a wrong export or a snapshot could look like."""
     height, width = pixels.shape[:2]
     for number in (1, 2, 3):
@@ -148,7 +154,7 @@ def _variants(pixels, rng):
     yield "in a fan", _in_a_fan(gray)
 
 
-def _in_a_fan(gray):
+def _in_a_fan(gray: np.ndarray) -> np.ndarray:
     """Only what a curved probe would show of it, on black."""
     height, width = gray.shape
     y, x = np.mgrid[0:height, 0:width]

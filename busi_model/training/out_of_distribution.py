@@ -7,12 +7,15 @@ that kind. Ultrasound of other organs is counted apart; nothing is claimed of it
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
@@ -55,7 +58,7 @@ class LeftOut:
     strangers: Inputs
     other_organs: Inputs
 
-    def write(self, path) -> None:
+    def write(self, path: Path | str | IO[bytes]) -> None:
         """As one NumPy file (.npz), to be read again by `read`."""
         groups = {"strangers": self.strangers, "other_organs": self.other_organs}
         arrays = {f"{group}/{f}": a for group, inputs in groups.items() for f, a in vars(inputs).items()}
@@ -63,7 +66,7 @@ class LeftOut:
         np.savez(path, hospital=self.hospital, own=self.own, **arrays)
 
     @classmethod
-    def read(cls, path) -> "LeftOut":
+    def read(cls, path: Path | str) -> "LeftOut":
         with np.load(path) as file:
             parts = {name: file[name] for name in file.files}
         others = {name.removeprefix("others/"): a for name, a in parts.items() if name.startswith("others/")}
@@ -96,23 +99,25 @@ def stranger_inputs(predictor: Predictor, seed: int = 0) -> Inputs:
 
 
 def picture_inputs(predictor: Predictor, pictures: Iterable[Stranger]) -> Inputs:
-    known = []
+    known: list[tuple[str, str, str]] = []
 
-    def grays():
+    def grays() -> Iterator[np.ndarray]:
         for picture in tqdm(pictures, "strangers", leave=False):
             known.append((picture.kind, picture.source, picture.name))
             yield _gray(picture)
 
     inputs = _inputs(predictor, grays())
-    return Inputs(*map(np.array, zip(*known, strict=True)), inputs)
+    kinds, sources, names = map(np.array, zip(*known, strict=True))
+    return Inputs(kinds, sources, names, inputs)
 
 
-def _gray(stranger):
+def _gray(stranger: Stranger) -> np.ndarray:
     return read_image(np.ascontiguousarray(stranger.pixels)).gray
 
 
-def _inputs(predictor, grays):
-    found, waiting = [], iter(grays)
+def _inputs(predictor: Predictor, grays: Iterable[np.ndarray]) -> np.ndarray:
+    found: list[np.ndarray] = []
+    waiting = iter(grays)
     while some := list(islice(waiting, BATCH)):
         features = predictor.logits(some)[2]
         found += [ood_inputs(f, gray) for f, gray in zip(features, some, strict=True)]
@@ -176,16 +181,16 @@ def measure_ood(left_out: list[LeftOut]) -> dict:
     }
 
 
-def _beyond(score, distance, limits):
+def _beyond(score: np.ndarray, distance: np.ndarray, limits: Sequence[float]) -> np.ndarray:
     return (score >= limits[0]) | (distance >= limits[1])
 
 
-def _share(hits, sources=None):
-    hits = pd.Series(np.asarray(hits, float))
-    return asdict(rate(hits, pd.Series(np.arange(len(hits)) if sources is None else sources)))
+def _share(hits: ArrayLike, sources: np.ndarray | None = None) -> dict:
+    counted = pd.Series(np.asarray(hits, float))
+    return asdict(rate(counted, pd.Series(np.arange(len(counted)) if sources is None else sources)))
 
 
-def _passed(left_out, kind, farthest):
+def _passed(left_out: list[LeftOut], kind: str, farthest: float) -> pd.DataFrame:
     """How often each stranger of this kind passes, over the hospitals left out, when no detector has seen the kind."""
     fitted = [fit_ood(one.others, one.strangers.where(one.strangers.kinds != kind)) for one in left_out]
     limit = max(float(np.quantile(d.score(one.own), WORST)) for d, one in zip(fitted, left_out, strict=True))
@@ -198,7 +203,7 @@ def _passed(left_out, kind, farthest):
     return pd.DataFrame({**columns, "passed": np.mean(shares, axis=0)})
 
 
-def _kind(rows):
+def _kind(rows: pd.DataFrame) -> dict:
     let_through = rows.loc[rows["passed"] > 0, "name"].tolist()
     return {
         "n": len(rows),
@@ -208,7 +213,7 @@ def _kind(rows):
     }
 
 
-def _other_organs(left_out, fitted, limits):
+def _other_organs(left_out: list[LeftOut], fitted: list[OodDetector], limits: Sequence[float]) -> dict:
     """Shares of the pictures of each organ that are refused, over the networks. One patient each: no interval."""
     organs = left_out[0].other_organs
     refused = np.mean(
@@ -232,7 +237,7 @@ def measure_strangers(predictor: Predictor, seed: int = 0) -> dict:
     A check of weights as shipped: the detector was fitted on these strangers, so the figures flatter it; `measure_ood`
     does not.
     """
-    kinds = {}
+    kinds: dict[str, dict[str, Any]] = {}
     for stranger in tqdm(strangers(seed), "strangers", leave=False):
         refused = predictor(np.ascontiguousarray(stranger.pixels)).refused
         of_kind = kinds.setdefault(stranger.kind, {"n": 0, "refused": 0, "let_through": []})
@@ -240,7 +245,7 @@ def measure_strangers(predictor: Predictor, seed: int = 0) -> dict:
         of_kind["refused"] += refused
         if not refused:
             of_kind["let_through"].append(stranger.name)
-    other = {}
+    other: dict[str, dict[str, int]] = {}
     for picture in other_ultrasound():
         of_organ = other.setdefault(picture.kind, {"n": 0, "refused": 0})
         of_organ["n"] += 1

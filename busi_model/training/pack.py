@@ -9,6 +9,7 @@ import csv
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -23,7 +24,7 @@ LARGEST_BYTES = 60 * 2**20  # what travels to a lent machine
 COLUMNS = (*MANIFEST_COLUMNS, "annotation", "fingerprint")
 
 
-def pack(hospitals: list[Hospital], path, side: int = 256) -> int:
+def pack(hospitals: list[Hospital], path: Path | str, side: int = 256) -> int:
     """Write the ZIP file; the longer side of each picture becomes `side` px. Returns its bytes. Raises CaseError."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ def pack(hospitals: list[Hospital], path, side: int = 256) -> int:
     return size
 
 
-def unpack(path, folder) -> list[Path]:
+def unpack(path: Path | str, folder: Path | str) -> list[Path]:
     """The folders of the hospitals, one for each --data of training."""
     folder = Path(folder)
     with zipfile.ZipFile(path) as archive:
@@ -60,12 +61,12 @@ def unpack(path, folder) -> list[Path]:
     return sorted(p for p in folder.iterdir() if (p / MANIFEST_NAME).is_file())
 
 
-def _encoded(pixels, side, format_, **how):
+def _encoded(pixels: np.ndarray, side: int, format_: str, **how: Any) -> bytes:
     image = Image.fromarray(pixels)
     scale = max(side / max(image.size), MIN_SIDE_PX / min(image.size))  # smaller ones would not be read again
     if scale < 1:
-        size = tuple(max(1, round(length * scale)) for length in image.size)
-        image = image.resize(size, Image.Resampling.BOX if format_ == "PNG" else Image.Resampling.LANCZOS)
+        width, height = (max(1, round(length * scale)) for length in image.size)
+        image = image.resize((width, height), Image.Resampling.BOX if format_ == "PNG" else Image.Resampling.LANCZOS)
     content = io.BytesIO()
     image.save(content, format_, **how)
     return content.getvalue()

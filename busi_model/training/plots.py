@@ -3,8 +3,9 @@
 The sheet shows patients' pictures: keep it where the data are, never in a repository, a card or a report that travels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -14,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from sklearn.metrics import roc_curve
 
 from busi_model.files import written_whole
@@ -24,10 +26,10 @@ WORST_NAME = "worst.png"
 A_KIND = 8  # cases of each kind on that sheet
 COLUMNS = 4
 TRUTH, FOUND = "#00d5ff", "#ffdd33"  # cyan and yellow: both stand out of gray, and from each other to every eye
-STYLE = {"figure.dpi": 120, "savefig.bbox": "tight", "axes.titlesize": "medium"}
+STYLE: dict[Any, Any] = {"figure.dpi": 120, "savefig.bbox": "tight", "axes.titlesize": "medium"}
 
 
-def plot_evaluation(table: pd.DataFrame, content: dict, folder) -> None:
+def plot_evaluation(table: pd.DataFrame, content: dict, folder: Path | str) -> None:
     """Confusion matrix, ROC, reliability, risk-coverage and Dice as PNGs into a folder, each with its title and n; of
     whatever classes the table holds. content: of metrics.json."""
     folder, labels = Path(folder), table["class_name"].map(CLASS_NAMES.index).to_numpy()
@@ -57,7 +59,7 @@ def plot_evaluation(table: pd.DataFrame, content: dict, folder) -> None:
         _finish(folder / "dice.png", "Dice", "lesion images", title)
 
 
-def _plot_roc(table, labels, figures):
+def _plot_roc(table: pd.DataFrame, labels: np.ndarray, figures: dict) -> None:
     for i, name in enumerate(CLASS_NAMES):
         auc, n = figures[f"auc_{name}"]["value"], int((labels == i).sum())
         if not np.isnan(auc):
@@ -70,7 +72,7 @@ def _plot_roc(table, labels, figures):
         plt.text(0.5, 0.5, "all images are of one class: no curve", ha="center")
 
 
-def _plot_reliability(bins):
+def _plot_reliability(bins: list[dict]) -> None:
     plt.plot([0, 1], [0, 1], "k:", linewidth=0.8)
     plt.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], "o-")
     for b in bins:
@@ -78,7 +80,7 @@ def _plot_reliability(bins):
         plt.annotate(f"n={b['n']}", place, (4, -10), textcoords="offset points", fontsize=7)
 
 
-def _plot_risk(table):
+def _plot_risk(table: pd.DataFrame) -> None:
     """Risk-coverage curve (El-Yaniv & Wiener, JMLR 2010)."""
     order = table[metrics.PROBABILITY_COLUMNS].max(axis=1).sort_values(ascending=False).index
     wrong = (table["predicted"] != table["class_name"]).loc[order].to_numpy()
@@ -87,7 +89,7 @@ def _plot_risk(table):
     plt.ylim(bottom=0)
 
 
-def _plot_dice(lesions):
+def _plot_dice(lesions: pd.DataFrame) -> None:
     if lesions.empty:
         plt.text(0.5, 0.5, "no image holds a lesion", ha="center")
         return
@@ -96,7 +98,7 @@ def _plot_dice(lesions):
     sns.histplot(x=lesions["dice"], hue=classes, bins=np.linspace(0, 1, 21), multiple="stack")
 
 
-def _finish(path, xlabel, ylabel, title):
+def _finish(path: Path, xlabel: str, ylabel: str, title: str) -> None:
     plt.xlabel(xlabel)
     plt.ylabel(ylabel)
     plt.title(title)
@@ -104,7 +106,7 @@ def _finish(path, xlabel, ylabel, title):
     plt.close()
 
 
-def plot_history(history: list[dict], path, n_training: int = 0, n_held_out: int = 0) -> None:
+def plot_history(history: list[dict], path: Path | str, n_training: int = 0, n_held_out: int = 0) -> None:
     """Training curves as PNG, whole or not at all: the losses in training and of held-out images, and figures of those
     where there are any. A row may lack what an older program did not compute. The numbers of images: for the titles."""
     table = pd.DataFrame(history)
@@ -131,7 +133,7 @@ def plot_history(history: list[dict], path, n_training: int = 0, n_held_out: int
         plt.close(figure)
 
 
-def _of_n(n, kind):
+def _of_n(n: int, kind: str) -> str:
     return f", n={n} {kind} images" if n else ""
 
 
@@ -144,7 +146,7 @@ def worst_cases(table: pd.DataFrame, most: int = A_KIND) -> dict[str, pd.DataFra
     return {kind: rows for kind, rows in kinds.items() if len(rows)}
 
 
-def write_worst(table: pd.DataFrame, judge: Callable[[str], tuple], path, title: str) -> None:
+def write_worst(table: pd.DataFrame, judge: Callable[[str], tuple], path: Path | str, title: str) -> None:
     """Draw them, whole or not at all; nothing is written where nothing went wrong.
 
     judge: case_id -> gray uint8 (H, W), truth bool (H, W), outlined bool (H, W). Raises OSError.
@@ -172,7 +174,7 @@ def write_worst(table: pd.DataFrame, judge: Callable[[str], tuple], path, title:
         plt.close(figure)
 
 
-def _places(axes, kinds):
+def _places(axes: np.ndarray, kinds: dict[str, pd.DataFrame]) -> Iterator[Axes]:
     """Each kind begins on a row of its own."""
     top = 0
     for rows in kinds.values():
@@ -180,7 +182,7 @@ def _places(axes, kinds):
         top += -(-len(rows) // COLUMNS)
 
 
-def _draw(axis, gray, truth, found):
+def _draw(axis: Axes, gray: np.ndarray, truth: np.ndarray, found: np.ndarray) -> None:
     axis.imshow(gray, cmap="gray", vmin=0, vmax=255)
     for mask, colour, line in ((truth, TRUTH, "dashed"), (found, FOUND, "solid")):
         if mask.any() and not mask.all():

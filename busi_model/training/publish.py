@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, OfflineModeIsEnabled
@@ -47,7 +48,7 @@ class PublishError(UserError, RuntimeError):
     """What cannot be published: what was found, what was expected, what to do."""
 
 
-def push_model(weights, repository: str) -> str:
+def push_model(weights: Path | str, repository: str) -> str:
     """Push config.json, model.safetensors and the model card; returns the page's address.
 
     weights: folder, or another repository. Raises CheckpointError and PublishError.
@@ -61,7 +62,13 @@ def push_model(weights, repository: str) -> str:
     return _push(folder, MODEL_FILES, repository, "model")
 
 
-def push_space(program, weights, repository: str, models: Iterable[str] = (), datasets: Iterable[str] = ()) -> str:
+def push_space(
+    program: Path | str,
+    weights: Path | str,
+    repository: str,
+    models: Iterable[str] = (),
+    datasets: Iterable[str] = (),
+) -> str:
     """Push the page as a Space; returns its address.
 
     program: folder with app.py. weights: what the Space shall ship, folder or repository. models, datasets: what to
@@ -73,7 +80,12 @@ def push_space(program, weights, repository: str, models: Iterable[str] = (), da
 
 
 def stage_space(
-    program, weights, folder: Path, repository: str, models: Iterable[str] = (), datasets: Iterable[str] = ()
+    program: Path | str,
+    weights: Path | str,
+    folder: Path,
+    repository: str,
+    models: Iterable[str] = (),
+    datasets: Iterable[str] = (),
 ) -> None:
     """Write into an empty or new folder what belongs on the Space `repository`; nothing is sent.
 
@@ -118,7 +130,7 @@ def cpu_requirements(requirements: str) -> str:
     """The repository's requirements.txt -> a Space's: PyTorch's CPU build, nothing that only training imports."""
     lines = [f"--extra-index-url {CPU_INDEX}"]
     for line in requirements.splitlines():
-        name = re.match(r"[A-Za-z0-9._-]*", line)[0].lower()
+        name = re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0].lower()
         if name == "torch":
             pin = re.match(r"torch==([0-9.]+)", line)
             if pin is None:
@@ -129,7 +141,7 @@ def cpu_requirements(requirements: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _draw_thumbnail(path):
+def _draw_thumbnail(path: Path) -> None:
     """A synthetic picture with its lesion outlined: no patient's image may stand for a public page."""
     gray, mask = draw_phantom("malignant", seed=7, height=315, width=600)
     picture = Image.merge("RGB", [Image.fromarray(gray)] * 3)
@@ -168,38 +180,38 @@ def front_matter_problems(facts: dict, folder: Path) -> list[str]:
     ]
 
 
-def _is_text(value):
+def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _is_list(value):
+def _is_list(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_is_text, value))
 
 
-def _is_names(value):
+def _is_names(value: Any) -> bool:
     """Names on the Hub; none at all is right too, as the weights travel with the Space."""
     return value is None or (_is_list(value) and all(name.count("/") == 1 for name in value))
 
 
-def _is_python(value):
+def _is_python(value: object) -> bool:
     parts = value.split(".") if isinstance(value, str) else ()
     return len(parts) >= 2 and all(p.isdigit() for p in parts) and tuple(map(int, parts[:2])) >= (3, 11)
 
 
-def _copy(path, target):
+def _copy(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, target)
 
 
-def _push(folder, patterns, repository, kind):
+def _push(folder: Path, patterns: Iterable[str], repository: str, kind: str) -> str:
     if not get_token():
         raise PublishError(
             "No Hugging Face token was found. Log in with `hf auth login`, or set HF_TOKEN to one that may write."
         )
     api = HfApi()
     with _hub_errors(repository):
-        sdk = {"space_sdk": "gradio"} if kind == "space" else {}
-        address = api.create_repo(repository, repo_type=kind, private=True, exist_ok=True, **sdk)
+        sdk = "gradio" if kind == "space" else None
+        address = api.create_repo(repository, repo_type=kind, private=True, exist_ok=True, space_sdk=sdk)
         api.upload_folder(
             repo_id=repository,
             repo_type=kind,
@@ -211,7 +223,7 @@ def _push(folder, patterns, repository, kind):
 
 
 @contextmanager
-def _hub_errors(repository) -> Iterator[None]:
+def _hub_errors(repository: str) -> Iterator[None]:
     try:
         yield
     except HFValidationError as error:

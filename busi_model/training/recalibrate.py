@@ -9,6 +9,7 @@ the detector of other pictures are not touched.
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,7 +80,7 @@ def recalibrate(predictor: Predictor, cases: list[Case]) -> Recalibrated:
     return Recalibrated(_with_known_rates(point, after, base), kept, before, after)
 
 
-def _with_known_rates(point, table, base):
+def _with_known_rates(point: OperatingPoint, table: pd.DataFrame, base: OperatingPoint) -> OperatingPoint:
     """`with_rates`; what no image here could tell is not measured, or known from before where nothing was changed."""
 
     measured = with_rates(point, table)
@@ -91,13 +92,13 @@ def _with_known_rates(point, table, base):
         rates = {k: getattr(new if getattr(new, k).n else old, k) for k in ("sensitivity", "specificity")}
         thresholds.append(dataclasses.replace(new, **rates))
     margin_coverage = measured.margin_coverage
-    if not margin_coverage.n:
+    if margin_coverage is None or not margin_coverage.n:
         same = (point.margin_inside, point.margin_outside) == (base.margin_inside, base.margin_outside)
         margin_coverage = base.margin_coverage if same else None
     return dataclasses.replace(measured, thresholds=tuple(thresholds), margin_coverage=margin_coverage)
 
 
-def _by_hospital(cases):
+def _by_hospital(cases: list[Case]) -> list[list[Case]]:
     names = dict.fromkeys(case.hospital for case in cases)
     return [[case for case in cases if case.hospital == name] for name in names]
 
@@ -115,9 +116,11 @@ def refit(base: OperatingPoint, held_out: list[HeldOut]) -> tuple[OperatingPoint
         for name, n, enough in zip(CLASS_NAMES, counts, free, strict=True)
         if not enough
     ]
-    mix = tuple(float(np.average(labels == k, weights=weights)) for k in range(len(CLASS_NAMES)))
+    benign, malignant, normal = (float(np.average(labels == k, weights=weights)) for k in range(len(CLASS_NAMES)))
+    mix = (benign, malignant, normal)
     point = dataclasses.replace(base, class_mix=mix, **_class_scaling(base, logits, labels, weights, free))
-    changes, probabilities = {}, point.class_probabilities(logits)
+    changes: dict[str, Any] = {}
+    probabilities = point.class_probabilities(logits)
     changes["conformal_probability"] = calibrate.conformal_probability(probabilities, labels, weights)
     n_malignant, n_others = counts[MALIGNANT], counts.sum() - counts[MALIGNANT]
     if min(n_malignant, n_others) >= LEAST_FOR_THRESHOLD:
@@ -147,12 +150,14 @@ def refit(base: OperatingPoint, held_out: list[HeldOut]) -> tuple[OperatingPoint
     return dataclasses.replace(point, **changes), kept
 
 
-def _class_scaling(base, logits, labels, weights, free):
+def _class_scaling(
+    base: OperatingPoint, logits: np.ndarray, labels: np.ndarray, weights: np.ndarray, free: np.ndarray
+) -> dict[str, Any]:
     """Temperature and bias with the least negative log-likelihood, pulled towards those of `base`; classes with too
     few images keep their bias."""
     start = np.array([np.log(base.temperature), *base.class_bias])
 
-    def loss(x):
+    def loss(x: np.ndarray) -> float:
         moved = np.where(free, x[1:], start[1:])
         scaled = log_softmax(logits * np.exp(-x[0]) + moved, axis=1)
         pull = BIAS_PULL * ((x - start) ** 2).sum()
@@ -182,18 +187,20 @@ def comparison(result: Recalibrated, figures: dict[str, dict[str, dict]]) -> str
     lines = [f"{len(result.after)} images; each fifth judged by an operating point fitted on the others.", ""]
     for words, both in figures.items():
         lines.append(f"{words:40} before {_interval(both['before'])}   after {_interval(both['after'])}")
-    mix = ", ".join(f"{share:.0%} {name}" for name, share in zip(CLASS_NAMES, result.point.class_mix, strict=True))
+    mix = ", ".join(
+        f"{share:.0%} {name}" for name, share in zip(CLASS_NAMES, result.point.class_mix or (), strict=True)
+    )
     lines += ["", f"The probabilities now assume the classes as they are mixed in these images: {mix}."]
     return "\n".join([*lines, "Kept as the weights brought it: " + "; ".join(result.kept) + "."])
 
 
-def _interval(figure):
+def _interval(figure: dict) -> str:
     if figure["value"] is None or np.isnan(figure["value"]):
         return "-".ljust(19)
     return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})".ljust(19)
 
 
-def write(result: Recalibrated, figures: dict, predictor: Predictor, cases: list[Case], path) -> None:
+def write(result: Recalibrated, figures: dict, predictor: Predictor, cases: list[Case], path: Path | str) -> None:
     """The file that BUSI_OPERATING_POINT names; it says for which weights, which images it was fitted on, and what it
     is worth there (figures: of `figures_before_and_after`)."""
     path = Path(path)

@@ -117,11 +117,11 @@ def trust_sections(content: dict) -> list[str]:
     return [*lines, ""]
 
 
-def _share(rate):
+def _share(rate: dict) -> str:
     return f"{rate['value']:.3f} | {rate['low']:.3f} to {rate['high']:.3f} | {rate['n']}"
 
 
-def write_summary(contents: list[dict], folder, what: str) -> dict:
+def write_summary(contents: list[dict], folder: Path | str, what: str) -> dict:
     """What `write_report` returned for each hospital -> summary.md and summary.json: a row a hospital, and the mean
     over hospitals, each counting alike whatever it sent."""
     rows = {}
@@ -146,7 +146,7 @@ def write_summary(contents: list[dict], folder, what: str) -> dict:
     return {"hospitals": rows, "mean": mean}
 
 
-def _cell(figure):
+def _cell(figure: dict | None) -> str:
     if figure is None or figure["value"] is None or np.isnan(figure["value"]):
         return "-"
     return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"
@@ -184,5 +184,5 @@ def ood_section(report: dict) -> list[str]:
     return lines
 
 
-def _percent(r):
+def _percent(r: dict) -> str:
     return f"{r['value']:.1%} ({r['low']:.1%}-{r['high']:.1%})"

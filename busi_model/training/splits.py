@@ -5,7 +5,10 @@ split, and why others do not count; the split as a table, and as a manifest for 
 """
 
 import csv
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from busi_model.names import CLASS_NAMES, CLINICIAN, MANIFEST_COLUMNS
 from busi_model.training.cases import N_FOLDS, Case, CaseError, Hospital
@@ -22,16 +25,14 @@ class Part:
     held_out: list[list[Case]]  # scored cases, one list a hospital; empty: nothing is held out
 
 
-def by_fold(hospitals: list[Hospital], folds=range(N_FOLDS), of: list[str] | None = None) -> list[Part]:
+def by_fold(
+    hospitals: list[Hospital], folds: Iterable[int] = range(N_FOLDS), of: list[str] | None = None
+) -> list[Part]:
     """Each fold held out, at home: of all hospitals, or of those that are named; the others are trained on in full."""
     names = [h.name for h in hospitals if h.name != CLINICIAN]
     if unknown := [name for name in of or () if name not in names]:
         raise RunError(f"--hold-out-of names {', '.join(unknown)}; {', '.join(names)} are given by --data.")
-    of = of or names
-    return [
-        _part(hospitals, f"fold{fold}", lambda case, fold=fold: case.fold == fold and case.hospital in of)
-        for fold in folds
-    ]
+    return [_part(hospitals, f"fold{fold}", partial(_is_of, of or names, fold)) for fold in folds]
 
 
 def by_hospital(hospitals: list[Hospital]) -> list[Part]:
@@ -39,7 +40,7 @@ def by_hospital(hospitals: list[Hospital]) -> list[Part]:
     names = [h.name for h in hospitals if h.name != CLINICIAN]
     if len(names) < 2:
         raise RunError(f"--leave-one-out needs two hospitals at least; {len(names)} given. Name more with --data.")
-    return [_part(hospitals, name, lambda case, name=name: case.hospital == name) for name in names]
+    return [_part(hospitals, name, partial(_is_of, [name], None)) for name in names]
 
 
 def everything(hospitals: list[Hospital]) -> list[Part]:
@@ -47,8 +48,16 @@ def everything(hospitals: list[Hospital]) -> list[Part]:
     return [_part(hospitals, "", lambda case: False)]
 
 
-def _part(hospitals, name, is_held_out):
-    training, corrected, held_out, kept_away = [], [], [], []
+def _is_of(hospitals: list[str], fold: int | None, case: Case) -> bool:
+    """fold: None for any."""
+    return case.hospital in hospitals and fold in (None, case.fold)
+
+
+def _part(hospitals: list[Hospital], name: str, is_held_out: Callable[[Case], bool]) -> Part:
+    training: list[Case] = []
+    corrected: list[Case] = []
+    kept_away: list[Case] = []
+    held_out: list[list[Case]] = []
     for hospital in hospitals:
         own = [c for c in hospital.cases if c.split == "development" and is_held_out(c)]
         kept_away += own + [c for c in hospital.cases if c.split == "test"]
@@ -88,15 +97,9 @@ def check_parts(parts: list[Part], learns_class: bool = True, judged: bool = Tru
 def choose_split(hospital: Hospital, split: str) -> tuple[list[Case], dict[str, list[str]]]:
     """Cases that count in figures, and why others do not -> their names. split: "fold0" to "fold4", "development",
     "test" (what is reserved) or "all". Raises CaseError."""
-    kinds = {
-        "all": lambda c: True,
-        "development": lambda c: c.split == "development",
-        "test": lambda c: c.split == "test",
-    }
-    kinds |= {f"fold{k}": lambda c, k=k: c.fold == k for k in range(N_FOLDS)}
-    if split not in kinds:
+    if split not in ("all", "development", "test", *(f"fold{k}" for k in range(N_FOLDS))):
         raise CaseError(f"The split is {split!r}; fold0 to fold{N_FOLDS - 1}, development, test or all is expected.")
-    within = [c for c in hospital.cases if kinds[split](c)]
+    within = [c for c in hospital.cases if split in ("all", c.split, f"fold{c.fold}")]
     chosen = [c for c in within if c.scored]
     if not chosen:
         raise CaseError(f"{hospital.name} holds no scored images of split {split!r}.")
@@ -107,7 +110,7 @@ def choose_split(hospital: Hospital, split: str) -> tuple[list[Case], dict[str, 
 
 def found_table(hospitals: list[Hospital]) -> list[str]:
     """Lines for the terminal: how many images of which class lie in which part of which hospital."""
-    rows = [("hospital", "part", *CLASS_NAMES, "all", "scored")]
+    rows: list[tuple[str | int, ...]] = [("hospital", "part", *CLASS_NAMES, "all", "scored")]
     for hospital in hospitals:
         parts = {f"fold {k}": [c for c in hospital.cases if c.fold == k] for k in range(N_FOLDS)}
         parts["reserved"] = [c for c in hospital.cases if c.split == "test"]
@@ -125,7 +128,7 @@ def found_table(hospitals: list[Hospital]) -> list[str]:
     ]
 
 
-def write_manifest(cases: list[Case], path) -> None:
+def write_manifest(cases: list[Case], path: Path | str) -> None:
     """Write the split in the form that `find_hospital(manifest=...)` reads."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

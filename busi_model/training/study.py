@@ -9,8 +9,10 @@ import dataclasses
 import json
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,10 +24,11 @@ from busi_model.names import CLINICIAN
 from busi_model.network import count_multiply_adds, count_parameters
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
+from busi_model.preprocess import Preprocess
 from busi_model.training import calibrate, distributed, out_of_distribution
 from busi_model.training.augment import paint_marks
-from busi_model.training.cases import Hospital
-from busi_model.training.dataset import load_images
+from busi_model.training.cases import Case, Hospital
+from busi_model.training.dataset import ImageSet, load_images
 from busi_model.training.evaluate import evaluate_cases, write_report
 from busi_model.training.fit import Trainer
 from busi_model.training.history import opened_log
@@ -72,7 +75,7 @@ def fit_part(settings: Settings, part: Part, folder: Path, point: OperatingPoint
     seen = frozenset(case.fingerprint() for case in part.training)
     seen |= start.seen if start else frozenset()
 
-    def save():
+    def save() -> None:
         network, point_ = trainer.averaged_network, point or OperatingPoint()
         checkpoint.save(folder / "weights", network, trainer.preprocess, point_, training, {}, None, seen)
         if trainer.history:
@@ -81,7 +84,7 @@ def fit_part(settings: Settings, part: Part, folder: Path, point: OperatingPoint
     validation = _validation(part, preprocess, config.seed)
     with opened_log(settings.log if distributed.is_first() else None, folder) as log:
 
-        def after_epoch():
+        def after_epoch() -> None:
             save()
             log(trainer.history[-1])
 
@@ -92,7 +95,14 @@ def fit_part(settings: Settings, part: Part, folder: Path, point: OperatingPoint
                 save()
 
 
-def _describe(part, images, trainer, parameters, multiply_adds, start):
+def _describe(
+    part: Part,
+    images: ImageSet,
+    trainer: Trainer,
+    parameters: int,
+    multiply_adds: int,
+    start: checkpoint.Checkpoint | None,
+) -> None:
     each = zip(images.hospitals, trainer.shown, trainer.members, strict=True)
     shown = ", ".join(f"{n} of {len(members)} of {name}" for name, n, members in each)
     weights = ", ".join(f"{w:.2f}" for w in trainer.class_weights.tolist())
@@ -105,14 +115,14 @@ def _describe(part, images, trainer, parameters, multiply_adds, start):
     )
 
 
-def _validation(part, preprocess, seed, most=200):
+def _validation(part: Part, preprocess: Preprocess, seed: int, most: int = 200) -> ImageSet:
     """Held-out images for the progress line and the curves; no decision is taken by them."""
     cases = [case for hospital in part.held_out for case in hospital]
     chosen = np.random.default_rng(seed).permutation(len(cases))[:most]
     return load_images([cases[i] for i in sorted(chosen)], preprocess, "held-out images")
 
 
-def _start(settings, part) -> checkpoint.Checkpoint | None:
+def _start(settings: Settings, part: Part) -> checkpoint.Checkpoint | None:
     """The weights to go on from; None where there are none, or where they have seen what this part holds out."""
     if settings.start is None:
         return None
@@ -188,14 +198,17 @@ def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) ->
     )
 
 
-def _judge(settings, parts, folders, hospital):
+def _judge(
+    settings: Settings, parts: list[Part], folders: list[Path], hospital: str
+) -> Callable[[str], tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """case_id of one hospital -> gray, reference mask, and what is outlined by the network that never saw it."""
-    of_case, predictors = {}, {}
+    of_case: dict[str, tuple[Case, Path]] = {}
+    predictors: dict[Path, Predictor] = {}
     for part, place in zip(parts, folders, strict=True):
         cases = [case for held_out in part.held_out for case in held_out if case.hospital == hospital]
         of_case |= {case.case_id: (case, place) for case in cases}
 
-    def judge(case_id):
+    def judge(case_id: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         case, place = of_case[case_id]
         if place not in predictors:
             predictors[place] = Predictor.load(place / "weights", settings.device)
@@ -205,7 +218,7 @@ def _judge(settings, parts, folders, hospital):
     return judge
 
 
-def _measure_ood(settings, parts, folders, folder):
+def _measure_ood(settings: Settings, parts: list[Part], folders: list[Path], folder: Path) -> dict[str, Any]:
     """Where each part is one hospital: the limits of what is refused, fitted and measured on hospitals left out."""
     alone = [len(part.held_out) == 1 and part.name == part.held_out[0][0].hospital for part in parts]
     if len(parts) < 2 or not all(alone):
@@ -218,7 +231,7 @@ def _measure_ood(settings, parts, folders, folder):
     return {name: report[name] for name in ("ood_score", "ood_distance")}
 
 
-def _left_out_inputs(settings, part, folder):
+def _left_out_inputs(settings: Settings, part: Part, folder: Path) -> LeftOut:
     """Minutes of work: kept beside the weights that they belong to."""
     predictor = Predictor.load(folder / "weights", settings.device)
     kept = folder / f"ood-{predictor.checkpoint.weights_sha256[:12]}.npz"
@@ -230,26 +243,26 @@ def _left_out_inputs(settings, part, folder):
     return LeftOut.read(kept)
 
 
-def _by_hospital(cases):
+def _by_hospital(cases: list[Case]) -> dict[str, list[Case]]:
     """Name -> cases; clinicians' corrected ones are of hospitals that are unknown, and left out."""
     names = dict.fromkeys(case.hospital for case in cases if case.hospital != CLINICIAN)
     return {name: [case for case in cases if case.hospital == name] for name in names}
 
 
-def _predict(folder, part, device):
+def _predict(folder: Path, part: Part, device: str) -> list[calibrate.HeldOut]:
     predictor = Predictor.load(folder / "weights", device)
     return [calibrate.predict_held_out(predictor, cases) for cases in part.held_out]
 
 
-def _words(held_out, what):
-    counts = {}
+def _words(held_out: list[calibrate.HeldOut], what: str) -> str:
+    counts: dict[str, int] = {}
     for one in held_out:
         counts[one.hospital] = counts.get(one.hospital, 0) + len(one.labels)
     words = ", ".join(f"{n} of {name}" for name, n in counts.items())
     return f"{sum(counts.values())} images, {what}: each judged by a network that never saw it ({words})"
 
 
-def release(settings: Settings, hospitals: list[Hospital], folder: Path, operating_point) -> None:
+def release(settings: Settings, hospitals: list[Hospital], folder: Path, operating_point: Path | str | None) -> None:
     """The weights to ship: trained on everything that is not reserved, with the operating point of a study."""
     [part] = everything(hospitals)
     check_parts([part], settings.config.class_loss > 0, judged=False)
@@ -271,11 +284,11 @@ def store_operating_point(folder: Path, point: OperatingPoint) -> None:
     write_operating_point(point, folder)
 
 
-def write_operating_point(point: OperatingPoint, folder) -> None:
+def write_operating_point(point: OperatingPoint, folder: Path | str) -> None:
     write_json(dataclasses.asdict(point), Path(folder) / "operating_point.json")
 
 
-def read_operating_point(folder) -> OperatingPoint:
+def read_operating_point(folder: Path | str | None) -> OperatingPoint:
     if folder is None:
         print("No --operating-point given: probabilities will be uncalibrated.", file=sys.stderr)
         return OperatingPoint()

@@ -5,6 +5,7 @@ subgroups. All on cases that took no part in training nor in fitting the operati
 """
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import numpy as np
@@ -36,7 +37,7 @@ def mean_rate(
     return Rate(float(np.mean(means)), float(low), float(high), int(counted.sum()))
 
 
-def _resampled_means(hits, groups, rng, resamples):
+def _resampled_means(hits: pd.Series, groups: pd.Series, rng: np.random.Generator, resamples: int) -> np.ndarray:
     of_group = pd.DataFrame({"sum": hits, "n": 1}).groupby(groups.to_numpy()).sum().to_numpy()
     drawn = resampled_sums(of_group, rng, resamples)
     return drawn[:, 0] / drawn[:, 1]
@@ -198,11 +199,11 @@ def with_rates(point: OperatingPoint, table: pd.DataFrame) -> OperatingPoint:
     )
 
 
-def _mean_rate(hits, table):
+def _mean_rate(hits: pd.Series, table: pd.DataFrame) -> Rate:
     return mean_rate(hits, table["group"], table["hospital"])
 
 
-def _reliability(table):
+def _reliability(table: pd.DataFrame) -> Iterator[ReliabilityBin]:
     for name, column in zip(CLASS_NAMES, PROBABILITY_COLUMNS, strict=True):
         which = np.minimum((table[column] * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
         for b, part in table.groupby(which):

@@ -202,6 +202,7 @@ def test_a_file_that_changed_is_judged_again(untrained, tmp_path):
     assert (before[1]["status"], after[2]["status"]) == ("ok", "refused") and after[2]["stamp"] != before[1]["stamp"]
 
 
+@pytest.mark.slow
 def test_any_name_is_printed_on_any_console_and_read_by_excel(untrained, tmp_path):
     names = ["опухоль.png", "乳房 超音波.png", "größer.png"]
     for name in names:
@@ -636,6 +637,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_run_with_a_sentence_and_it_goes_on(archive, untrained, tmp_path):
     arguments = ["predict", "--device", "cpu", "--weights", untrained, "--out", tmp_path, archive]
     command = [sys.executable, "-c", FULL, "1500", *map(str, arguments)]

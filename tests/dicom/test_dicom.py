@@ -624,6 +624,7 @@ def test_without_a_modality_the_kind_of_file_decides(read):
     assert codes(read(ds)) == ["other_modality"]
 
 
+@pytest.mark.slow
 def test_nothing_of_the_file_is_warned_of_or_logged(place):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -213,6 +213,7 @@ def in_a_viewer(run):
     return dict(zip(wanted, map(json.loads, done.stdout.splitlines()), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.dcmjs
 @pytest.mark.parametrize("name", NAMES)
 def test_a_viewers_parser_finds_the_same(in_a_viewer, predicted, name):
@@ -324,6 +325,7 @@ def test_pictures_of_retired_and_private_classes_get_results(predicted, tmp_path
         assert own == {sop_class}, kind
 
 
+@pytest.mark.slow
 def test_no_name_is_printed_beside_the_results(untrained, tmp_path):
     """highdicom warns of a name in one piece, and says it."""
     ds = study(draw_phantom("malignant", 1, 300, 400)[0])

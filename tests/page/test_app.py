@@ -262,6 +262,7 @@ def test_about_shows_how_other_programs_call_the_page(tab):
     assert shown.locator("a[href]").count() == 0  # no way out of a hospital's network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [

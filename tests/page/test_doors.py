@@ -464,6 +464,7 @@ def test_a_log_cannot_fill_the_disk(tmp_path):
     assert left_out == 100_000 - said.count("line ")
 
 
+@pytest.mark.slow
 def test_a_kill_is_obeyed_while_visitors_hold_on(untrained, tmp_path):
     """Half requests, open pages and a reading under way; 5 s are the promise, and the test waits no longer than that
     for a busy machine's sake times four."""

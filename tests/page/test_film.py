@@ -146,6 +146,7 @@ print("refused", tried)
 """
 
 
+@pytest.mark.slow
 def test_damage_is_a_sentence_and_no_crash(clips, tmp_path):
     """The decoders are C and C++: a crash would end the process."""
     film = tmp_path / "film.dcm"

@@ -528,6 +528,7 @@ def _said_of(entry):
         return b""
 
 
+@pytest.mark.slow
 def test_only_folders_that_nobody_uses_are_swept(tmp_path, monkeypatch):
     monkeypatch.setattr(files.tempfile, "tempdir", str(tmp_path))
     killed, left = hold_a_folder(tmp_path)
@@ -554,6 +555,7 @@ def test_only_folders_that_nobody_uses_are_swept(tmp_path, monkeypatch):
     assert files.sweep() == 1
 
 
+@pytest.mark.slow
 def test_without_a_place_for_temporary_files_the_app_says_so(tmp_path):
     """No folder of the usual ones can be written; a file stands where TMPDIR points to."""
     program = (

@@ -56,6 +56,7 @@ def test_the_command_puts_a_running_store_away_and_brings_it_back(store, tmp_pat
     assert list(tmp_path.glob(".busi-*")) == [] and list(other.parent.glob(".busi-*")) == []
 
 
+@pytest.mark.slow
 def test_a_backup_while_others_write_holds_every_record_up_to_one_moment(tmp_path):
     Store(tmp_path / "busy").close()
     command = [sys.executable, "-c", WRITER, str(tmp_path / "busy"), "7", "2000"]
@@ -133,6 +134,7 @@ sys.exit(main(["backup", sys.argv[2], "--store", sys.argv[1]]))
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_backup_with_a_sentence_and_leaves_no_half_of_it(store, tmp_path):
     (tmp_path / "small").mkdir()
     command = [sys.executable, "-c", FULL, str(store.folder), str(tmp_path / "small" / "away.zip")]
@@ -162,6 +164,7 @@ main(arguments)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["_snapshot", "_pack", "replace", "_unpack", "_look_through"])
 def test_a_kill_at_any_step_leaves_nothing_that_the_next_one_does_not_remove(store, tmp_path, step):
     """What is left holds records: it must not lie there for ever."""

@@ -54,6 +54,7 @@ Sessions(store).delete(sys.argv[2])
 """
 
 
+@pytest.mark.slow
 def test_a_kill_between_commit_and_pictures_is_made_good_by_any_program_on_the_store(store):
     sessions, created = read_with_a_comment(store, n_cases=2)
     done = subprocess.run([sys.executable, "-c", KILLED, str(store.folder), created.session_id], cwd=ROOT)
@@ -92,6 +93,7 @@ print(gone.n_pictures, gone.pictures_left, gone.done_at)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root", [os.getuid() == 0])
 def test_pictures_that_cannot_be_deleted_are_counted_and_tried_again(store, root):
     sessions, created = read_with_a_comment(store, n_cases=2)

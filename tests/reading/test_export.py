@@ -1,10 +1,7 @@
 """Corrected cases come back as training cases, and only as those: session -> export -> train.py --data."""
 
 import csv
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,13 +16,13 @@ from busi_model.reading.outline import encode_mask
 from busi_model.reading.records import Model, NewSession, Outline, image_sha256, new_key
 from busi_model.reading.sessions import NewCase, Sessions
 from busi_model.reading.store import Store
+from busi_model.training import command
 from busi_model.training.cases import CaseError
 from busi_model.training.layouts import find_cases, find_hospital, find_hospitals
 from busi_model.training.likeness import without_twins
 from busi_model.training.splits import choose_split
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, picture, read_all, seated
 
-ROOT = Path(__file__).parents[2]
 MOVED = [(30.0, 20.0), (60.0, 20.0), (60.0, 50.0), (30.0, 50.0)]
 
 
@@ -218,7 +215,8 @@ def phantom_model(mask):
     )
 
 
-def test_a_phantom_session_trains_the_next_model(phantoms, store, tmp_path):
+@pytest.mark.slow
+def test_a_phantom_session_trains_the_next_model(phantoms, store, tmp_path, capsys):
     """Six phantoms and one picture of the held-out fold are read and corrected; train.py takes the six."""
     pictures = {}
     for seed in range(6):
@@ -245,10 +243,8 @@ def test_a_phantom_session_trains_the_next_model(phantoms, store, tmp_path):
     assert export_cases(store, tmp_path / "corrected").n_cases == 7
     arguments = ["--data", phantoms, "--data", tmp_path / "corrected", "--out", tmp_path / "run"]
     arguments += ["--epochs", "1", "--size", "64", "--batch", "4", "--device", "cpu"]
-    command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert "1 corrected cases left out" in done.stdout
+    assert command.main(list(map(str, arguments))) == 0
+    assert "1 corrected cases left out" in capsys.readouterr().out
     training = Predictor.load(tmp_path / "run" / "weights", device="cpu").checkpoint.training
     assert training["n_training_images"]["clinician"] == 6
     places = list((tmp_path / "run" / "evaluation").glob("*/per_case.csv"))

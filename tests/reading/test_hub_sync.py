@@ -192,6 +192,7 @@ Outbox(Store(sys.argv[1]), "me/records", "hf_right", sys.argv[2]).push()
 """
 
 
+@pytest.mark.slow
 def test_a_killed_push_is_taken_up_at_the_next_start(store, hub):
     save(store, 3)
     hub.faults.extend([*PREUPLOAD, "hang"])
@@ -237,6 +238,7 @@ def test_removed_records_go_on_the_hub_too_history_included(store, hub):
     assert len(hub.asked) == asked  # nothing waits: the hub is left alone
 
 
+@pytest.mark.slow
 def test_a_record_that_two_programs_push_and_remove_does_not_come_back(store, hub, monkeypatch):
     """One program is killed while its commit is under way; the other removes the record; the commit arrives after."""
     (receipt,) = save(store, 1)

@@ -151,6 +151,7 @@ def test_a_clock_that_is_set_changes_no_time_and_is_marked(store, monkeypatch):
     assert timed == [(4.0, None), (4.0, 18_000.0), (4.0, -600.0), (None, None)]
 
 
+@pytest.mark.slow
 def test_the_steady_clock_has_one_name_in_all_programs_of_a_machine():
     script = "from busi_model.reading.clock import steady; print(*steady())"
     name, before = steady()

@@ -178,6 +178,7 @@ def test_records_from_before_there_were_descriptors_are_known_again(monkeypatch,
     store.close()
 
 
+@pytest.mark.slow
 def test_a_program_that_was_started_before_a_newer_one_came_stops_with_a_sentence(monkeypatch, store):
     store.save_feedback(new_key(), feedback("from before"))
     command = [sys.executable, "-c", OLDER_BESIDE, str(store.folder)]
@@ -310,6 +311,7 @@ for number in range(int(sys.argv[3])):
 """
 
 
+@pytest.mark.slow
 def test_nothing_acknowledged_is_lost_by_kills(tmp_path):
     rng = random.Random(7)
     acknowledged = []
@@ -329,6 +331,7 @@ def test_nothing_acknowledged_is_lost_by_kills(tmp_path):
     assert len(kept) <= len(acknowledged) + 5  # in each round one may have been written and not yet said
 
 
+@pytest.mark.slow
 def test_several_processes_share_a_store(tmp_path):
     command = [sys.executable, "-c", WRITER, str(tmp_path)]
     writers = [
@@ -356,6 +359,7 @@ def locked_by_another_program(folder):
         locker.kill()
 
 
+@pytest.mark.slow
 def test_everybody_waits_side_by_side_for_a_locked_database(store, monkeypatch):
     """Twelve at once are refused within one waiting time, not one after the other; then all is saved."""
     monkeypatch.setattr("busi_model.reading.database.BUSY_TIMEOUT_S", 1.5)
@@ -406,6 +410,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 def test_a_disk_that_does_not_confirm_is_never_called_not_saved(tmp_path):
     """The kernel answers EIO to fsync; a kill then brings the pages back, as SQLite's recovery takes what it finds."""
     done = subprocess.run([sys.executable, "-c", UNCONFIRMED, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
@@ -438,6 +443,7 @@ except StoreError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_what_was_kept_stays(tmp_path):
     done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
     saved, words = done.stdout.split(" ", 1)
@@ -464,6 +470,7 @@ except StoreError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_folder_without_the_right_to_write_is_told(tmp_path):
     tmp_path.chmod(0o755)
     store = Store(tmp_path / "store")
@@ -483,6 +490,7 @@ def test_a_folder_without_the_right_to_write_is_told(tmp_path):
     assert [record.content["comment"] for record in Store(store.folder).records()] == ["from before"]
 
 
+@pytest.mark.slow
 def test_a_picture_whose_record_the_disk_refuses_goes_again(tmp_path):
     script = FULL_AFTER_THE_PICTURE
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)

@@ -55,7 +55,7 @@ def test_each_hospital_counts_alike_whatever_it_sent():
 
 
 def test_operating_point_reaches_what_it_promises():
-    held_out = _held_out(n=4000)
+    held_out = _held_out(n=1500)
     point = calibrate.fit_operating_point([held_out], "phantoms")
     assert point.fitted_on == "phantoms"
     p = point.class_probabilities(held_out.class_logits)

@@ -13,16 +13,23 @@ from busi_model import checkpoint
 from busi_model.__main__ import main
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
+from busi_model.training import command as training
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
-TINY = ["--epochs", "2", "--size", "64", "--batch", "4", "--device", "cpu"]
+ONE_EPOCH = ["--epochs", "1", "--size", "64", "--batch", "4", "--device", "cpu"]
+TINY = ["--epochs", "2", *ONE_EPOCH[2:]]
 
 
 def _train(*arguments):
+    """train.py as a program of its own, which takes seconds to start; `_train_here` is what it does."""
     command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def _train_here(*arguments):
+    return training.main(list(map(str, arguments)))
 
 
 def test_train_evaluates_calibrates_and_saves(phantoms, tmp_path):
@@ -45,8 +52,7 @@ def test_train_evaluates_calibrates_and_saves(phantoms, tmp_path):
     assert phantoms.name in predictor.operating_point.fitted_on
     assert predictor.checkpoint.training["recipe"]["epochs"] == 2
     # The split that was written is obeyed: the same command with it resumes, and has nothing left to do.
-    again = _train("--data", phantoms, "--manifest", split, "--out", run, *TINY)
-    assert again.returncode == 0, again.stderr
+    assert _train_here("--data", phantoms, "--manifest", split, "--out", run, *TINY) == 0
     assert Predictor.load(run / "weights").checkpoint.weights_sha256 == predictor.checkpoint.weights_sha256
     # evaluate repeats what the run said
     arguments = ["--weights", run / "weights", "--data", phantoms, "--manifest", split]
@@ -61,8 +67,7 @@ def test_release_takes_a_runs_temperatures(phantoms, tmp_path):
     point = {"temperature": 1.7, "mask_temperature": 1.2, "fitted_on": "somewhere"}
     (tmp_path / "calibrated" / "operating_point.json").write_text(json.dumps(point))
     arguments = ["--data", phantoms, "--folds", "all", "--operating-point", tmp_path / "calibrated"]
-    done = _train(*arguments, "--out", tmp_path / "run", *TINY)
-    assert done.returncode == 0, done.stderr
+    assert _train_here(*arguments, "--out", tmp_path / "run", *ONE_EPOCH) == 0
     predictor = Predictor.load(tmp_path / "run" / "weights", device="cpu")
     assert predictor.operating_point.temperature == 1.7
     assert predictor.checkpoint.training["n_training_images"] == {phantoms.name: 24}
@@ -70,16 +75,14 @@ def test_release_takes_a_runs_temperatures(phantoms, tmp_path):
 
 
 def test_cross_validation_pools_all_folds(phantoms, tmp_path):
-    arguments = ["--epochs", "1", "--size", "64", "--batch", "4", "--device", "cpu"]
     cv = tmp_path / "cv"
-    done = _train("--data", phantoms, "--cross-validate", "--out", cv, *arguments)
-    assert done.returncode == 0, done.stderr
+    assert _train_here("--data", phantoms, "--cross-validate", "--out", cv, *ONE_EPOCH) == 0
     content = json.loads((cv / "evaluation" / phantoms.name / "metrics.json").read_text())
     assert content["n_images"] == 24
     assert "24 images, out of fold" in json.loads((cv / "operating_point.json").read_text())["fitted_on"]
     # each fold can go on from its own network
-    done = _train("--data", phantoms, "--start", cv, "--folds", "2", "--out", tmp_path / "on", *arguments)
-    assert done.returncode == 0, done.stderr
+    arguments = ["--data", phantoms, "--start", cv, "--folds", "2"]
+    assert _train_here(*arguments, "--out", tmp_path / "on", *ONE_EPOCH) == 0
     assert checkpoint.load(tmp_path / "on" / "weights").training["recipe"]["start"]["start"] == "ImageNet encoder"
 
 
@@ -140,10 +143,11 @@ def test_a_folder_that_cannot_be_written_gets_a_sentence(phantoms, tmp_path):
         (["--data", "DATA", "--out", "OUT", "--folds", "all", "--operating-point", "DATA"], "held something out"),
     ],
 )
-def test_wrong_training_arguments_get_a_sentence(phantoms, tmp_path, arguments, words):
+def test_wrong_training_arguments_get_a_sentence(phantoms, tmp_path, capsys, arguments, words):
     arguments = [str(phantoms) if a == "DATA" else str(tmp_path / "out") if a == "OUT" else a for a in arguments]
-    done = _train(*arguments)
-    assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+    assert _train_here(*arguments) == 1
+    said = capsys.readouterr().err
+    assert words in said and "Traceback" not in said
 
 
 def test_evaluate_with_wrong_data_gets_a_sentence(untrained, tmp_path, capsys):

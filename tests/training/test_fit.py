@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import resource
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -103,19 +104,28 @@ class Bomb:
         return open, ("exploded", "w")
 
 
+SHORT = replace(CONFIG, epochs=1)
+
+
+@pytest.fixture(scope="module")
+def finished(images, tmp_path_factory):
+    """last.pt of a run of one epoch; a test takes a copy."""
+    folder = tmp_path_factory.mktemp("finished")
+    Trainer(SHORT, images["train"], folder, "cpu").fit()
+    return folder / "last.pt"
+
+
 @pytest.mark.parametrize("kind", ["cut", "empty", "text", "pickle"])
-def test_a_damaged_checkpoint_is_told_and_no_pickle_runs(images, tmp_path, monkeypatch, kind):
+def test_a_damaged_checkpoint_is_told_and_no_pickle_runs(images, finished, tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
-    short = TrainConfig(epochs=1, size=64, batch=4, precision="float32")
-    Trainer(short, images["train"], tmp_path, "cpu").fit()
-    path = tmp_path / "last.pt"
+    path = shutil.copy(finished, tmp_path / "last.pt")
     whole = path.read_bytes()
     if kind == "pickle":
         torch.save({"identity": Bomb()}, path)
     else:
         path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "text": b"no checkpoint"}[kind])
     with pytest.raises(RunError, match="is damaged, or no checkpoint of this program"):
-        Trainer(short, images["train"], tmp_path, "cpu").fit()
+        Trainer(SHORT, images["train"], tmp_path, "cpu").fit()
     assert not (tmp_path / "exploded").exists()
 
 
@@ -135,10 +145,9 @@ def test_a_share_of_the_weights_stays_as_before_the_run(images, whole, tmp_path)
     assert _same(fresh, Trainer(config, images["train"], tmp_path / "plain", "cpu").fit())
 
 
-def test_other_settings_are_not_resumed(images, tmp_path):
-    short = TrainConfig(epochs=1, size=64, batch=4, precision="float32")
-    Trainer(short, images["train"], tmp_path, "cpu").fit()
-    other = TrainConfig(epochs=1, size=64, batch=4, precision="float32", lr=5e-4)
+def test_other_settings_are_not_resumed(images, finished, tmp_path):
+    shutil.copy(finished, tmp_path / "last.pt")
+    other = replace(SHORT, lr=5e-4)
     with pytest.raises(RunError, match=r"other settings \(lr\)"):
         Trainer(other, images["train"], tmp_path, "cpu").fit()
 

@@ -133,6 +133,7 @@ def _published(folder):
     return {path.name for path in folder.iterdir()} - {"private.csv"}
 
 
+@pytest.mark.slow
 def test_push_and_load_as_a_user(carded, tmp_path):
     """Two processes with nothing but environment variables: one pushes, the other predicts with what was pushed."""
     with running_hub() as hub:
@@ -159,6 +160,7 @@ def _push(capsys, *arguments):
     return code, capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_pushing_a_space_pushes_what_runs_it(hub, carded, monkeypatch, capsys):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     code, printed = _push(capsys, "--weights", carded, "--hub", "owner/model", "--space", "owner/page")
@@ -208,6 +210,7 @@ print(page.__file__)
 """
 
 
+@pytest.mark.slow
 def test_the_staged_space_needs_nothing_else(carded, tmp_path):
     """All modules that the page imports are among the files of a Space, or come with its requirements."""
     stage_space(ROOT, carded, tmp_path / "space", "owner/page")

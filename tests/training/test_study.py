@@ -90,6 +90,7 @@ def abroad(hospitals, phantoms, tmp_path_factory):
     return folder / "run", arguments
 
 
+@pytest.mark.slow
 def test_leaving_hospitals_out_reports_on_each_and_fits_on_all(abroad, hospitals):
     run, _ = abroad
     summary = json.loads((run / "evaluation" / "summary.json").read_text())
@@ -108,6 +109,7 @@ def test_leaving_hospitals_out_reports_on_each_and_fits_on_all(abroad, hospitals
         assert (run / "evaluation" / own.name / "worst.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_release_takes_the_studys_promises_and_goes_on_only_where_it_may(abroad, hospitals, tmp_path, capsys):
     run, data = abroad
     arguments = [*data, "--folds", "all", "--operating-point", str(run), *TINY]
@@ -163,6 +165,7 @@ def test_what_cannot_be_trained_or_judged_is_said_before_the_first_epoch(
     assert not (tmp_path / "run" / "last.pt").exists()
 
 
+@pytest.mark.slow
 def test_a_class_that_is_absent_ends_in_no_infinity(phantoms, tmp_path, capsys):
     """No malignant image is held out, nor learned from: one sentence, and a run that ends well, with its sheet of the
     worst cases and its log."""

@@ -20,7 +20,7 @@ LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]*\)")  # to another file of the
 LIMITS = re.compile(r"^## (?:Intended|Limits).*?(?=^## (?!Intended|Limits)|\Z)", re.DOTALL | re.MULTILINE)
 
 
-def build(checkpoint: Checkpoint, weights_folder) -> None:
+def build(checkpoint: Checkpoint, weights_folder: Path | str) -> None:
     """Lay out the panel inside the current gr.Blocks. weights_folder: where a README.md may lie."""
     card = Path(weights_folder) / "README.md"
     gr.HTML(about_html(checkpoint), apply_default_css=False, js_on_load=None, elem_id="about")
@@ -75,7 +75,7 @@ def operating_html(point: OperatingPoint) -> str:
         sentences.append(f"{strings.MARGIN_NOTE} {held}")
     parts += [f"<p>{html.escape(sentence)}</p>" for sentence in sentences]
     if point.reliability:
-        rows = [
+        by_probability = [
             (
                 strings.CLASS_NAMES[b.class_name],
                 words.PERCENT.format(percent=f"{100 * b.low:.0f}-{100 * b.high:.0f}"),
@@ -83,12 +83,12 @@ def operating_html(point: OperatingPoint) -> str:
             )
             for b in point.reliability
         ]
-        table = text_table(strings.ABOUT_CLASS_RELIABILITY, strings.ABOUT_CLASS_RELIABILITY_COLUMNS, rows)
+        table = text_table(strings.ABOUT_CLASS_RELIABILITY, strings.ABOUT_CLASS_RELIABILITY_COLUMNS, by_probability)
         parts.append(f"<details><summary>{strings.ABOUT_CLASS_RELIABILITY}</summary>{table}</details>")
     return "".join(parts)
 
 
-def _data_set(content, checkpoint, names):
+def _data_set(content: dict, checkpoint: Checkpoint, names: list[str]) -> str:
     """content: what `training.evaluate.write_report` stores as metrics.json."""
     classes = ", ".join(f"{n} {strings.CLASS_NAMES[name].lower()}" for name, n in content["n_by_class"].items())
     said = strings.ABOUT_DATA_SET.format(images=content["n_images"], classes=classes, groups=content["n_groups"])
@@ -151,11 +151,11 @@ def api_text() -> str:
     return ""
 
 
-def _card_text(card):
+def _card_text(card: Path) -> str:
     return FRONT_MATTER.sub("", card.read_text(encoding="utf-8").replace("\r\n", "\n"))
 
 
-def _show_card(card):
+def _show_card(card: Path) -> None:
     for text, alt, picture in card_parts(card):
         if text:
             gr.Markdown(text)
@@ -170,11 +170,11 @@ def _show_card(card):
             )
 
 
-def _figure(name, value):
+def _figure(name: str, value: float) -> str:
     return f"{value:.{1 if name.endswith('_px') else 3}f}"
 
 
-def _interval(name, figure):
+def _interval(name: str, figure: dict) -> str:
     if figure.get("low") is None or figure.get("high") is None:
         return ""
     return f"{_figure(name, figure['low'])} to {_figure(name, figure['high'])}"

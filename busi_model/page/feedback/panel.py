@@ -8,6 +8,8 @@ image and not sent is there again when the image is.
 import logging
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -17,12 +19,18 @@ from busi_model.page.remarks import plain_html, problem_html, receipt_html
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.reading.errors import ReadingError, RecordError
+from busi_model.reading.hub_sync import Outbox
 from busi_model.reading.records import MAX_COMMENT, Feedback, image_sha256, new_key
 from busi_model.reading.store import Store
 
 LOG = logging.getLogger(__name__)
-HOW = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8, "concurrency_id": "feedback"}
-BLANK = {"own_class": None, "verdict": None, "no_lesion": False, "comment": "", "keep_image": False}
+HOW: dict[str, Any] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "concurrency_limit": 8,
+    "concurrency_id": "feedback",
+}
+BLANK: dict[str, Any] = {"own_class": None, "verdict": None, "no_lesion": False, "comment": "", "keep_image": False}
 EDIT = """() => {
     const edit = document.querySelector("#viewer [data-do=edit]");
     if (edit.getAttribute("aria-pressed") === "false") edit.click();
@@ -49,8 +57,9 @@ class Drafts:
 class Panel:
     """Components and what their events do. Each answer is a dict {component: update}."""
 
-    def __init__(self, store: Store, outbox, lightbox, weights_sha256: str):
-        """Lay out the panel inside the current gr.Blocks. lightbox: gives a case by its id. outbox: or None."""
+    def __init__(self, store: Store, outbox: Outbox | None, lightbox: Any, weights_sha256: str):
+        """Lay out the panel inside the current gr.Blocks. lightbox: gives a case by its id (of the images
+        panel, which this one does not know)."""
         self.store, self.outbox, self.lightbox, self.weights_sha256 = store, outbox, lightbox, weights_sha256
         classes = [(words, name) for name, words in strings.CLASS_NAMES.items()]
         verdicts = [(words, name) for name, words in strings.OUTLINE_VERDICTS.items()]
@@ -58,18 +67,19 @@ class Panel:
         with gr.Column(elem_id="feedback-receipt-row"):
             self.receipt = plain_html("", elem_id="feedback-receipt")
             self.put_away = gr.Button(strings.FEEDBACK_PUT_AWAY, size="sm", visible=False, elem_id="feedback-put-away")
-        with gr.Column(visible=False, elem_id="feedback") as self.panel:
+        with gr.Column(elem_id="feedback"):  # which of it there is says `_form_html`, to layout.css
             plain_html(f"<h2>{strings.FEEDBACK_HEADING}</h2>", elem_classes="door-words")
-            with gr.Row() as self.buttons:
+            with gr.Row(elem_id="feedback-buttons"):
                 self.verdict_buttons = {
                     name: gr.Button(words, size="md", min_width=90, elem_id=f"feedback-{name}")
                     for name, words in strings.FEEDBACK_BUTTONS.items()
                 }
-            self.again_button = gr.Button(strings.FEEDBACK_AGAIN, size="md", visible=False, elem_id="feedback-again")
-            self.problem = plain_html("", elem_id="feedback-problem")
-            # Built open and closed by `turn`: Gradio sets the fields of an accordion that was built closed anew some
+            self.again_button = gr.Button(strings.FEEDBACK_AGAIN, size="md", elem_id="feedback-again")
+            script = (Path(__file__).parent / "form.js").read_text(encoding="utf-8")
+            self.problem = gr.HTML("", js_on_load=script, apply_default_css=False, elem_id="feedback-problem")
+            # Built open and closed by form.js: Gradio sets the fields of an accordion that was built closed anew some
             # frames after its first opening, and what was typed in between is lost.
-            with gr.Accordion(strings.FEEDBACK_MORE, open=True, elem_id="feedback-more") as self.more:
+            with gr.Accordion(strings.FEEDBACK_MORE, open=True, elem_id="feedback-more"):
                 self.own_class = gr.Radio(classes, label=strings.CLASS_LABEL, elem_id="feedback-class")
                 self.verdict = gr.Radio(verdicts, label=strings.OUTLINE_VERDICT, elem_id="feedback-verdict")
                 self.edit_button = gr.Button(strings.FEEDBACK_EDIT, size="md", elem_id="feedback-edit")
@@ -80,14 +90,17 @@ class Panel:
                 self.keep_image = gr.Checkbox(False, label=strings.KEEP_IMAGE, elem_id="feedback-keep")
         self.by_name = {name: getattr(self, name) for name in BLANK}
         self.fields = list(self.by_name.values())
-        self.everything = [self.panel, self.more, self.buttons, self.problem, self.again_button]
-        self.everything += [self.receipt, self.put_away, *self.fields]
+        self.turned = [self.problem, *self.fields]  # what changes with the image
 
     def connect(self, visit: gr.State, seen: gr.HTML) -> None:
         """visit: whose `shown` is the case that the server takes to be on the screen. seen: holds the id of the case
         that is on it."""
         self.visit, self.seen = visit, seen
-        how = {"inputs": {visit, seen, self.drafts, *self.fields}, "outputs": self.everything, **HOW}
+        how: dict[str, Any] = {
+            "inputs": {visit, seen, self.drafts, *self.fields},
+            "outputs": [*self.turned, self.receipt, self.put_away],
+            **HOW,
+        }
         self.edit_button.click(None, None, None, js=EDIT)
         for name, button in self.verdict_buttons.items():
             button.click(partial(self.send, name), **how)
@@ -112,11 +125,7 @@ class Panel:
         begun = any(typed.values())
         return {
             **{part: gr.update(value=typed[name]) for name, part in self.by_name.items()},
-            self.panel: gr.Column(visible=case_id is not None),
-            self.more: gr.Accordion(open=begun and not answered),
-            self.buttons: gr.Row(visible=not answered),
-            self.problem: "",
-            self.again_button: gr.Button(visible=answered),
+            self.problem: _form_html(case_id, "answered" if answered else "begun" if begun else "empty"),
         }
 
     def send(self, verdict: str, values: dict) -> dict:
@@ -139,10 +148,7 @@ class Panel:
         return {
             self.receipt: receipt_html(receipt, sync, name),
             self.put_away: gr.Button(visible=True),
-            self.problem: "",
-            self.more: gr.Accordion(open=False),
-            self.buttons: gr.Row(visible=False),
-            self.again_button: gr.Button(visible=True),
+            self.problem: _form_html(case.case_id, "answered"),
         }
 
     def again(self, values: dict) -> dict:
@@ -154,7 +160,7 @@ class Panel:
         case_id, drafts.shown = drafts.shown, None
         return self.turn(values, case_id)
 
-    def _case(self, values):
+    def _case(self, values: dict) -> tuple[str, Any]:
         """Key of the record to come, and the case that is on the screen. Raises RecordError when the server is at
         another one by now."""
         visit, drafts, case_id = values[self.visit], values[self.drafts], values[self.seen]
@@ -165,10 +171,10 @@ class Panel:
             raise RecordError(strings.FEEDBACK_OTHER_PICTURE)
         return drafts.keys.setdefault(case_id, new_key()), case
 
-    def _refusal(self, error) -> dict:
+    def _refusal(self, error: object) -> dict:
         return {self.problem: problem_html(str(error))}
 
-    def _record(self, verdict, key, case, typed):
+    def _record(self, verdict: str, key: str, case: Any, typed: dict) -> Feedback:
         model = model_record(case.prediction, self.weights_sha256)
         drawn = None if case.drawn is None else case.drawn.polygons  # as it was edited in the viewer
         carried = editor.value(key, model.outline.polygons if drawn is None else drawn)
@@ -181,3 +187,8 @@ class Panel:
             keep_image=typed["keep_image"],
             **outline_answer(key, model.outline, typed["verdict"], typed["no_lesion"], carried),
         )
+
+
+def _form_html(case_id: str | None, state: str) -> str:
+    """How the form stands, for form.js and layout.css. state: "empty", "begun" or "answered"."""
+    return f'<span hidden data-form="{state}" data-case="{case_id or ""}"></span>'

@@ -15,12 +15,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from busi_model.checkpoint import fingerprint
 from busi_model.names import CLASS_NAMES
 from busi_model.page import strings
 from busi_model.page.host.results import table_html
+from busi_model.predict import Predictor
 from busi_model.reading.errors import RecordError
 
 LEAST_IMAGES = 20  # as `training.recalibrate` asks for; a test compares the two
@@ -32,11 +34,11 @@ PRIORITY = 10  # the page comes first
 class Calibration:
     """Of one network. weights: the folder or Hub repository that the predictor was loaded from."""
 
-    def __init__(self, predictor, weights):
+    def __init__(self, predictor: Predictor, weights: Path | str):
         self.predictor = predictor
         self.weights = os.path.abspath(weights) if os.path.isdir(weights) else str(weights)
 
-    def has_seen(self, gray) -> bool:
+    def has_seen(self, gray: np.ndarray) -> bool:
         """Whether the weights have learned from this picture, uint8 (H, W)."""
         return fingerprint(gray) in self.predictor.checkpoint.seen
 

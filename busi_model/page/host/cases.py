@@ -4,7 +4,7 @@ Enters: paths. Leaves: `NewCase`s in the order of the files' names, which go no 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from busi_model.banner import without_banner
@@ -18,7 +18,7 @@ from busi_model.reading.errors import RecordError
 from busi_model.reading.sessions import NewCase, read_truth
 
 
-def find_images(files, folder: str, passed: find.PassedOver | None = None) -> list[Path]:
+def find_images(files: Iterable[str] | None, folder: str, passed: find.PassedOver | None = None) -> list[Path]:
     """Uploaded files and the images of a folder on this machine, known by what they hold, sorted by name. passed: where
     to count what was left out. Raises RecordError."""
     paths, passed = [Path(file) for file in files or ()], passed or find.PassedOver()
@@ -35,12 +35,12 @@ def find_images(files, folder: str, passed: find.PassedOver | None = None) -> li
     return sorted(images, key=lambda path: (path.name, path))
 
 
-def read_cases(paths: list[Path], manifest) -> Iterator[NewCase]:
+def read_cases(paths: list[Path], manifest: Path | str | None) -> Iterator[NewCase]:
     """One case an image; manifest: CSV with the columns image and class, or None. Raises RecordError.
 
     Without a row the truth is the folder's name where that is a class, as in BUSI.
     """
-    truth = {}
+    truth: dict[str, str] = {}
     for name, class_name in (read_truth(manifest) if manifest else {}).items():
         if truth.setdefault(_plain(name), class_name) != class_name:
             raise RecordError(strings.HOST_NAMES_ALIKE.format(name=name))

@@ -6,9 +6,12 @@ Enters: the tables of `reading.results`. Leaves: HTML; plots are PNG inside it: 
 import base64
 import html
 import io
+from collections.abc import Callable, Sequence
 from numbers import Integral
+from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # not pyplot: its figures belong to one thread
 
 from busi_model.page import strings
@@ -51,11 +54,11 @@ def numbers_html(table: pd.DataFrame) -> str:
     return f'<ul class="numbers">{items}</ul>'
 
 
-def _percent(hits) -> str:
+def _percent(hits: pd.Series) -> str:
     return "–" if hits.empty else f"{100 * hits.mean():.0f}\u00a0%"
 
 
-def _figures(table) -> pd.DataFrame:
+def _figures(table: pd.DataFrame) -> pd.DataFrame:
     """The summary in reading order, its intervals joined to one column."""
     summary = results.summarise(table)
     interval = [
@@ -79,17 +82,17 @@ def table_html(table: pd.DataFrame, caption: str) -> str:
     )
 
 
-def _cell(cell) -> str:
+def _cell(cell: Any) -> str:
     if isinstance(cell, str):
         return cell
     return "–" if pd.isna(cell) else _figure(cell)
 
 
-def _figure(value) -> str:
+def _figure(value: Any) -> str:
     return str(value) if isinstance(value, Integral) else f"{value:.3g}"
 
 
-def plot_html(table: pd.DataFrame, plots, alt: str) -> str:
+def plot_html(table: pd.DataFrame, plots: Sequence[Callable[[Axes, pd.DataFrame], None]], alt: str) -> str:
     """Plots side by side as one picture. plots: functions that draw the table on axes. alt: what is to be seen."""
     figure = Figure(figsize=(5.5 * len(plots), 3.4), layout="constrained")
     for axes, draw in zip(figure.subplots(1, len(plots), squeeze=False)[0], plots, strict=True):
@@ -100,7 +103,7 @@ def plot_html(table: pd.DataFrame, plots, alt: str) -> str:
     return f'<img class="plots" alt="{html.escape(alt)}" src="data:image/png;base64,{png}">'
 
 
-def _accuracy(axes, table):
+def _accuracy(axes: Axes, table: pd.DataFrame) -> None:
     """Share of right classes of each reader, own read and final read, and of the model on the same cases."""
     known = table[table["truth"].notna()]
     axes.set_title(strings.PLOT_ACCURACY)
@@ -118,7 +121,7 @@ def _accuracy(axes, table):
     axes.legend(fontsize=8)
 
 
-def _confidence(axes, table):
+def _confidence(axes: Axes, table: pd.DataFrame) -> None:
     """One point a reading: confidence before and after; above the line it rose."""
     axes.set_title(strings.PLOT_CONFIDENCE)
     both = table.dropna(subset=["own_confidence", "final_confidence"])
@@ -128,7 +131,7 @@ def _confidence(axes, table):
     axes.set_ylabel(strings.PLOT_FINAL)
 
 
-def _time(axes, table):
+def _time(axes: Axes, table: pd.DataFrame) -> None:
     """Median seconds a case, in the order in which the readers met the cases."""
     curve = results.learning_curve(table)
     axes.set_title(strings.PLOT_TIME)
@@ -141,7 +144,7 @@ def _time(axes, table):
     axes.set_ylim(bottom=0)
 
 
-def _say(axes, words):
+def _say(axes: Axes, words: str) -> None:
     axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes)
     axes.set_xticks([])
     axes.set_yticks([])

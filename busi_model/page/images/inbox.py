@@ -31,7 +31,7 @@ def inbox_component(elem_id: str) -> gr.HTML:
     )
 
 
-def uploaded(path, folder: Path) -> Path:
+def uploaded(path: object, folder: Path) -> Path:
     """The path of an upload. Raises ImageError for anything else, which would be a file of the server or an address."""
     with contextlib.suppress(OSError, ValueError):  # no path at all
         place = Path(path if isinstance(path, str) else "").resolve()

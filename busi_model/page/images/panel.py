@@ -18,7 +18,7 @@ from busi_model.page.images.actions import Reader
 from busi_model.page.images.behind import Behind
 from busi_model.page.images.inbox import inbox_component, uploaded
 from busi_model.page.images.opened import THUMBNAIL_PX, Lightbox
-from busi_model.page.images.result import Step, empty_data, message_html, waiting_html
+from busi_model.page.images.result import Step, empty_data, message_html, parts_html, waiting_html
 from busi_model.page.images.takeaway import Takeaway, model_version
 from busi_model.page.images.worklist import Visit, packed_list, worklist_component
 from busi_model.page.remarks import plain_html
@@ -62,8 +62,8 @@ class Panel:
                 plain_html(f"<p>{strings.EXAMPLES_HEADING}</p>", elem_classes="quiet", elem_id="examples-note")
                 with gr.Row(elem_id="examples"):
                     self.examples = [_example_button(name) for name in strings.EXAMPLE_BUTTONS]
-                self.clear = gr.Button(strings.CLEAR, visible=False, size="sm", elem_id="clear")
-                self.undo = gr.Button(strings.REOPEN, visible=False, size="sm", elem_id="undo")
+                self.clear = gr.Button(strings.CLEAR, size="sm", elem_id="clear")
+                self.undo = gr.Button(strings.REOPEN, size="sm", elem_id="undo")
             with gr.Column(scale=8, min_width=330, elem_id="picture-column"):
                 self.viewer = viewer_component("viewer", packed(empty_data()))
             with gr.Column(scale=4, min_width=330, elem_id="result-column"):
@@ -75,25 +75,20 @@ class Panel:
                     elem_id="threshold",
                 )
                 self.words = plain_html(waiting_html(), elem_id="result")
-                self.insist = gr.Button(strings.ANYWAY, visible=False, size="md", elem_id="anyway")
+                self.insist = gr.Button(strings.ANYWAY, size="md", elem_id="anyway")
                 self.measures = plain_html("", elem_id="measures")
                 self._lay_out_take()
                 self.feedback = feedback(self.lightbox, sha256) if feedback else None
                 plain_html(f"<p>{strings.PRIVACY}</p>", elem_classes="quiet", elem_id="privacy")
         script = (Path(__file__).parent / "download.js").read_text(encoding="utf-8")
         self.handover = gr.HTML(None, html_template="", js_on_load=script, apply_default_css=False, elem_id="handover")
-        self.shown = [self.worklist, self.viewer, self.words, self.seen, self.measures, self.insist, self.take]
-        self.shown += [
-            self.dicom,
-            self.takes["seg"],
-            self.text,
-            self.clear,
-            self.undo,
-            *(self.feedback.everything if self.feedback else []),
-        ]
+        # No column and no button that only comes and goes: at each status of an event Gradio's script goes through all
+        # that an event names, and what lies in it. Which parts there are says `parts_html`, to the stylesheet.
+        self.shown = [self.worklist, self.viewer, self.words, self.seen, self.measures, self.text, self.undo]
+        self.shown += self.feedback.turned if self.feedback else []
 
     def _lay_out_take(self):
-        with gr.Column(visible=False, elem_id="take") as self.take:
+        with gr.Column(elem_id="take"):
             plain_html(f"<h2>{strings.TAKE_HEADING}</h2>")
             self.text = gr.Textbox(
                 label=strings.TAKE_TEXT, lines=5, max_lines=8, buttons=["copy"], interactive=False, elem_id="text"
@@ -103,7 +98,7 @@ class Panel:
                     kind: gr.Button(words, size="sm", min_width=110, elem_id=f"take-{kind}")
                     for kind, words in strings.TAKE_BUTTONS.items()
                 }
-            with gr.Accordion(strings.TAKE_DICOM, open=False, visible=False, elem_id="take-dicom") as self.dicom:
+            with gr.Accordion(strings.TAKE_DICOM, open=False, elem_id="take-dicom"):
                 plain_html(f"<p>{IDENTIFIED}</p>", elem_classes="quiet")
                 with gr.Row():
                     self.takes |= {
@@ -120,6 +115,7 @@ class Panel:
         for button, gray in self.examples:
             button.click(partial(self.example, gray), **how)
         self.worklist.pick(self.pick, **how)
+        self.worklist.look(self.look, **how)
         self.worklist.close(self.close, **how)
         self.worklist.restore(self.restore, **how).then(self.ahead, {self.visit}, [self.worklist], **AHEAD)
         self.clear.click(self.close_all, **how)
@@ -164,6 +160,10 @@ class Panel:
     def pick(self, values: dict, event: gr.EventData):
         sent = _sent(event)
         yield from self._answers(values, self.reader.pick(*self._of(values), sent.get("case"), sent.get("listed")))
+
+    def look(self, values: dict, event: gr.EventData) -> dict:
+        """As `pick`, of an image that is analysed: of a generator Gradio would send the answer twice."""
+        return list(self.pick(values, event))[-1]
 
     def close(self, values: dict, event: gr.EventData):
         yield from self._answers(values, self.reader.close(*self._of(values), [_sent(event).get("case")]))
@@ -233,17 +233,13 @@ class Panel:
         said = {
             self.worklist: packed_list(step.worklist),
             self.viewer: packed(step.viewer),
-            self.words: step.words,
+            self.words: parts_html(step) + step.words,
             self.seen: step.case_id or "",
             self.measures: step.measures,
-            self.insist: gr.Button(visible=step.insistable),
-            self.take: gr.Column(visible=step.text is not None),
-            self.dicom: gr.Accordion(visible=bool(step.dicom)),
-            self.takes["seg"]: gr.Button(visible="seg" in step.dicom),
             self.text: step.text or "",
-            self.clear: gr.Button(visible=step.n_open > 0),
-            self.undo: gr.Button(strings.REOPEN.format(count=step.n_closed), visible=step.n_closed > 0),
         }
+        if step.n_closed:
+            said[self.undo] = strings.REOPEN.format(count=step.n_closed)
         return said | (self.feedback.turn(values, step.case_id) if self.feedback else {})
 
 

@@ -82,6 +82,19 @@ class Screen:
             self.lightbox.carry_scale(case, spacing_mm)
 
 
+def parts_html(step: Step) -> str:
+    """Which parts of the panel there are, for layout.css."""
+    there = {
+        "take": step.text is not None,
+        "dicom": bool(step.dicom),
+        "seg": "seg" in step.dicom,
+        "anyway": step.insistable,
+        "clear": step.n_open > 0,
+        "undo": step.n_closed > 0,
+    }
+    return f'<span hidden data-parts="{" ".join(name for name, is_there in there.items() if is_there)}"></span>'
+
+
 def waiting_html() -> str:
     return message_html(strings.WAITING_HEADING, *strings.WAITING_LINES, kind="waiting")
 

@@ -70,7 +70,8 @@ function ask() {
   asked = shown;
   clearTimeout(timer);
   timer = setTimeout(answered, ANSWER_MS);
-  trigger("pick", { case: shown, listed: data.listed });
+  // One that is analysed already has one answer, not several: "look" brings it once.
+  trigger(data.items[indexOf(shown)]?.picture ? "look" : "pick", { case: shown, listed: data.listed });
 }
 
 function answered() {

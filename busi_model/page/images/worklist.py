@@ -45,7 +45,7 @@ class Visit:
 
 
 def worklist_component(elem_id: str) -> gr.HTML:
-    """Value: what `worklist_data` makes. It sends the events `pick` with {case, listed}, `close` with {case}, and
+    """Value: of `packed_list`. It sends the events `pick` and `look` with {case, listed}, `close` with {case}, and
     `restore` with {cases, shown}."""
     words = f'data-close="{html.escape(strings.WORKLIST_CLOSE)}" data-leave="{html.escape(strings.LEAVE_QUESTION)}"'
     return gr.HTML(
@@ -122,11 +122,11 @@ def state_of(case: Case) -> str:
     return "check" if case.prediction.warnings else "done"
 
 
-def _step(way, words, key):
+def _step(way: int, words: str, key: str) -> str:
     return f'<button type="button" data-step="{way}" aria-keyshortcuts="{key}">{words}<kbd>{key}</kbd></button>'
 
 
-def _dropped(token: str | None, never=(math.inf, 0)) -> tuple:
+def _dropped(token: str | None, never: tuple[float, int] = (math.inf, 0)) -> tuple[float, int]:
     """When a file was dropped, by inbox.js's token: milliseconds in base 36, then a count. never: for an image that was
     no file, or whose token says nothing."""
     try:

@@ -20,21 +20,21 @@ def helpers() -> Helpers:
     return made
 
 
-def read_image(source, frame: int | None = None) -> Frame:
+def read_image(source: object, frame: int | None = None) -> Frame:
     """As `image.read_image`; a file is read apart, pictures of our own (arrays) are read here. Raises ImageError."""
     if isinstance(source, (str, os.PathLike)):
         return helpers().run("read_image", os.fspath(source), frame)
     return image.read_image(source, frame)
 
 
-def count_frames(path) -> int:
+def count_frames(path: str | os.PathLike) -> int:
     """As `image.count_frames`, apart. Raises ImageError."""
     return helpers().run("count_frames", os.fspath(path))
 
 
-def read_identity(path) -> dict | None:
-    """As `dicom_out.reference.read_identity`, apart; None for a file that no DICOM results can be tied to."""
+def read_identity(path: str | os.PathLike) -> dict | None:
+    """As `dicom_out.reference.identity_or_none`, apart; None for a file that no DICOM results can be tied to."""
     try:
-        return helpers().run("read_identity", os.fspath(path))
+        return helpers().run("identity_or_none", os.fspath(path))
     except ImageError:
         return None

@@ -8,6 +8,7 @@ a file.
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import httpx
@@ -31,7 +32,7 @@ class Page(gr.Blocks):
         gradio_inside.forget_session(self, session)
         self._gone = (self._gone | {session}) & gradio_inside.running_sessions(self)
 
-    async def preprocess_data(self, block_fn, inputs, *arguments, **named):
+    async def preprocess_data(self, block_fn: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
         try:
             _refuse_other_files(inputs)
             return await super().preprocess_data(block_fn, inputs, *arguments, **named)
@@ -41,7 +42,7 @@ class Page(gr.Blocks):
             LOG.warning("What came with an event was refused: %s.", type(error).__name__)  # a forged path, say
             raise gr.Error(strings.EVENT_FAILED, print_exception=False) from error
 
-    async def process_api(self, *arguments, **named):
+    async def process_api(self, *arguments: Any, **named: Any) -> Any:
         try:
             return await super().process_api(*arguments, **named)
         except Exception as error:
@@ -52,15 +53,15 @@ class Page(gr.Blocks):
         finally:
             self._forget_lone_call(named.get("session_hash"), named.get("event_id"))
 
-    def _forget_lone_call(self, session_hash, event_id):
+    def _forget_lone_call(self, session_hash: str | None, event_id: str | None) -> None:
         """Drop the session of a call from outside the page (`visits`), or that Gradio opens for one that named none: it
         bears the event's own name. Nobody comes back to it, and Gradio keeps a quarter of a megabyte for each."""
         lone = session_hash is not None and (session_hash == event_id or session_hash.startswith(f"{SCRIPT}-"))
-        if lone or session_hash in self._gone:
+        if session_hash is not None and (lone or session_hash in self._gone):
             gradio_inside.forget_session(self, session_hash)
 
 
-def _refuse_other_files(inputs) -> None:
+def _refuse_other_files(inputs: object) -> None:
     """Raise FileNotFoundError where an event names what is no upload: Gradio deletes after an hour what was named, and
     for good stops deleting anything where that is a folder."""
     folder, left = Path(get_upload_folder()).resolve(), [inputs]
@@ -84,7 +85,7 @@ def is_ours(error: Exception) -> bool:
 
 
 class _NoWayOut(httpx.AsyncBaseTransport):
-    async def handle_async_request(self, request):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         raise gr.Error(strings.ADDRESS_REFUSED, print_exception=False)
 
 

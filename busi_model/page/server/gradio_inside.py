@@ -5,8 +5,9 @@ and `check` ends the program then: nobody would know what an unknown Gradio fetc
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 import httpx
@@ -26,7 +27,7 @@ class Asked:
     weight: int  # bytes of memory that its body takes
 
     @classmethod
-    def by(cls, request, session: str | None) -> "Asked":
+    def by(cls, request: Any, session: str | None) -> "Asked":
         client = getattr(request, "client", None)
         return cls(client.host if client else "", session or "", getattr(request, "scope", {}).get(WEIGHT, 0))
 
@@ -51,7 +52,7 @@ def check() -> None:
 def fetch_through(transport: httpx.AsyncBaseTransport) -> None:
     """All of Gradio's fetching on behalf of a user goes through `async_ssrf_protected_get`, and that through this."""
     check()
-    processing_utils.async_transport = transport
+    processing_utils.async_transport = transport  # type: ignore[assignment] # Gradio says None
 
 
 def hold_to_uploads(page: gr.Blocks) -> None:
@@ -72,7 +73,7 @@ def before_each_push(
     `page.queue`."""
     queue, push = page._queue, page._queue.push
 
-    async def push_if_allowed(body, request, username) -> PUSHED:
+    async def push_if_allowed(body: Any, request: Any, username: Any) -> PUSHED:
         event = page.fns.get(body.fn_index)
         line = queue.event_queue_per_concurrency_id.get(event.concurrency_id) if event else None
         held = [one for each in queue.event_queue_per_concurrency_id.values() for one in each.queue]
@@ -85,7 +86,7 @@ def before_each_push(
             line.queue[:] = [line.queue[place] for place in in_turns(_asked(line.queue))]
         return answer
 
-    queue.push: Callable[..., Awaitable[PUSHED]] = push_if_allowed
+    queue.push = push_if_allowed  # type: ignore[method-assign, assignment]
 
 
 def before_each_message(page: gr.Blocks, too_much: Callable[[str, object], str | None]) -> None:
@@ -94,7 +95,7 @@ def before_each_message(page: gr.Blocks, too_much: Callable[[str, object], str |
     Gradio's queue for everybody. Call after `page.queue`."""
     queue, send = page._queue, page._queue.send_message
 
-    def send_if_kept(event, event_message) -> None:
+    def send_if_kept(event: Any, event_message: Any) -> None:
         if (gone := too_much(event.session_hash, event_message)) is not None:
             forget_answers(page, gone)
         if event.session_hash in queue.pending_messages_per_session:
@@ -102,25 +103,25 @@ def before_each_message(page: gr.Blocks, too_much: Callable[[str, object], str |
         else:
             event.alive = False
 
-    queue.send_message: Callable[..., None] = send_if_kept
+    queue.send_message = send_if_kept  # type: ignore[method-assign]
 
 
 def bound_forms(may_open: Callable[[], str | None], field_bytes: int, too_long: str) -> None:
     """From now on `may_open()` is called for each file of an upload, which stays open until the upload ends, and can
     refuse it with words; and a part that is no file has so many bytes at most: Gradio would keep it in memory."""
     check()
-    parser = route_utils.GradioMultiPartParser
+    parser: Any = route_utils.GradioMultiPartParser
     if hasattr(parser, "bounded_by"):
         parser.bounded_by = (may_open, field_bytes, too_long)
         return
     on_headers_finished, on_part_data = parser.on_headers_finished, parser.on_part_data
 
-    def open_if_allowed(self) -> None:
+    def open_if_allowed(self: Any) -> None:
         if b"filename" in (self._current_part.content_disposition or b"") and (words := self.bounded_by[0]()):
             raise route_utils.MultiPartException(words)
         on_headers_finished(self)
 
-    def take_if_short(self, data: bytes, start: int, end: int) -> None:
+    def take_if_short(self: Any, data: bytes, start: int, end: int) -> None:
         part, (_, most, words) = self._current_part, self.bounded_by
         if part.file is None and len(part.data) + end - start > most:
             raise route_utils.MultiPartException(words)
@@ -134,7 +135,8 @@ def keep_no_values() -> None:
     """Gradio keeps what was last in each field of each session, however long, for links to a page as it was; this page
     has none. From now on it keeps nothing of it."""
     check()
-    gr.state_holder.SessionState._update_value_in_config = lambda self, key, value: None
+    state: Any = gr.state_holder.SessionState
+    state._update_value_in_config = lambda self, key, value: None
 
 
 class _Recent(dict):
@@ -144,11 +146,11 @@ class _Recent(dict):
         super().__init__()
         self.make = make
 
-    def __missing__(self, key):
+    def __missing__(self, key: object) -> object:
         self[key] = self.make()
         return self[key]
 
-    def __setitem__(self, key, value):
+    def __setitem__(self, key: object, value: object) -> None:
         super().__setitem__(key, value)
         if len(self) > 1000:
             del self[next(iter(self))]
@@ -156,11 +158,11 @@ class _Recent(dict):
 
 def bound_progress() -> None:
     """Gradio keeps how far an upload is under a name that the browser makes up, for ever."""
-    statuses = routes.file_upload_statuses
+    statuses: Any = routes.file_upload_statuses
     statuses._signals, statuses._statuses = _Recent(asyncio.Event), _Recent(dict)
 
 
-def _asked(events) -> list[Asked]:
+def _asked(events: Iterable[Any]) -> list[Asked]:
     return [Asked.by(event.request, event.session_hash) for event in events]
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
@@ -19,12 +20,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from busi_model.page import strings
 from busi_model.page.server import gradio_inside
 from busi_model.page.server.events import Page
 from busi_model.page.server.login import LoginError
-from busi_model.page.server.uploads import Uploads
+from busi_model.page.server.uploads import Upload, Uploads
 from busi_model.page.server.visitor import Forwarded
 from busi_model.page.server.visits import MAX_JSON_BYTES, Visits
 
@@ -59,7 +61,7 @@ class Walls:
     inner: Sequence[Middleware] = ()  # further walls
 
     @classmethod
-    def from_environment(cls, server_name: str, on_space: bool, **other) -> "Walls":
+    def from_environment(cls, server_name: str, on_space: bool, **other: Any) -> "Walls":
         """server_name: what the server listens to. Raises LoginError."""
         proxies = _list(TRUSTED_PROXIES)
         for number, proxy in enumerate(proxies, start=1):
@@ -76,14 +78,18 @@ class Walls:
 
     def middleware(self, page: gr.Blocks) -> list[Middleware]:
         """In the order in which a request meets them. page: finished."""
-        visits = {
+        visits: dict[str, Any] = {
             "forget": page.forget if isinstance(page, Page) else partial(gradio_inside.forget_session, page),
             "forget_answers": lambda session: gradio_inside.forget_answers(page, session),
             "session_of": lambda event_id: gradio_inside.session_of(page, event_id),
             "is_awaited": lambda session: gradio_inside.is_awaited(page, session),
             "in_frames": self.on_space,
         }
-        how = {"on_space": self.on_space, "has_login": self.has_login, "asks_password": self.accounts is not None}
+        how: dict[str, Any] = {
+            "on_space": self.on_space,
+            "has_login": self.has_login,
+            "asks_password": self.accounts is not None,
+        }
         return [
             Middleware(Forwarded, proxies=self.proxies),
             Middleware(Guard, hosts=self.hosts, **how),
@@ -92,26 +98,33 @@ class Walls:
         ]
 
 
-def _list(variable) -> tuple[str, ...]:
+def _list(variable: str) -> tuple[str, ...]:
     return tuple(entry.strip() for entry in os.environ.get(variable, "").split(",") if entry.strip())
 
 
 class Guard:
     """ASGI middleware, just outside Gradio's own routes."""
 
-    def __init__(self, app, on_space=False, has_login=False, asks_password=False, hosts: Collection[str] | None = None):
+    def __init__(
+        self,
+        app: ASGIApp,
+        on_space: bool = False,
+        has_login: bool = False,
+        asks_password: bool = False,
+        hosts: Collection[str] | None = None,
+    ):
         """As in `Walls`."""
         self.app, self.on_space, self.asks_password, self.hosts = app, on_space, asks_password, hosts
         self.lets_others_ask = on_space and not has_login  # a login's cookie comes with what other sites' pages ask
         self.uploads = Uploads()
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         begun, well, headers, path = False, False, Headers(scope=scope), scope["path"]
 
-        async def send_with_headers(message):
+        async def send_with_headers(message: Message) -> None:
             nonlocal begun, well
             if message["type"] == "http.response.start":
                 begun, well = True, message["status"] == 200
@@ -121,7 +134,7 @@ class Guard:
                 self._close_cookies(message)
             await send(message)
 
-        answer = self.refusal(scope, headers) or self.app
+        answer: ASGIApp = self.refusal(scope, headers) or self.app
         upload = self.uploads.begin(_address(scope)) if path == UPLOAD and answer is self.app else None
         try:
             if self.asks_password and answer is self.app and path.startswith(tuple(KEYLESS)):
@@ -140,13 +153,13 @@ class Guard:
             if upload:
                 self.uploads.end(upload, well)
 
-    def refusal(self, scope, headers: Headers) -> PlainTextResponse | None:
+    def refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
         """Why a request goes no further, as an answer."""
         closed = {"Connection": "close"}  # what follows on this connection is not read
         path = scope["path"]
         if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may have chosen the other one
             return PlainTextResponse(strings.TWO_LENGTHS, 400, closed)
-        if self.hosts is not None and not self._is_ours(headers):
+        if self.hosts is not None and not _is_named(headers, self.hosts):
             return PlainTextResponse(strings.WRONG_HOST, 421, closed)
         if not is_door(path):
             return PlainTextResponse(strings.NO_DOOR, 404)
@@ -162,30 +175,26 @@ class Guard:
             return PlainTextResponse(refused[1], refused[0], closed)
         return None
 
-    def _is_ours(self, headers) -> bool:
-        said = [headers.get("host", ""), *headers.getlist("x-forwarded-host")]
-        return all(host_name(name) in self.hosts for line in said for name in line.split(","))
-
-    async def _logged_in(self, scope) -> bool:
+    async def _logged_in(self, scope: Scope) -> bool:
         """What Gradio itself says of this visitor."""
         status = 0
 
-        async def note(message):
+        async def note(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
 
-        async def nothing():
+        async def nothing() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
 
         door = {"method": "GET", "path": LOGIN_CHECK, "raw_path": LOGIN_CHECK.encode(), "query_string": b""}
         await self.app({**scope, **door}, nothing, note)
         return status == 200
 
-    def _bounded(self, path, receive, upload=None):
+    def _bounded(self, path: str, receive: Receive, upload: Upload | None = None) -> Receive:
         """A `receive` that takes the client for gone when the body grows beyond all bounds."""
         left = _most_bytes(path)
 
-        async def receive_some():
+        async def receive_some() -> Message:
             nonlocal left
             message = await receive()
             size = len(message.get("body", b""))
@@ -195,7 +204,7 @@ class Guard:
 
         return receive_some
 
-    def _stay_here(self, answered, headers) -> None:
+    def _stay_here(self, answered: MutableHeaders, headers: Headers) -> None:
         """A way to another address of this page is a path: no header of a request may lead anyone elsewhere."""
         if location := answered.get("location"):
             place = urlsplit(location)
@@ -204,7 +213,7 @@ class Guard:
                 path = "/" + place.path.lstrip("/\\")
                 answered["location"] = f"{path}?{place.query}" if place.query else path
 
-    def _close_cookies(self, message) -> None:
+    def _close_cookies(self, message: Message) -> None:
         """Gradio's login cookie goes along with what this page asks, and with what no other site's page does."""
         if self.on_space:  # where the page is shown in the Hub's frame, and the cookie must come with that
             return
@@ -260,7 +269,13 @@ def is_door(path: str) -> bool:
     return any(path == door or (door[-1] in "/=" and door != "/" and path.startswith(door)) for door in DOORS)
 
 
-def _address(scope) -> str:
+def _is_named(headers: Headers, hosts: Collection[str]) -> bool:
+    """Whether a request is for one of these hosts, whatever proxies say of it."""
+    said = [headers.get("host", ""), *headers.getlist("x-forwarded-host")]
+    return all(host_name(name) in hosts for line in said for name in line.split(","))
+
+
+def _address(scope: Scope) -> str:
     return (scope.get("client") or [""])[0]
 
 

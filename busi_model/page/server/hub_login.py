@@ -11,9 +11,11 @@ import os
 import re
 import time
 from importlib.util import find_spec
+from typing import Any
 
 from gradio.utils import get_space
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from busi_model.page import strings
 from busi_model.page.server import login
@@ -72,11 +74,12 @@ class HubUsers:
 class Wall:
     """ASGI middleware inside Gradio's session: only allowed users get through, others no further than the sign-in."""
 
-    def __init__(self, app, users: HubUsers):
+    def __init__(self, app: ASGIApp, users: HubUsers):
         self.app, self.users = app, users
 
-    async def __call__(self, scope, receive, send):
-        answer, user = self.app, None
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: ASGIApp = self.app
+        user = None
         if scope["type"] != "lifespan":
             if scope["path"] in (SIGN_IN, CALLBACK, SIGN_OUT):
                 answer = self._sign_in
@@ -86,8 +89,8 @@ class Wall:
                     answer = refusal(scope["path"], user)
         await answer(scope, receive, send)
 
-    async def _sign_in(self, scope, receive, send):
-        async def send_with_little(message):
+    async def _sign_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_little(message: Message) -> None:
             if scope["path"] == CALLBACK:
                 keep_little(scope["session"])
             await send(message)
@@ -99,17 +102,17 @@ class Wall:
             await small_page(strings.HUB_FAILED, 502)(scope, receive, send)
 
 
-def signed_in(session) -> str | None:
+def signed_in(session: dict[str, Any]) -> str | None:
     """The name of the user whom the Hub vouched for, if that has not run out. session: what Gradio's cookie holds."""
     info = session.get("oauth_info") or {}
     name = (info.get("userinfo") or {}).get("preferred_username")
     return name if name and time.time() < (info.get("expires_at") or 0) else None
 
 
-def keep_little(session) -> None:
+def keep_little(session: dict[str, Any]) -> None:
     """Of a new sign-in its name and its end stay. Tokens for the Hub, which nobody here needs, do not reach the cookie;
     and browsers drop a cookie above 4 kB."""
-    name, info = signed_in(session), session.get("oauth_info")
+    name, info = signed_in(session), session.get("oauth_info") or {}
     session.clear()
     if name:
         session["oauth_info"] = {"userinfo": {"preferred_username": name}, "expires_at": info["expires_at"]}

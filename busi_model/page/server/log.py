@@ -6,6 +6,8 @@ import logging
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from typing import Any, TextIO
 
 BURST_BYTES = 200_000
 BYTES_PER_S = 200  # after a burst: 17 MB a day, whatever strangers do
@@ -14,7 +16,13 @@ BYTES_PER_S = 200  # after a burst: 17 MB a day, whatever strangers do
 class Bounded(io.TextIOBase):
     """A stream that leaves lines out when too much is written to it, and says how many."""
 
-    def __init__(self, stream, burst_bytes=BURST_BYTES, bytes_per_s=BYTES_PER_S, clock=time.monotonic):
+    def __init__(
+        self,
+        stream: TextIO,
+        burst_bytes: int = BURST_BYTES,
+        bytes_per_s: float = BYTES_PER_S,
+        clock: Callable[[], float] = time.monotonic,
+    ):
         self._stream, self._burst, self._rate, self._clock = stream, burst_bytes, bytes_per_s, clock
         self._room, self._at, self._left_out = float(burst_bytes), clock(), 0
 
@@ -42,7 +50,7 @@ class Bounded(io.TextIOBase):
         return self._stream.fileno()
 
     @property
-    def encoding(self):
+    def encoding(self) -> str:  # type: ignore[override] # io has an attribute
         return self._stream.encoding
 
 
@@ -54,7 +62,7 @@ def bound_output() -> None:
 class Discreet(logging.Formatter):
     """A log says where the program failed and with which kind of error, never with which words: they can name files."""
 
-    def formatException(self, ei) -> str:  # noqa: N802 (logging's own name)
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's own name)
         kind, error, place = ei
         reason = f": {error.strerror}" if isinstance(error, OSError) else ""  # the system's words, such as a full disk
         head = "Traceback (most recent call last), without its words:\n"

@@ -11,6 +11,7 @@ import math
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 
 from fastapi import HTTPException
 
@@ -70,11 +71,11 @@ class Accounts:
             self._known.add((user, browser))
         return same
 
-    def _digest(self, password):
+    def _digest(self, password: str) -> bytes:
         return hmac.digest(self._key, password.encode("utf-8", "replace"), hashlib.sha256)
 
 
-def _lines(path):
+def _lines(path: str) -> list[str]:
     try:
         with open(path, encoding="utf-8") as file:
             if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
@@ -86,8 +87,8 @@ def _lines(path):
         raise LoginError(f"The file that {VARIABLE} names cannot be read as text. {FORM}.") from None
 
 
-def _passwords(pairs) -> dict[str, str]:
-    passwords = {}
+def _passwords(pairs: Iterable[str]) -> dict[str, str]:
+    passwords: dict[str, str] = {}
     for number, pair in enumerate(pairs, start=1):
         user, colon, password = pair.partition(":")
         user = user.strip()  # as Gradio's form does

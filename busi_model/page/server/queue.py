@@ -41,7 +41,7 @@ def limit(page: gr.Blocks, places: int = PLACES, unheard_bytes: int = UNHEARD_BY
     def refusal(one: Asked, line: list[Asked], held: list[Asked]) -> str | None:
         mine = household(one.address)
         full = len(line) >= PLACES_IN_ALL or sum(household(other.address) == mine for other in line) >= places
-        taken = Counter()
+        taken: Counter[str] = Counter()
         for other in (one, *held):
             taken[household(other.address)] += other.weight
         full |= one.weight > 0 and (taken[mine] > ASKED_OF_ADDRESS or taken.total() > ASKED_BYTES)
@@ -74,24 +74,24 @@ class Unheard:
         self.most_bytes, self.bytes = most_bytes, 0
         self._kept: dict[int, tuple[weakref.ref, str, int]] = {}
 
-    def note(self, session: str, message) -> str | None:
+    def note(self, session: str, message: object) -> str | None:
         """Take a message in; whose messages must go for it, or None."""
         number, weight = id(message), _weight(message)
         sent = weakref.ref(message, lambda _: self._leave(number))  # nobody keeps a message that was sent
         self._kept[number], self.bytes = (sent, session, weight), self.bytes + weight
         if self.bytes <= self.most_bytes:
             return None
-        by_session = Counter()
+        by_session: Counter[str] = Counter()
         for _, one, size in list(self._kept.values()):
             by_session[one] += size
         return max(by_session, key=by_session.__getitem__)
 
-    def _leave(self, number):
+    def _leave(self, number: int) -> None:
         if kept := self._kept.pop(number, None):
             self.bytes -= kept[2]
 
 
-def _weight(message) -> int:
+def _weight(message: object) -> int:
     output = getattr(message, "output", None)
     try:
         return 1000 if output is None else 1000 + OBJECTS * len(orjson.dumps(output, default=str))

@@ -101,7 +101,7 @@ class Uploads:
         upload = _current.get()
         if upload is None:
             return None
-        opened = Counter()
+        opened: Counter[str] = Counter()
         for one in self._under_way:
             opened[one.address] += one.n_open
         if opened[upload.address] >= OPEN_OF_ADDRESS or opened.total() >= self.most_open:

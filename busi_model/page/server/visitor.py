@@ -6,6 +6,7 @@ from collections.abc import Collection
 from contextvars import ContextVar
 
 from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 FORWARDED = (b"x-forwarded-", b"forwarded", b"x-real-ip", b"x-gradio-server")  # how such a header begins
 address: ContextVar[str] = ContextVar("address", default="")  # set by `Forwarded`; "": not known
@@ -40,11 +41,11 @@ class Proxies:
 class Forwarded:
     """ASGI middleware: what a request says of others on its way counts only from proxies that were named."""
 
-    def __init__(self, app, proxies: Collection[str] = ()):
+    def __init__(self, app: ASGIApp, proxies: Collection[str] = ()):
         """proxies: addresses and networks; "*" is all."""
         self.app, self.proxies = app, Proxies(proxies)
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             scope = dict(scope)
             peer = (scope.get("client") or [""])[0]
@@ -59,7 +60,7 @@ class Forwarded:
             address.set(peer)
         await self.app(scope, receive, send)
 
-    def _visitor(self, lines, peer) -> str:
+    def _visitor(self, lines: list[str], peer: str) -> str:
         """The last address that no trusted proxy has: those before it can be made up."""
         hops = [hop.strip() for line in lines for hop in line.split(",")]
         while hops:

@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from busi_model.page import strings
 from busi_model.page.server import visitor
@@ -63,7 +64,7 @@ class Visits:
 
     def __init__(
         self,
-        app,
+        app: ASGIApp,
         forget: Callable[[str], None] = lambda session: None,
         forget_answers: Callable[[str], None] = lambda session: None,
         session_of: Callable[[str], str | None] = lambda event_id: None,
@@ -84,13 +85,15 @@ class Visits:
         self._calls: dict[str, deque[str]] = {}  # sessions of scripts, by owner
         self._coming: Counter[str] = Counter()  # bytes of bodies that are read, by address
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         who = self.visitor(scope)
         visitor.browser.set(who.owner if who.kind == VISIT else "")
-        path, refusal, session = scope["path"], None, None
+        path: str = scope["path"]
+        refusal: ASGIApp | None = None
+        session: str | None = None
         if path == "/" and scope["method"] in ("GET", "HEAD") and who.kind != VISIT:
             send = self._with_cookie(scope, send)
         elif path == DATA:
@@ -115,7 +118,7 @@ class Visits:
         else:
             await self.app(scope, receive, send)
 
-    def visitor(self, scope) -> Visitor:
+    def visitor(self, scope: Scope) -> Visitor:
         """Who asks."""
         headers = Headers(scope=scope)
         cookies = SimpleCookie()
@@ -138,11 +141,11 @@ class Visits:
         content = "\0".join(parts).encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, content, hashlib.sha256).hex()[:32]
 
-    def _is_ours(self, cookie) -> bool:
+    def _is_ours(self, cookie: str) -> bool:
         random, _, seal = cookie.partition(".")
         return hmac.compare_digest(seal.encode("utf-8", "replace"), self._digest("cookie", random).encode())
 
-    def _with_cookie(self, scope, send):
+    def _with_cookie(self, scope: Scope, send: Send) -> Send:
         random = secrets.token_urlsafe(24)
         value = f"{self.cookie}={random}.{self._digest('cookie', random)}; Path=/; HttpOnly"
         if self.in_frames:
@@ -150,14 +153,14 @@ class Visits:
         else:
             value += "; SameSite=Lax" + ("; Secure" if scope["scheme"] == "https" else "")
 
-        async def send_with_cookie(message):
+        async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).append("set-cookie", value)
             await send(message)
 
         return send_with_cookie
 
-    async def _renamed(self, scope, receive, who):
+    async def _renamed(self, scope: Scope, receive: Receive, who: Visitor) -> tuple[Receive, ASGIApp | None]:
         """The body with our name of the session in place of the browser's, as a new `receive`; or a refusal."""
         closed = {"Connection": "close"}
         content = await self._body(visitor.household((scope.get("client") or [""])[0]), receive)
@@ -187,7 +190,7 @@ class Visits:
                 self._use(session)
         return _once(json.dumps(body).encode(), receive), refusal
 
-    async def _while_open(self, session, scope, receive, send):
+    async def _while_open(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
         self._open[session] = self._open.get(session, 0) + 1
         try:
             await self.app(scope, receive, send)
@@ -196,7 +199,7 @@ class Visits:
             if not self._open[session]:
                 del self._open[session]
 
-    async def _body(self, address, receive) -> bytes | None:
+    async def _body(self, address: str, receive: Receive) -> bytes | None:
         """All of a request's body; None: it is too long, the client left, or too many come from there at once."""
         parts, size = [], 0
         try:
@@ -217,7 +220,7 @@ class Visits:
             if not self._coming[address]:
                 del self._coming[address]
 
-    def _note_call(self, session) -> None:
+    def _note_call(self, session: str) -> None:
         """Of each script the last calls are kept; where there are too many, those of whoever has most go."""
         owner = session.split("-")[1]
         self._calls.setdefault(owner, deque()).append(session)
@@ -229,7 +232,7 @@ class Visits:
         self.forget_answers(crowd.popleft())
         self._calls = {owner: calls for owner, calls in self._calls.items() if calls}
 
-    def _use(self, session) -> None:
+    def _use(self, session: str) -> None:
         """Note a visit; the longest unused goes where there are too many, of this browser or in all, but none whose
         page is open. What was not used for an hour goes anyway."""
         for old in [one for one, at in self._used_at.items() if self.clock() - at > KEPT_S and one not in self._open]:
@@ -244,13 +247,13 @@ class Visits:
                     self._drop(next((one for one in crowd if one not in self._open), next(iter(crowd))))
         self._used_at[session] = self.clock()
 
-    def _drop(self, session) -> None:
+    def _drop(self, session: str) -> None:
         self._used_at.pop(session, None)
         self.forget_answers(session)
         self.forget(session)
 
 
-def _query(scope):
+def _query(scope: Scope) -> list[tuple[str, str]]:
     return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
 
@@ -259,11 +262,11 @@ def weight(content: bytes) -> int:
     return len(content) + 100 * content.count(b"[") + 250 * content.count(b"{") + 32 * content.count(b",")
 
 
-def _once(content, receive):
+def _once(content: bytes, receive: Receive) -> Receive:
     """A `receive` that gives the content, and then whatever else comes (that the client left)."""
     given = False
 
-    async def receive_again():
+    async def receive_again() -> Message:
         nonlocal given
         if given:
             return await receive()

@@ -5,12 +5,14 @@ for a half-sent request for ever; here a head has seconds, a body a least speed,
 where an address holds too many connections the longest waiting half request makes room for the next one.
 """
 
+import asyncio
 import socket
 import threading
 import time
 from collections.abc import Collection
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from busi_model.page.server.visitor import Proxies
@@ -18,7 +20,7 @@ from busi_model.page.server.visitor import Proxies
 try:
     import resource
 except ImportError:  # Windows
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 HEAD_S = 10  # from the connection, or from a request's first byte, to the end of its head
 BODY_S, BODY_BYTES_PER_S = 20, 2_000  # a body may take so long, and a second more for so many bytes
@@ -58,7 +60,7 @@ class Connections:
             self._all.pop(one.address, None)
 
 
-def _end_one(crowd, newest):
+def _end_one(crowd: Collection["Patient"], newest: "Patient") -> None:
     """The half request that waits longest, then the half body, then who says nothing; else the newest."""
     waiting = [one for one in crowd if one.waits_for != "answer" and one is not newest]
     order = ("head", "body", "")
@@ -72,34 +74,35 @@ class Patient(H11Protocol):
     book: Connections  # set by `protocol`
     address = ""
 
-    def connection_made(self, transport):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as H11Protocol has it
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         self.waits_for, self.since, self.received = "head", self.loop.time(), 0
-        self._watch, self._blocked = self.loop.call_later(1, self._look), None
+        self._watch = self.loop.call_later(1, self._look)
+        self._blocked: asyncio.TimerHandle | None = None
         self.book.add(self)
 
-    def connection_lost(self, exc):
+    def connection_lost(self, exc: Exception | None) -> None:
         self.book.remove(self)
         self._watch.cancel()
         if self._blocked:
             self._blocked.cancel()
         super().connection_lost(exc)
 
-    def data_received(self, data):
+    def data_received(self, data: bytes) -> None:
         self.received += len(data)
         super().data_received(data)
         self._note(bool(data))
 
-    def on_response_complete(self):
+    def on_response_complete(self) -> None:
         super().on_response_complete()
         self._note(False)
 
-    def pause_writing(self):
+    def pause_writing(self) -> None:
         super().pause_writing()
         self._blocked = self._blocked or self.loop.call_later(ANSWER_S, self.end)
 
-    def resume_writing(self):
+    def resume_writing(self) -> None:
         if self._blocked:
             self._blocked.cancel()
             self._blocked = None
@@ -108,7 +111,7 @@ class Patient(H11Protocol):
     def end(self) -> None:
         self.transport.abort()  # `close` would wait for what the other side does not read
 
-    def _note(self, began):
+    def _note(self, began: bool) -> None:
         state = str(self.conn.their_state)
         if state == "SEND_BODY":
             now = "body"
@@ -119,7 +122,7 @@ class Patient(H11Protocol):
         if now != self.waits_for:
             self.waits_for, self.since, self.received = now, self.loop.time(), 0
 
-    def _look(self):
+    def _look(self) -> None:
         self._watch = self.loop.call_later(1, self._look)
         took = self.loop.time() - self.since
         if self.waits_for == "body" and self.flow.read_paused:  # we are the slow ones
@@ -133,7 +136,7 @@ class Patient(H11Protocol):
 class Server(uvicorn.Server):
     """uvicorn in a thread of its own; signals are the program's."""
 
-    def __init__(self, config, sockets):
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]):
         super().__init__(config)
         self.port = sockets[0].getsockname()[1]
         self._thread = threading.Thread(target=self.run, args=(sockets,), name="server", daemon=True)
@@ -158,7 +161,7 @@ class Server(uvicorn.Server):
         self._thread.join(GRACE_S + 1)
 
 
-def serve(app, host: str, ports: Collection[int], proxies: Collection[str] = ()) -> Server:
+def serve(app: ASGIApp, host: str, ports: Collection[int], proxies: Collection[str] = ()) -> Server:
     """Start a server at the first of the ports that is free. Raises OSError when none is.
 
     proxies: see `Connections`.
@@ -186,7 +189,7 @@ def serve(app, host: str, ports: Collection[int], proxies: Collection[str] = ())
     return server
 
 
-def _listen(host, ports):
+def _listen(host: str, ports: Collection[int]) -> socket.socket:
     host = host.removeprefix("[").removesuffix("]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     error = OSError("no port was named")

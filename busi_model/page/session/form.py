@@ -4,7 +4,9 @@ Enters: the fields' values as Gradio hands them over, and the step that they ans
 the store. An outline that crosses itself is not saved but mended and shown again: `Mended`.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from busi_model.clinic import words
 from busi_model.names import DESCRIPTOR_WORDS
@@ -14,7 +16,7 @@ from busi_model.page.viewer import field as editor
 from busi_model.reading.errors import ReadingError, RecordError
 from busi_model.reading.progress import Desk, Saved, Step
 from busi_model.reading.questionnaire import SUS_ITEMS
-from busi_model.reading.records import Descriptors, FinalRead, OwnRead, Questionnaire
+from busi_model.reading.records import Descriptors, FinalRead, Model, OwnRead, Questionnaire
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,16 @@ class Fields:
     descriptors: dict[str, str] = field(default_factory=dict)  # those that were said; laid out last
 
     @classmethod
-    def of(cls, values) -> "Fields":
+    def of(cls, values: Sequence[Any]) -> "Fields":
         """All fields' values, the questionnaire's too. A draft may come from before there were descriptors."""
         said = zip(DESCRIPTOR_WORDS, values[N_CASE_FIELDS + N_ANSWERS :], strict=False)
-        return cls(*values[:N_CASE_FIELDS], descriptors={name: word for name, word in said if word})
+        return replace(cls(*values[:N_CASE_FIELDS]), descriptors={name: word for name, word in said if word})
 
 
 N_CASE_FIELDS, N_ANSWERS = 7, len(SUS_ITEMS)  # the questionnaire's answers follow the case's fields
 
 
-def answer_of(step: Step, values) -> OwnRead | FinalRead | Questionnaire:
+def answer_of(step: Step, values: Sequence[Any]) -> OwnRead | FinalRead | Questionnaire:
     """All fields' values -> the record that this step asks for. Raises as `own_read` and `final_read` do."""
     if step.stage == "own":
         return own_read(step, Fields.of(values))
@@ -52,7 +54,7 @@ def answer_of(step: Step, values) -> OwnRead | FinalRead | Questionnaire:
     return Questionnaire.checked(answers=answers)
 
 
-def is_same(saved: Saved, values) -> bool:
+def is_same(saved: Saved, values: Sequence[Any]) -> bool:
     """Whether just this was saved."""
     try:
         return saved.is_same(answer_of(saved.step, values))
@@ -60,7 +62,7 @@ def is_same(saved: Saved, values) -> bool:
         return False
 
 
-def typed_text(key, values) -> str:
+def typed_text(key: object, values: Any) -> str:
     """What a reader typed into a step, as text to copy; "" when that is nothing. values: whatever the browser kept."""
     if not isinstance(key, str) or not values:
         return ""
@@ -89,7 +91,7 @@ def typed_text(key, values) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def not_taken(desk: Desk, key, values) -> str:
+def not_taken(desk: Desk, key: Any, values: Sequence[Any]) -> str:
     """What was typed into one of this reader's steps that is over, as text; "" when just that was saved."""
     if not desk.owns(key):
         return ""
@@ -100,10 +102,11 @@ def not_taken(desk: Desk, key, values) -> str:
 def own_read(step: Step, fields: Fields) -> OwnRead:
     """The reader's own opinion. Raises RecordError, EditorError, OutlineError or Mended."""
     _need_class_and_confidence(fields)
-    polygons = editor.drawn(fields.carried, step.key)
+    polygons = editor.drawn(fields.carried, cast(str, step.key))  # a step of a case has a key, and a picture
     if polygons and fields.no_lesion:
         raise RecordError(strings.LESION_AND_NO_LESION)
-    outline = sound_outline(polygons, step.width, step.height) if polygons or fields.no_lesion else None
+    size = cast(int, step.width), cast(int, step.height)
+    outline = sound_outline(polygons, *size) if polygons or fields.no_lesion else None
     return OwnRead.checked(
         class_name=fields.class_name,
         confidence=fields.confidence,
@@ -118,21 +121,22 @@ def final_read(step: Step, fields: Fields) -> FinalRead:
     _need_class_and_confidence(fields)
     if fields.outline_verdict is None:
         raise RecordError(strings.MISSING_VERDICT)
+    shown = cast(Model, step.model).outline  # the model was revealed
     return FinalRead.checked(
         class_name=fields.class_name,
         confidence=fields.confidence,
         birads=fields.birads or None,
         comment=fields.comment,
         descriptors=_descriptors(fields),
-        **outline_answer(step.key, step.model.outline, fields.outline_verdict, fields.no_lesion, fields.carried),
+        **outline_answer(cast(str, step.key), shown, fields.outline_verdict, fields.no_lesion, fields.carried),
     )
 
 
-def _descriptors(fields) -> Descriptors | None:
+def _descriptors(fields: Fields) -> Descriptors | None:
     return Descriptors.checked(**fields.descriptors) if fields.descriptors else None
 
 
-def _need_class_and_confidence(fields):
+def _need_class_and_confidence(fields: Fields) -> None:
     if fields.class_name is None:
         raise RecordError(strings.MISSING_CLASS)
     if fields.confidence is None or not 0 <= fields.confidence <= 100:

@@ -1,6 +1,7 @@
 """The reading session's parts on the page: the door, then picture and task. What they do is in panel.py."""
 
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -64,7 +65,8 @@ class Layout:
         self.case_fields = [
             *(self.class_name, self.confidence, self.birads, self.verdict, self.no_lesion, self.comment, self.editor)
         ]
-        self.fields = [*self.case_fields, *self.answers, *self.descriptors]
+        # Any: Gradio gives a component its events when it is imported.
+        self.fields: list[Any] = [*self.case_fields, *self.answers, *self.descriptors]
         self.forms = {
             "profile": self.profile,
             "familiarise": self.practice,
@@ -82,7 +84,7 @@ class Layout:
             *(self.lock_button, self.save_button, self.problem, *self.fields),
         ]
 
-    def _lay_out_profile(self):
+    def _lay_out_profile(self) -> None:
         self.pseudonym = gr.Textbox(
             label=strings.PSEUDONYM, info=strings.PSEUDONYM_INFO, max_length=32, elem_id="pseudonym"
         )
@@ -91,7 +93,7 @@ class Layout:
         self.years = gr.Number(None, label=strings.YEARS, elem_id="years")
         self.join_button = gr.Button(strings.JOIN, variant="primary", elem_id="session-join")
 
-    def _lay_out_case(self):
+    def _lay_out_case(self) -> None:
         classes = [(shown, name) for name, shown in strings.CLASS_NAMES.items()]
         verdicts = [(shown, name) for name, shown in strings.OUTLINE_VERDICTS.items()]
         birads = [(strings.NOT_GIVEN, ""), *((category, category) for category in BIRADS)]
@@ -113,13 +115,13 @@ class Layout:
         self.descriptors = [_descriptor_radio(name) for name in DESCRIPTOR_WORDS]
 
 
-def _descriptor_radio(name):
+def _descriptor_radio(name: str) -> gr.Radio:
     said = [(words.DESCRIPTOR_WORDS[word], word) for word in DESCRIPTOR_WORDS[name]]
     return gr.Radio(
         [(strings.NOT_GIVEN, ""), *said], value="", label=words.DESCRIPTOR_ROWS[name], elem_id=f"case-{name}"
     )
 
 
-def _sus_radio(number, item):
+def _sus_radio(number: int, item: str) -> gr.Radio:
     answers = [(shown, answer) for answer, shown in enumerate(strings.SUS_ANSWERS, start=1)]
     return gr.Radio(answers, label=f"{number}. {item}", elem_classes="sus", elem_id=f"sus-{number}")

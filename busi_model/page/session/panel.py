@@ -13,6 +13,8 @@ and decides; how a step looks is in `view`.
 import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 import gradio as gr
 
@@ -25,6 +27,7 @@ from busi_model.page.session.view import PRACTICE, PRACTICE_SEED, Screen, mark, 
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.phantom import draw_phantom
+from busi_model.predict import Predictor
 from busi_model.reading.access import take_apart
 from busi_model.reading.errors import (
     CodeError,
@@ -35,9 +38,10 @@ from busi_model.reading.errors import (
     StageError,
     TooManyAttempts,
 )
+from busi_model.reading.hub_sync import Outbox
 from busi_model.reading.outline import dice, rasterise
-from busi_model.reading.progress import Desk
-from busi_model.reading.records import Profile
+from busi_model.reading.progress import Desk, Step
+from busi_model.reading.records import Profile, Receipt
 from busi_model.reading.sessions import Sessions
 
 LOG = logging.getLogger(__name__)
@@ -47,14 +51,14 @@ CORRECTED = "(seat, ...values) => { values[3] = 'corrected'; window.busiKeepDraf
 AS_LOCKED = "seat => JSON.parse(seat).own"
 # As the tab kept it: a reader who comes back with a new code finds what they had typed.
 WITH_DRAFT = "code => [code, sessionStorage.getItem('busi-draft') || '']"
-QUIET = {"show_progress": "hidden", "api_visibility": "private"}
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 # Many, since a locked database is waited for: side by side, not one after the other.
-HOW = {**QUIET, "concurrency_limit": 32, "concurrency_id": "session"}
+HOW: dict[str, Any] = {**QUIET, "concurrency_limit": 32, "concurrency_id": "session"}
 LOCKED_S = 0.5  # a save that waits longer waits for another program
 LOCK_LOOKS = 20  # so often it is looked whether it does
 
 
-def build(sessions: Sessions, predictor, outbox=None, warning: str | None = None) -> None:
+def build(sessions: Sessions, predictor: Predictor, outbox: Outbox | None = None, warning: str | None = None) -> None:
     """Lay out the panel inside the current gr.Blocks.
 
     outbox: Outbox or None. warning: a sentence for the red line above everything (`outbox.storage_warning`), or None.
@@ -65,13 +69,13 @@ def build(sessions: Sessions, predictor, outbox=None, warning: str | None = None
 class Panel:
     """What the buttons do. Each answer is a dict {component: update}; a component that is not in it stays as it is."""
 
-    def __init__(self, sessions, predictor, outbox, layout: Layout):
+    def __init__(self, sessions: Sessions, predictor: Predictor, outbox: Outbox | None, layout: Layout):
         self.sessions, self.layout = sessions, layout
         self.screen = Screen(layout, predictor, outbox)
 
     def connect(self) -> None:
         on = self.layout
-        how = {"outputs": on.everything(), **HOW}
+        how: dict[str, Any] = {"outputs": on.everything(), **HOW}
         gr.on([on.enter_button.click, on.code.submit], self.enter, [on.code, on.seat], js=WITH_DRAFT, **how)
         on.seat.resume(self.resume, None, **how)
         on.leave_button.click(self.leave, None, **how)
@@ -86,7 +90,7 @@ class Panel:
         on.same_button.click(None, [on.seat], kept, js=AS_LOCKED).then(None, [on.seat, *on.fields], None, js=KEEP_DRAFT)
         on.leave_out_button.click(self.leave_out, [on.seat], **how)
         saving = [on.join_button, on.start_button, on.lock_button, on.save_button, on.send_button]
-        waits = {"concurrency_limit": None, "trigger_mode": "multiple", **QUIET}
+        waits: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple", **QUIET}
         gr.on([button.click for button in saving], self.tell_of_a_lock, None, [on.waiting], **waits)
         on.seat.change(self.shown, [on.seat], None, **HOW)  # it changes when another step is on the screen
         typed = [field.input for field in on.fields if field is not on.editor]
@@ -108,7 +112,7 @@ class Panel:
         """The page was loaded again in the same browser tab; `kept` is what seat.js remembers."""
         draft, unsaved = kept.draft, getattr(kept, "unsaved", None) or ""
 
-        def come_back():
+        def come_back() -> dict:
             try:
                 return self.screen.step(kept.code, self._desk(kept.code), draft, unsaved=str(unsaved))
             except TooManyAttempts:
@@ -123,18 +127,18 @@ class Panel:
         """Back to the door. What was locked or saved is in the store."""
         return self.screen.door()
 
-    def join(self, seat, pseudonym, role, years) -> dict:
-        def profile(step):
+    def join(self, seat: str, pseudonym: str | None, role: str | None, years: float | None) -> dict:
+        def profile(step: Step) -> Profile:
             if not pseudonym or role is None or years is None:
                 raise RecordError(strings.MISSING_PROFILE)
             return Profile.checked(pseudonym=pseudonym, role=role, years=years)
 
         return self._act(seat, (), profile, lambda desk, key, profile: desk.join(profile))
 
-    def start(self, seat) -> dict:
+    def start(self, seat: str) -> dict:
         return self._act(seat, (), lambda step: None, lambda desk, key, nothing: desk.familiarised())
 
-    def compare(self, carried) -> str:
+    def compare(self, carried: str) -> str:
         """How well the practice outline lies on the drawn lesion; nothing is saved."""
         try:
             mask = draw_phantom("malignant", PRACTICE_SEED)[1]
@@ -144,25 +148,25 @@ class Panel:
         except (EditorError, OutlineError) as error:
             return problem_html(str(error))
 
-    def lock(self, seat, *values) -> dict:
+    def lock(self, seat: str, *values: Any) -> dict:
         return self._act(seat, values, lambda step: answer_of(step, values), Desk.save_own)
 
-    def save(self, seat, *values) -> dict:
+    def save(self, seat: str, *values: Any) -> dict:
         return self._act(seat, values, lambda step: answer_of(step, values), Desk.save_final)
 
-    def send(self, seat, *values) -> dict:
+    def send(self, seat: str, *values: Any) -> dict:
         return self._act(seat, values, lambda step: answer_of(step, values), Desk.save_questionnaire)
 
-    def leave_out(self, seat) -> dict:
+    def leave_out(self, seat: str) -> dict:
         """Go on without a case whose picture is damaged."""
         return self._act(seat, (), lambda step: None, lambda desk, key, nothing: desk.leave_out(key))
 
-    def again(self, seat) -> dict:
+    def again(self, seat: str) -> dict:
         """Show the step that could not be shown."""
         code = json.loads(seat)["code"]
         return self._answer(lambda: self.screen.step(code, self._desk(code)))
 
-    async def tell_of_a_lock(self):
+    async def tell_of_a_lock(self) -> AsyncIterator[str]:
         """While a save waits for another program, say so."""
         store = self.sessions.store
         for _ in range(LOCK_LOOKS):
@@ -187,19 +191,25 @@ class Panel:
         except ReadingError as error:
             LOG.warning("A step's clock was not started: %s", error)
 
-    def _desk(self, code) -> Desk:
+    def _desk(self, code: str) -> Desk:
         # Counted by the seat that the code names: a neighbour's wrong guesses shut nobody out, and each made-up code is
         # no name of its own, which would be counted nowhere.
         seat, _ = take_apart(code)
         return self.sessions.enter(code, client=f"seat {seat}")
 
-    def _act(self, seat, values, make, save) -> dict:
+    def _act(
+        self,
+        seat: str,
+        values: Sequence[Any],
+        make: Callable[[Step], Any],
+        save: Callable[[Desk, Any, Any], Receipt | None],
+    ) -> dict:
         """Save the step that the reader saw, then show the next.
 
         values: of all fields, as they were sent. make(step): the record. save(desk, key, record): its receipt, or None.
         """
 
-        def act():
+        def act() -> dict:
             place = json.loads(seat)
             try:
                 desk = self._desk(place["code"])
@@ -223,7 +233,7 @@ class Panel:
 
         return self._answer(act)
 
-    def _go_on(self, code, desk, receipt) -> dict:
+    def _go_on(self, code: str, desk: Desk, receipt: Receipt | None) -> dict:
         """The next step; when it cannot be shown, at least that the one before is saved."""
         on = self.layout
         try:
@@ -240,7 +250,7 @@ class Panel:
                 **self.screen.refusal(strings.SAVED_BUT.format(problem=reason(error))),
             }
 
-    def _overtaken(self, place, desk, values) -> dict:
+    def _overtaken(self, place: dict, desk: Desk, values: Sequence[Any]) -> dict:
         """The step that the reader saw is over: it was saved before, or the host closed the session."""
         saved = desk.saved(place["key"])
         text = not_taken(desk, place["key"], values)
@@ -256,7 +266,7 @@ class Panel:
         # A picture that is damaged, say, is told by the screen itself.
         return {**answer, self.layout.problem: (shown(said) if said else "") + answer[self.layout.problem]}
 
-    def _shut_out(self, place, values, unsaved="") -> dict:
+    def _shut_out(self, place: dict, values: Sequence[Any], unsaved: str = "") -> dict:
         """The code opens nothing any more: session deleted, reader removed, or another code given out."""
         text = typed_text(place["key"], values) or unsaved
         kept = {"code": "", "key": place["key"], "unsaved": text}
@@ -267,7 +277,7 @@ class Panel:
             **self.screen.refusal(strings.SHUT_OUT),
         }
 
-    def _answer(self, action) -> dict:
+    def _answer(self, action: Callable[[], dict]) -> dict:
         """What the action shows, or a sentence; then all fields stay as they are."""
         try:
             return action()

@@ -6,6 +6,7 @@ Everything that a reader, a host or the store supplied is escaped.
 import html
 import json
 import logging
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -23,10 +24,12 @@ from busi_model.page.session.layout import Layout
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.phantom import draw_phantom
+from busi_model.predict import Predictor
 from busi_model.reading import words as store_words
 from busi_model.reading.errors import PictureError, ReadingError
-from busi_model.reading.progress import Step
-from busi_model.reading.records import Model, OwnRead
+from busi_model.reading.hub_sync import Outbox, SyncState
+from busi_model.reading.progress import Desk, Step
+from busi_model.reading.records import Model, OwnRead, Receipt
 
 LOG = logging.getLogger(__name__)
 PRACTICE = "practice"  # key of the example's outline, which is not saved
@@ -37,7 +40,7 @@ PRACTICE_SHIFT_XY = (22, 14)  # pixels by which the outline to be put right lies
 class Screen:
     """Answers are dicts {component: update}; a component that is not in them stays as it is."""
 
-    def __init__(self, layout: Layout, predictor, outbox):
+    def __init__(self, layout: Layout, predictor: Predictor, outbox: Outbox | None):
         self.layout, self.predictor, self.outbox = layout, predictor, outbox
 
     def door(self) -> dict:
@@ -54,13 +57,13 @@ class Screen:
             on.editor: editor.hide(),
         }
 
-    def refusal(self, error) -> dict:
+    def refusal(self, error: object) -> dict:
         return {self.layout.problem: problem_html(str(error))}
 
-    def copies(self):
+    def copies(self) -> SyncState | None:
         return self.outbox.state() if self.outbox else None
 
-    def step(self, code, desk, draft=None, receipt=None, unsaved="") -> dict:
+    def step(self, code: str, desk: Desk, draft: Any = None, receipt: Receipt | None = None, unsaved: str = "") -> dict:
         """The next step, every part of it: nothing of the step before can stay beside it.
 
         draft: {"key", "values"} as the browser tab kept them, applied when they belong to this very step, offered as
@@ -78,7 +81,7 @@ class Screen:
             else:
                 unsaved = not_taken(desk, draft.get("key"), kept) or unsaved
         form = on.stuck if problem else on.forms.get(step.stage)
-        seat = {"code": code, "key": mark(step)} | ({"unsaved": unsaved} if unsaved else {})
+        seat: dict[str, Any] = {"code": code, "key": mark(step)} | ({"unsaved": unsaved} if unsaved else {})
         if step.own:
             seat["own"] = [step.own.class_name, step.own.confidence, step.own.birads or ""]
         return {
@@ -103,7 +106,7 @@ class Screen:
             on.editor: editor.hide() if problem else _editor(step, gray, carried=values[6]),
         }
 
-    def _look(self, desk) -> tuple[Step, np.ndarray | None, str]:
+    def _look(self, desk: Desk) -> tuple[Step, np.ndarray | None, str]:
         """The reader's step, its picture, and why it cannot be shown, "" if it can.
 
         When the model is to be shown it is asked, and its answer kept, first.
@@ -120,7 +123,7 @@ class Screen:
         try:
             prediction = self.predictor(Frame(gray, None, ()))
             weights = self.predictor.checkpoint.weights_sha256
-            desk.reveal(step.key, model_record(prediction, weights, program_descriptors(prediction)))
+            desk.reveal(mark(step), model_record(prediction, weights, program_descriptors(prediction)))
             return desk.step(), gray, ""
         except Exception as error:
             if not isinstance(error, ReadingError):
@@ -160,7 +163,8 @@ def task_html(step: Step, point: OperatingPoint) -> str:
 def model_html(model: Model, point: OperatingPoint) -> str:
     """The same words that the page has for a single image."""
     warnings = tuple(Notice(code, "") for code in model.warnings)
-    finding = Finding(model.class_probabilities, len(model.outline.polygons), warnings, model.refused)
+    probabilities: dict[str, float] = {name: share for name, share in model.class_probabilities.items()}
+    finding = Finding(probabilities, len(model.outline.polygons), warnings, model.refused)
     return as_html("session", report=report(finding, point), whose=strings.MODEL_SAYS)
 
 
@@ -174,7 +178,7 @@ def own_html(own: OwnRead) -> str:
     return f'<p class="locked">{html.escape(text)}</p>'
 
 
-def reason(error) -> str:
+def reason(error: Exception) -> str:
     """Why, without "Not saved.": what was to be saved is another thing, and it was."""
     if not isinstance(error, ReadingError):
         return strings.SERVER_FAILED
@@ -186,16 +190,16 @@ def mark(step: Step) -> str:
     return step.key or step.stage
 
 
-def _editor(step, gray, carried) -> gr.HTML:
+def _editor(step: Step, gray: np.ndarray | None, carried: Any) -> gr.HTML:
     if step.stage == "familiarise":
         practice, mask = draw_phantom("malignant", PRACTICE_SEED)
         beside = [np.add(points, PRACTICE_SHIFT_XY).tolist() for points in editor.model_polygons(mask)]
         return editor.show(PRACTICE, practice, beside)
-    if step.stage not in ("own", "final"):
+    if gray is None or step.stage not in ("own", "final"):
         return editor.hide()
     outlines = step.model.outline.polygons if step.model else []
     try:
-        drawn = editor.drawn(carried, step.key)
+        drawn = editor.drawn(carried, mark(step))
     except EditorError:  # no draft
         drawn = outlines
-    return editor.show(step.key, gray, drawn, reset_to=outlines)
+    return editor.show(mark(step), gray, drawn, reset_to=outlines)

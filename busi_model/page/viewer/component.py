@@ -3,6 +3,7 @@
 import html
 import json
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -29,7 +30,7 @@ def packed(scene: dict) -> dict:
 
 
 def viewer_component(elem_id: str, value: dict) -> gr.HTML:
-    """The viewer as a panel. Its value is a scene (`scene.viewer_data`), `packed`, and it sends events:
+    """The viewer as a panel. Its value is a scene (`viewer_data` of `images.result`), `packed`, and it sends events:
 
     "explain", "film" and "judge" with {case}; "frame" with {case, index}; "crop" with {case, box}; "outline" with
     {case, frame, revision, lesions}; "mark" with {case, start, end, mm, next}, or with {case} to take the scale away.
@@ -43,11 +44,11 @@ def viewer_field(elem_id: str, value: str, scene: dict) -> gr.HTML:
     return _component(value, "field", elem_id=elem_id, visible=False, scene=scene)
 
 
-def _component(value, use, **arguments):
+def _component(value: Any, use: str, **arguments: Any) -> gr.HTML:
     return gr.HTML(value, html_template=_markup(use), js_on_load=SCRIPT, apply_default_css=False, **arguments)
 
 
-def _markup(use):
+def _markup(use: str) -> str:
     """Static: gr.HTML would run anything between ${ and } as a program, so no value of a user may come in here."""
     actions = strings.VIEWER_BUTTONS if use == "panel" else {a: strings.VIEWER_BUTTONS[a] for a in FIELD_ACTIONS}
     buttons = "".join(_button(action, *named) for action, named in actions.items())
@@ -75,14 +76,14 @@ def _markup(use):
     )
 
 
-def _edit_bar():
+def _edit_bar() -> str:
     buttons = "".join(
         f'<button type="button" data-tool="{tool}">{name}</button>' for tool, name in strings.EDIT_BUTTONS.items()
     )
     return f'<div class="edit-bar" role="group" aria-label="{strings.EDIT_TOOLBAR}" hidden>{buttons}</div>'
 
 
-def _film_bar():
+def _film_bar() -> str:
     return (
         f'<div class="film" role="group" aria-label="{strings.FILM}" hidden>'
         f'<button type="button" class="play" aria-pressed="false">{strings.VIEWER_TEXTS["play"]}</button>'
@@ -93,7 +94,7 @@ def _film_bar():
     )
 
 
-def _scale_form():
+def _scale_form() -> str:
     return (
         f'<form class="scale" hidden><label>{strings.VIEWER_LENGTH} <input type="number" min="1" max="500" step="any" '
         f'required></label> <label><input type="checkbox"> {strings.VIEWER_SCALE_NEXT}</label> '
@@ -101,14 +102,14 @@ def _scale_form():
     )
 
 
-def _crop_bars():
+def _crop_bars() -> str:
     return (
         f'<div class="crop-bar" hidden><button type="button">{strings.CROP_JUDGE}</button></div>'
         f'<div class="parts" hidden><span>{strings.CROP_SUGGESTED}</span></div>'
     )
 
 
-def _button(action, name, key):
+def _button(action: str, name: str, key: str) -> str:
     pressed = ' aria-pressed="false"' if action in (*SWITCHES, *MODES) else ""
     shortcut = f' aria-keyshortcuts="{key}" data-key="{key.lower()}"' if key else ""
     shown = f"<kbd>{key}</kbd>" if key else ""

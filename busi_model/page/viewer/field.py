@@ -66,7 +66,7 @@ def drawn(carried: str, key: str) -> list[list[tuple[float, float]]]:
     return polygons
 
 
-def _scene(key, gray, model):
+def _scene(key: str, gray: np.ndarray, model: list) -> dict:
     height, width = gray.shape
     picture = Image.fromarray(gray)
     picture.thumbnail((SCREEN_SIDE_PX, SCREEN_SIDE_PX))

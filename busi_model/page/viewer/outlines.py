@@ -1,5 +1,7 @@
 """A mask becomes outlines that a hand can move: few points, hundredths of a pixel, as edit.js keeps them."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from skimage.measure import approximate_polygon
 
@@ -20,6 +22,6 @@ def model_polygons(mask: np.ndarray) -> list[list[list[float]]]:
     return [plain(points) for points in thinned if len(points) >= 3]
 
 
-def plain(points_xy) -> list[list[float]]:
+def plain(points_xy: Iterable[Iterable[float]]) -> list[list[float]]:
     """Points (K, 2) as lists, to hundredths of a pixel: an untouched outline comes back equal."""
     return [[round(float(x), 2), round(float(y), 2)] for x, y in points_xy]

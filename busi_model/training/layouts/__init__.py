@@ -6,6 +6,7 @@ where it is neither trained on nor used to choose anything. The published lists 
 hospitals.csv) and BUS-BRA's own folds decide, even where a download holds images that we never had.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from busi_model.names import CLINICIAN
@@ -13,7 +14,7 @@ from busi_model.training.cases import Case, CaseError, Hospital, together
 from busi_model.training.layouts import breast, bus_bra, bus_uclm, busi, corrected
 
 
-def find_hospital(folder, manifest=None, needs_outlines: bool = True) -> Hospital:
+def find_hospital(folder: Path | str, manifest: Path | str | None = None, needs_outlines: bool = True) -> Hospital:
     """All cases in a folder in a published layout, or exported from reading sessions, in a fixed order.
 
     manifest: CSV with the columns image, class, group, split, fold, scored, for class folders only (benign/,
@@ -32,7 +33,9 @@ def find_hospital(folder, manifest=None, needs_outlines: bool = True) -> Hospita
     return busi.find(folder, Path(manifest) if manifest else None, needs_outlines)
 
 
-def find_hospitals(folders, manifest=None, needs_outlines: bool = True) -> list[Hospital]:
+def find_hospitals(
+    folders: Iterable[Path | str], manifest: Path | str | None = None, needs_outlines: bool = True
+) -> list[Hospital]:
     """One hospital a folder; corrected cases may come in several folders. manifest: of the first folder.
     needs_outlines: as for `find_hospital`. Raises CaseError, also when two folders hold the same hospital, or none
     holds a published case."""
@@ -54,6 +57,6 @@ def find_hospitals(folders, manifest=None, needs_outlines: bool = True) -> list[
     return hospitals
 
 
-def find_cases(folder, manifest=None) -> list[Case]:
+def find_cases(folder: Path | str, manifest: Path | str | None = None) -> list[Case]:
     """The cases of `find_hospital`."""
     return find_hospital(folder, manifest).cases

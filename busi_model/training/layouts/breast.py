@@ -37,7 +37,8 @@ def read_spreadsheet(folder: Path) -> dict[str, dict]:
 
 def find(folder: Path) -> Hospital:
     listed = listed_images(NAME)
-    cases, left_out, problems = [], {}, []
+    cases, problems = [], []
+    left_out: dict[str, list[str]] = {}
     for name, row in read_spreadsheet(folder).items():
         image_path = folder / IMAGES / Path(name).name
         if not image_path.is_file():
@@ -49,7 +50,7 @@ def find(folder: Path) -> Hospital:
         if row["Classification"] != known.class_name:
             problems.append(f"The spreadsheet calls {name} {row['Classification']}, hospitals.csv {known.class_name}.")
             continue
-        mask_paths = ()
+        mask_paths: tuple[Path, ...] = ()
         if known.class_name != "normal":
             mask_paths = (folder / IMAGES / Path(row["Mask_tumor_filename"] or f"{image_path.stem}_tumor.png").name,)
             if not mask_paths[0].is_file():

@@ -19,7 +19,8 @@ def recognises(folder: Path) -> bool:
 
 def find(folder: Path) -> Hospital:
     listed = listed_images(NAME)
-    cases, left_out, problems = [], {}, []
+    cases, problems = [], []
+    left_out: dict[str, list[str]] = {}
     for number, row in enumerate(read_csv(folder / "INFO.csv", ("Image", "Label", "Doppler"), ";"), start=2):
         name = row["Image"]
         image_path, mask_path = folder / "images" / Path(name).name, folder / "masks" / Path(name).name

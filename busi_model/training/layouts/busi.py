@@ -7,6 +7,7 @@ one, by likeness.
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,10 +98,11 @@ def class_folder_cases(folder: Path, needs_outlines: bool = True) -> list[Case]:
     return [replace(c, case_id=f"{c.class_name}/{c.case_id}") if c.case_id in shared else c for c in cases]
 
 
-def _class_folders(folder):
+def _class_folders(folder: Path) -> dict[str, Path]:
     """Class name -> its folder, whatever its case. A folder of pictures of another name is an error: it would vanish
     from training without a word."""
-    found, unknown = {}, []
+    found: dict[str, Path] = {}
+    unknown = []
     for place in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
         name = place.name.strip().lower()
         if name not in CLASS_NAMES:
@@ -118,7 +120,7 @@ def _class_folders(folder):
     return {name: found[name] for name in CLASS_NAMES if name in found}
 
 
-def _not_read(folder) -> dict[str, list[str]]:
+def _not_read(folder: Path) -> dict[str, list[str]]:
     """Why, and which files of the class folders look like pictures and are no kind that training reads: DICOM too has
     to be exported first."""
     names = [
@@ -133,7 +135,7 @@ def _not_read(folder) -> dict[str, list[str]]:
     return {"their kind is not read in training (export them as PNG)": names} if names else {}
 
 
-def _what_else(folder):
+def _what_else(folder: Path) -> str:
     """What to do about a folder without class folders, by what lies in it."""
     inner = sorted({p.parent for p in folder.glob("*/*") if p.is_dir() and p.name.strip().lower() in CLASS_NAMES})
     inner = inner or sorted({p.parent for p in folder.glob("*/*/*") if p.name.strip().lower() in CLASS_NAMES})
@@ -143,16 +145,16 @@ def _what_else(folder):
     return f"It holds the folders {some(names)}." if names else "Download BUSI and unpack it there."
 
 
-def _is_picture(file):
+def _is_picture(file: Path) -> bool:
     """Not what file managers leave behind: ._name of macOS, Thumbs.db, desktop.ini."""
     return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".") and file.is_file()
 
 
-def _natural(path):
+def _natural(path: Path) -> list[int | str]:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
 
 
-def _is_busi(cases):
+def _is_busi(cases: list[Case]) -> bool:
     sizes = {row["image"]: (row["width"], row["height"]) for row in read_csv(MANIFEST, MANIFEST_COLUMNS)}
     known = [case for case in cases if case.case_id in sizes]
     if len(known) < ALIKE * len(cases):
@@ -162,9 +164,12 @@ def _is_busi(cases):
     return bool(listed) and alike >= ALIKE * len(listed)
 
 
-def _apply_manifest(cases, rows, path, needs_all):
+def _apply_manifest(cases: list[Case], rows: list[dict], path: Path, needs_all: bool) -> list[Case]:
     """The cases that a manifest lists, as it says; all that is wrong with it at once, by line."""
-    listed, groups, lines, problems, missing = [], {}, {}, [], []
+    listed: list[Case] = []
+    groups: dict[str, tuple[str, int]] = {}
+    lines: dict[Path, int] = {}
+    problems, missing = [], []
     find_case = _finder(cases)
     for number, row in enumerate(rows, start=2):
         where, split, class_name = f"{path.name}, line {number}", _plain(row["split"]), _plain(row["class"])
@@ -217,17 +222,17 @@ def _apply_manifest(cases, rows, path, needs_all):
     return listed
 
 
-def _plain(cell):
+def _plain(cell: str) -> str:
     """A cell as people and spreadsheets write it; pandas makes 1.0 of a whole number beside empty cells."""
     return cell.strip().lower().removesuffix(".0").removesuffix(",0")
 
 
-def _finder(cases):
+def _finder(cases: list[Case]) -> Callable[[str, str], Case | None]:
     """An image as a manifest names it, with or without its class folder, and its class -> its case, or None."""
     by_id = {f"{case.class_name}/{case.image_path.name}": case for case in cases}
     by_name = {case.image_path.name: case for case in reversed(cases)}
 
-    def find_case(image, class_name):
+    def find_case(image: str, class_name: str) -> Case | None:
         folder, _, name = image.rpartition("/")
         own = folder.rpartition("/")[2].lower()
         if own in CLASS_NAMES:
