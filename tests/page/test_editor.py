@@ -230,6 +230,7 @@ def test_outlines_of_another_picture_are_refused():
 def test_the_picture_is_in_the_page_and_a_large_one_is_shown_smaller():
     update = editor.show("k", np.zeros((3000, 4000), np.uint8), [])
     scene = update.props["scene"]
-    assert (scene["width"], scene["height"]) == (4000, 3000)
+    size = json.loads(scene["rest"])
+    assert (size["width"], size["height"]) == (4000, 3000)
     assert scene["image"]["url"].startswith("data:image/png;base64,")
     assert json.loads(update.value) == {"shown": "k", "lesions": []}

@@ -506,7 +506,7 @@ def test_the_model_is_asked_after_the_lock_and_only_once(panel, at_first_case, s
     on = panel.layout
     seat, carried = at_first_case[on.seat], at_first_case[on.editor].value
     assert panel.screen.predictor.asked == 0 and json.loads(carried)["lesions"] == []
-    assert at_first_case[on.editor].props["scene"]["model"] == []
+    assert json.loads(at_first_case[on.editor].props["scene"]["rest"])["model"] == []
     revealed = panel.lock(seat, "benign", 60, "3", None, False, "", carried)
     assert panel.screen.predictor.asked == 1 and "Suspicious of malignancy" in revealed[on.task]
     assert len(json.loads(revealed[on.editor].value)["lesions"]) == 1
