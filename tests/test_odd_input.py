@@ -248,6 +248,7 @@ def test_large_files_take_little_memory(kind, spike, tmp_path):
     assert found["mib"] <= SPIKE_MIB
 
 
+@pytest.mark.slow
 def test_judging_a_large_picture_takes_little_memory(shipped, tmp_path):
     gray = Image.fromarray(draw_phantom("malignant", 1)[0]).resize((8000, 5000), Image.Resampling.BILINEAR)
     gray.convert("RGB").save(tmp_path / "large.jpg")

@@ -20,6 +20,7 @@ PAGE_INCHES = (8.27, 11.69)  # A4
 LEFT, RIGHT, TOP, BOTTOM = 0.09, 0.91, 0.955, 0.04  # margins as shares of the page
 LINE = 0.0155  # height of a line of 9 pt as a share of the page
 CHARACTERS = 102  # in a line of 9 pt between the margins
+BOLD = 1.15  # times as wide
 PICTURE_SHARES = (0.15, 0.42)  # of the page's height, at least and at most
 WARNING, QUIET = "#7c2d12", "#475569"
 CELL_PT = 8
@@ -75,18 +76,17 @@ def _show(figure: Figure, y: float, picture: np.ndarray, room: float) -> float:
     return y - share - LINE
 
 
-def _wrapped(text: str, size: float) -> list[str]:
-    return textwrap.wrap(text, int(CHARACTERS * 9 / size)) or [""]
+def _wrapped(text: str, size: float = 9, weight: str = "normal", **_: Any) -> list[str]:
+    return textwrap.wrap(text, int(CHARACTERS * 9 / size / (BOLD if weight == "bold" else 1))) or [""]
 
 
 def _height(text: str, look: dict[str, Any]) -> float:
     """In lines of 9 pt."""
-    size = look.get("size", 9)
-    return len(_wrapped(text, size)) * max(1, size / 9)
+    return len(_wrapped(text, **look)) * max(1, look.get("size", 9) / 9)
 
 
 def _write(figure: Figure, y: float, fit: float, text: str, size: float = 9, **look: Any) -> float:
-    for line in _wrapped(text, size):
+    for line in _wrapped(text, size, **look):
         figure.text(LEFT, y, line, fontsize=fit * size, va="top", **look)
         y -= fit * LINE * max(1, size / 9)
     return y

@@ -69,7 +69,7 @@ class Report:
     reason: str  # one line: what decided
     threshold: Threshold | None  # the one in use
     outlined: str  # how many regions are outlined; "" where the reason says it
-    notes: tuple[str, ...]  # synthetic, edited
+    notes: tuple[str, ...]  # synthetic, edited, shown although refused
     class_line: str  # "" when not judged
     rows: tuple[ClassRow, ...]
     muted: bool  # outline and class contradict each other: neither can be relied on
@@ -109,6 +109,8 @@ def report(
     threshold = in_use(point, threshold_name)
     warnings = warned(finding.warnings)
     notes = (words.SYNTHETIC,) * synthetic + (words.OUTLINE_EDITED,) * edited
+    if finding.refused and insisted and not synthetic:
+        notes = (words.INSISTED, *notes)
     if not finding.class_probabilities or (finding.refused and not (insisted or synthetic)):
         code = next((w.code for w in warnings if w.code in NO_JUDGEMENT_CODES), "refused")
         return Report(

@@ -47,6 +47,7 @@ RATE = "{value} (95 % interval {low} to {high}, n = {n})"
 OUTLINE_EDITED = "Outline edited."
 SYNTHETIC = "Synthetic picture."
 SYNTHETIC_NOTE = "Drawn by a program: it shows how the page works, not how good the model is."
+INSISTED = "Shown at your request."
 INSISTED_NOTE = "Shown at your request: the program would not judge this picture."
 
 # Warnings in order of weight. Code: what it is in a few words, what was found, what to do. Where what was found holds a

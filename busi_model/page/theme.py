@@ -41,6 +41,10 @@ CSS = """
 .gradio-container .html-container { padding: 0; }
 .dark { --color-accent: var(--primary-300); }
 footer { display: none !important; }
+/* Under the pointer Gradio paints a chosen one white on white unless it has the focus. */
+.gradio-container input:is([type="radio"], [type="checkbox"]):checked:hover {
+  border-color: var(--checkbox-border-color-selected); background-color: var(--checkbox-background-color-selected);
+}
 
 /* Hidden by Gradio for the eye only: a screen reader would read out "queue: 1/1". */
 .html-container > [data-testid="status-tracker"] { display: none; }

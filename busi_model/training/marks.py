@@ -13,8 +13,8 @@ from scipy import ndimage
 from busi_model.banner import blank_banner
 from busi_model.frame import Box
 from busi_model.quality import MARK_RIM
-from busi_model.training.augment import _draw_pictogram_box, paint_marks
 from busi_model.training.cases import Case
+from busi_model.training.drawn_marks import draw_pictogram_box, paint_marks
 
 FLAT_WINDOW_PX, FLAT_LEVELS = 5, 2  # gray levels may differ by so many in a window of a drawn box; in tissue by more
 DARKEST, BRIGHTEST = 60, 250  # mean of no box: margins are darker, echoes may be cut off at white
@@ -59,7 +59,7 @@ def with_box(gray: np.ndarray, case_id: str) -> np.ndarray:
     """A copy with a pictogram box in a lower corner, as in training; the same for the same case_id."""
     size = max(gray.shape)
     image = Image.fromarray(np.pad(gray, ((size - gray.shape[0], 0), (0, size - gray.shape[1]))))
-    _draw_pictogram_box(ImageDraw.Draw(image), size, np.random.default_rng(list(case_id.encode())))
+    draw_pictogram_box(ImageDraw.Draw(image), size, np.random.default_rng(list(case_id.encode())))
     return np.asarray(image)[size - gray.shape[0] :, : gray.shape[1]]
 
 

@@ -26,9 +26,9 @@ from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
 from busi_model.preprocess import Preprocess
 from busi_model.training import calibrate, distributed, out_of_distribution
-from busi_model.training.augment import paint_marks
 from busi_model.training.cases import Case, Hospital
 from busi_model.training.dataset import ImageSet, load_images
+from busi_model.training.drawn_marks import paint_marks
 from busi_model.training.evaluate import evaluate_cases, write_report
 from busi_model.training.fit import Trainer
 from busi_model.training.history import opened_log

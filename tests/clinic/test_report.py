@@ -1,5 +1,6 @@
 """A Prediction is worded once: what decides the verdict, how few words it takes, and that five forms say the same."""
 
+import dataclasses
 import html
 import io
 import json
@@ -11,12 +12,14 @@ import pypdf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 import busi_model
 from busi_model.clinic import lengths, words
 from busi_model.clinic.descriptors import AGREEMENT, describe
 from busi_model.clinic.measure import measure_lesions
-from busi_model.clinic.pdf import as_pdf
+from busi_model.clinic.pdf import RIGHT, as_pdf
 from busi_model.clinic.render import as_html, as_json, as_text, pixels_sha256, spoken
 from busi_model.clinic.report import Finding, is_measured, percent, report
 from busi_model.clinic.view import draw_overlay
@@ -85,7 +88,7 @@ def test_a_refused_picture_is_worded_on_demand_and_a_synthetic_one_at_once():
     refused = finding(0.1, 0.87, 0.03, codes=["not_ultrasound"])
     assert report(refused, POINT).warnings[0].code == "not_ultrasound"
     insisted = report(refused, POINT, insisted=True)
-    assert insisted.verdict == "suspicious" and words.INSISTED_NOTE in insisted.meaning
+    assert insisted.verdict == "suspicious" and words.INSISTED in insisted.facts
     synthetic = report(refused, POINT, synthetic=True)
     assert synthetic.notes == (words.SYNTHETIC,) and words.SYNTHETIC_NOTE in synthetic.meaning
     forgotten = Finding({}, 0, refused.warnings, refused=True)  # a record that did not keep what the network said
@@ -285,6 +288,22 @@ def test_json_holds_the_result_and_ties_it_to_the_pixels(worded, prediction):
     assert (first["number"], first["area_px2"], first["taller_than_wide"]) == (1, 2400, False)
     assert first["area_mm2"] == pytest.approx(2400 * 0.02) and first["margin_px"] is None
     assert np.array(second["outline_xy"]).max(axis=0).tolist() == [139.5, 99.5]
+
+
+def test_no_line_of_the_pdf_runs_into_the_margin(prediction, monkeypatch):
+    """A bold headline is wider than its letters' number says."""
+    ends = []
+
+    def measured(figure, *arguments, **options):
+        figure.canvas = FigureCanvasAgg(figure)
+        ends.extend(text.get_window_extent().x1 / figure.bbox.width for text in figure.texts)
+
+    monkeypatch.setattr(Figure, "savefig", measured)
+    values = {"probability": "27 %", "name": "balanced", "limit": "34 %"}
+    worded = report(finding(0.52, 0.27, 0.21), POINT)
+    long = dataclasses.replace(worded, headline="Cannot say", reason=words.REASONS["open"].format(**values))
+    pdf_of(long, prediction, [])
+    assert max(ends) <= RIGHT + 0.005
 
 
 def test_the_pdf_is_one_page_with_the_verdict_on_top_and_no_metadata(worded, prediction):

@@ -123,6 +123,13 @@ def test_a_result_takes_at_most_45_words_and_the_switch_changes_it_at_once(stage
       return document.querySelector("#threshold").innerText + " " + copy.textContent.replace(/></g, "> <");
     }"""
     expect(tab.locator("#result h2")).to_have_text(words.VERDICTS["contradiction"])
+    chosen = tab.locator("#threshold input:checked")
+    tab.evaluate("document.activeElement?.blur()")
+    looks = "node => [getComputedStyle(node).backgroundColor, getComputedStyle(node).borderColor]"
+    seen = chosen.evaluate(looks)
+    chosen.hover()  # white on white it would be chosen no more
+    tab.wait_for_timeout(400)  # a transition
+    assert chosen.evaluate(looks) == seen
     text = re.sub(r"(?<=[a-z])(?=[A-Z0-9])", " ", tab.evaluate(said))
     assert len([word for word in text.split() if re.search(r"\w", word)]) <= 45, text
     upload(tab, phantom_file(tmp_path, "benign", 1, 318, 420))
