@@ -128,6 +128,7 @@ def test_where_training_is_not_installed_the_cases_leave_as_a_zip(panel, store, 
     assert prepared(panel) == []
 
 
+@pytest.mark.slow  # a shell stands in for the Python that would be started
 def test_a_refusal_of_the_command_is_told_and_a_failure_is_not(tmp_path, calibration, monkeypatch):
     """What is no sentence of the command, or names a place on the server, goes to the log."""
     command = tmp_path / "python"
