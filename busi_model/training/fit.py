@@ -4,7 +4,6 @@ The averaged weights are validated, saved and used; the settings are in `recipe`
 best one would be to look at the validation images.
 """
 
-import copy
 import ctypes
 import dataclasses
 import errno
@@ -57,7 +56,6 @@ class Trainer:
         else:
             network.load_state_dict(start.state_dict())
         self.network = network.to(self.device, memory_format=torch.channels_last)
-        self.before = None if start is None else {k: v.clone() for k, v in self.network.state_dict().items()}
         self.averaged = AveragedModel(self.network, multi_avg_fn=_ema(config.ema), use_buffers=True)
         self.parallel = distributed.parallel(self.network, self.device)
         torch.backends.cudnn.benchmark = self.device.type == "cuda"  # few sizes, many steps: trying pays
@@ -95,16 +93,7 @@ class Trainer:
 
     @property
     def averaged_network(self) -> MultiTaskUNet:
-        """The network that is kept: of averaged weights, a share of which `start_share` leaves as they were before the
-        run (Wortsman et al., Robust fine-tuning, CVPR 2022)."""
-        network = self.averaged.module
-        if self.before is None or not self.config.start_share:
-            return network
-        between = copy.deepcopy(network)
-        for now, before in zip(between.state_dict().values(), self.before.values(), strict=True):
-            if now.is_floating_point():
-                now.lerp_(before, self.config.start_share)
-        return between
+        return self.averaged.module
 
     def _parameter_groups(self):
         groups = []

@@ -27,7 +27,6 @@ class TrainConfig:
     encoder_lr: float = 0.3  # share of lr for the encoder, which starts from ImageNet
     weight_decay: float = 0.02  # on matrices and kernels, not on biases and norms
     ema: float = 0.998  # decay a step of the averaged weights: a memory of about 500 steps
-    start_share: float = 0.0  # of --start's weights in those that are kept: half-way, less is unlearned of elsewhere
     clip: float = 5.0  # largest gradient norm
     class_loss: float = 0.5  # weight of the class cross-entropy beside pixel cross-entropy + Dice; 0: outline only
     mask_loss: float = 1.0  # weight of pixel cross-entropy + Dice; 0: class only, for the ablation
@@ -44,8 +43,6 @@ class TrainConfig:
         if not 0 <= self.balance <= 1 or self.epoch_images < 0:
             found = f"balance is {self.balance} and epoch_images {self.epoch_images}"
             raise ValueError(f"{found}; a power from 0 to 1, and 0 or more images are expected.")
-        if not 0 <= self.start_share < 1:
-            raise ValueError(f"start_share is {self.start_share}; a share from 0 to below 1 is expected.")
         if self.precision not in ("auto", "bfloat16", "float32"):
             raise ValueError(f"precision is {self.precision!r}; auto, bfloat16 or float32 is expected.")
 

@@ -129,22 +129,6 @@ def test_a_damaged_checkpoint_is_told_and_no_pickle_runs(images, finished, tmp_p
     assert not (tmp_path / "exploded").exists()
 
 
-def test_a_share_of_the_weights_stays_as_before_the_run(images, whole, tmp_path):
-    """Of all that is kept, of a resumed run too; without --start there is nothing that could stay."""
-    config = replace(CONFIG, epochs=1)
-    moved = Trainer(config, images["train"], tmp_path / "moved", "cpu", start=whole).fit()
-    share = replace(config, start_share=0.25)
-    kept = Trainer(share, images["train"], tmp_path / "kept", "cpu", start=whole).fit()
-    resumed = Trainer(share, images["train"], tmp_path / "kept", "cpu", start=whole).fit()
-    assert not _same(moved, whole) and _same(kept, resumed)
-    before, after = whole.state_dict(), moved.state_dict()
-    for name, found in kept.state_dict().items():
-        if found.is_floating_point():
-            torch.testing.assert_close(found, 0.25 * before[name] + 0.75 * after[name], rtol=1e-4, atol=1e-6)
-    fresh = Trainer(share, images["train"], tmp_path / "fresh", "cpu").fit()
-    assert _same(fresh, Trainer(config, images["train"], tmp_path / "plain", "cpu").fit())
-
-
 def test_other_settings_are_not_resumed(images, finished, tmp_path):
     shutil.copy(finished, tmp_path / "last.pt")
     other = replace(SHORT, lr=5e-4)
