@@ -24,6 +24,7 @@ MAX_SIDE_PX = 40_000
 MAX_COORDINATE_PX = 1e6  # beyond, areas lose their digits or overflow
 MIN_AREA_PX2 = 4.0  # a speck: smaller than any lesion, what is left where a line crosses itself by a hair
 BORDER_PX = 0.5  # pixel centres are whole numbers, so the image reaches from -0.5 to width - 0.5
+GRID_DECIMALS = 3  # of a pixel, for outlines that must be cut apart
 TOLERANCE_PX = 1e-6
 # What follows no lesion. Mending takes time by the square of the crossings (GEOS 3.13: 500 in 0.2 s, 10,000 in 10 s),
 # filling by the length of the line, and both by the pairs of edges that lie over one another.
@@ -151,7 +152,8 @@ def repair(polygons: Polygons, width: int, height: int) -> Repaired:
             mended.append([(float(x), float(y)) for x, y in polygon])
             continue
         if not shape.is_valid:
-            shape = shapely.make_valid(shape)
+            # Points of 1e-23 pixels, as a test found, are more than GEOS can cut apart.
+            shape = shapely.make_valid(shapely.transform(shape, lambda points: points.round(GRID_DECIMALS)))
             reasons.append(words.MENDED["cut_apart"])
         if not loose_frame.covers(shape):
             shape = shape.intersection(frame)

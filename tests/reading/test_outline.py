@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from skimage.draw import disk
 
@@ -67,6 +67,7 @@ def test_nonsense_is_refused(polygons, words):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(-20, 80), st.floats(-20, 60)), min_size=3, max_size=12))
+@example([(0.0, 1.0), (0.0, 5e-23), (-1.0, -1.0), (1.0, 0.0), (2.0, 0.0), (0.0, 0.0), (-1.0, -1.0)])  # GEOS gave up
 def test_every_mended_outline_passes_the_check(polygon):
     try:
         repaired = outline.repair([polygon], 64, 48)
