@@ -148,6 +148,7 @@ PASSED_OVER_KINDS = {
     "other": "of another kind",
     "no_picture": "DICOM without a picture (report, index, segmentation)",
     "unreadable": "not to be read",
+    "unreadable_folder": "folder not to be read",
     "pdf": "PDF document",
     "archive": "archive or Office document",
     "database": "database",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
 from busi_model import words
-from busi_model.batch.kinds import NO_PICTURE, UNREADABLE, passed_over
+from busi_model.batch.kinds import NO_PICTURE, passed_over
 from busi_model.batch.work import DICOM, MASKS, OVERLAYS
 from busi_model.names import outlined_stem
 
@@ -15,6 +15,7 @@ from busi_model.names import outlined_stem
 SUFFIXES = frozenset(["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "gif", "heic", "heif", "mp4", "m4v", "avi"])
 OUR_FOLDERS = frozenset([MASKS, OVERLAYS, DICOM])
 HIDDEN, MASK, LINK, NO_FILE, IN_RESULTS = "hidden", "mask", "link", "no_file", "in_results"  # as in `kinds`
+UNREADABLE_FOLDER = "unreadable_folder"
 _DICOM_SUFFIXES = frozenset(["dcm", "dicom", "ima"])
 
 
@@ -71,7 +72,7 @@ def _walk(folder: str, barred: str | None, passed: PassedOver) -> Iterator[str]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
-        passed.kinds[f"folder {UNREADABLE}"] += 1
+        passed.kinds[UNREADABLE_FOLDER] += 1
         return
     if os.path.realpath(folder) == barred:
         _count_in_results(entries, passed)

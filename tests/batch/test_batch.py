@@ -131,18 +131,35 @@ def test_files_are_known_by_their_first_bytes_and_not_by_their_names(tmp_path):
     found = {os.path.basename(path) for path in find_images([tmp_path], passed=passed)}
     assert found == {*pictures, "a (1).png"}
     assert passed.kinds == {
-        "DICOM without a picture (report, index, segmentation)": 3,
-        "text or table": 3,
-        "archive or Office document": 2,
-        "PDF document": 1,
+        "no_picture": 3,
+        "text": 3,
+        "archive": 2,
+        "pdf": 1,
         "empty": 1,
-        "of another kind": 1,
+        "other": 1,
         "hidden": 1,
-        "mask beside its picture": 1,
-        "link to a folder": 1,
+        "mask": 1,
+        "link": 1,
     }
     (sentence,) = passed.sentences()
     assert sentence.startswith("14 files or folders were passed over: 3 DICOM without a picture (report, index, ")
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path, monkeypatch):
+    scandir = os.scandir
+
+    def refused(folder):
+        if os.path.basename(folder) == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "a.png").write_bytes(encoded(noise(64, 70), "PNG"))
+    monkeypatch.setattr(os, "scandir", refused)  # the tests may run as root, whom no permission stops
+    passed = PassedOver()
+    assert [os.path.basename(path) for path in find_images([tmp_path], passed=passed)] == ["a.png"]
+    (sentence,) = passed.sentences()
+    assert sentence.startswith("1 file was passed over: 1 folder not to be read")
 
 
 def test_a_broken_link_and_a_pipe_are_counted(tmp_path, within_s):
