@@ -140,10 +140,10 @@ def test_suggested_parts_are_drawn_and_sent(bench):
     assert bench.sent("crop") == [{"case": "a", "box": parts[1]}]
     bench.show(scene(done=False, lesions=[], model=[], crops=parts, frames=3, frame=0, judged=1))
     assert bench.tab.locator(".film").is_visible()
-    bench.show({"turn": 9, "case": None, "image": None})  # of an image that cannot be read nothing can be judged
-    assert not any(bar.is_visible() for bar in bench.tab.locator(".parts, .film, .crop-bar, .edit-bar").all())
     bench.press("c")
     assert bench.tab.locator(".crop .suggested").count() == 2
+    bench.show({"turn": 9, "case": None, "image": None})  # of an image that cannot be read nothing can be judged
+    assert not any(bar.is_visible() for bar in bench.tab.locator(".parts, .film, .crop-bar, .edit-bar").all())
 
 
 def film(**changes):
