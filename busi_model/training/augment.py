@@ -99,7 +99,7 @@ class Augmenter:
         image = self._draw_marks(image, draws)
         return image.clamp(0.0, 1.0) * 255.0, mask
 
-    def _mix(self, images, others, draws):
+    def _mix(self, images: Tensor, others: Tensor, draws: Draws) -> Tensor:
         """Some images as another machine would show them, by a random share: either with the low frequencies of
         another image's amplitude spectrum (Yang & Soatto, FDA, CVPR 2020) or with its tone curve (histogram
         specification). (N, S, S) in [0, 1] twice -> (N, S, S); what is black, as the padding is, stays black."""
@@ -120,7 +120,7 @@ class Augmenter:
         )
         return mixed.clamp(0.0, 1.0) * (images > 0)
 
-    def _transforms(self, draws):
+    def _transforms(self, draws: Draws) -> Tensor:
         """Output-to-input matrices (N, 2, 3): mirror, turn, zoom, stretch, shift."""
         c = self.config
         angle = draws.around_zero(math.radians(c.rotation_deg))
@@ -132,7 +132,7 @@ class Augmenter:
         y = torch.stack([sin * zoom * aspect * mirror, cos * zoom / aspect, 2 * draws.around_zero(c.shift)])
         return torch.stack([x, y]).permute(2, 0, 1)
 
-    def _narrow(self, transforms, masks, draws, s):
+    def _narrow(self, transforms: Tensor, masks: Tensor, draws: Draws, s: int) -> tuple[Tensor, Tensor]:
         """Show some images as a machine with a narrower field of view would: a band of 50 to 95 % of the columns or
         rows, up to a third closer, with the lesion's centre well inside. Otherwise upright pictures are all of the
         second hospital, and the network learns that from their shape.
@@ -160,10 +160,10 @@ class Augmenter:
         band = torch.where(axis.view(n, 1, 1) == 0, band.view(n, 1, s), band.view(n, s, 1)).expand(n, s, s)
         return torch.cat([turn, shift.unsqueeze(2)], dim=2), band.unsqueeze(1)
 
-    def _intensity(self, image, draws):
+    def _intensity(self, image: Tensor, draws: Draws) -> Tensor:
         c, n, s, device = self.config, len(image), image.shape[-1], image.device
 
-        def each(half_width):  # one random number an image, (N, 1, 1, 1)
+        def each(half_width: float) -> Tensor:  # one random number an image, (N, 1, 1, 1)
             return draws.around_zero(half_width).view(n, 1, 1, 1).to(device)
 
         image = image.clamp(1e-4, 1.0) ** torch.exp(each(c.gamma))
@@ -180,7 +180,7 @@ class Augmenter:
         blurred = F.avg_pool2d(F.avg_pool2d(image, 3, 1, 1), 3, 1, 1)
         return torch.lerp(image, blurred, share.view(n, 1, 1, 1).to(device))
 
-    def _draw_marks(self, image, draws):
+    def _draw_marks(self, image: Tensor, draws: Draws) -> Tensor:
         n = len(image)
         chosen = self.marks[draws.below(len(self.marks))]
         used = draws.share() < self.config.marks_probability
@@ -188,7 +188,7 @@ class Augmenter:
         return torch.maximum(image, F.interpolate(chosen, image.shape[-2:], mode="area"))
 
 
-def _with_spectrum(image, other, reach, share):
+def _with_spectrum(image: Tensor, other: Tensor, reach: int, share: float) -> Tensor:
     """(S, S) twice -> the image, its amplitudes up to `reach` cycles moved by `share` towards the other's."""
     spectrum, theirs = torch.fft.rfft2(image), torch.fft.rfft2(other).abs()
     rows = [slice(0, reach + 1), slice(-reach, None)]
@@ -199,7 +199,7 @@ def _with_spectrum(image, other, reach, share):
     return torch.fft.irfft2(spectrum, s=image.shape)
 
 
-def _with_tones(image, other):
+def _with_tones(image: Tensor, other: Tensor) -> Tensor:
     """(S, S) twice -> the image with the other's distribution of gray levels, black aside."""
     levels = torch.linspace(0, 1, TONES, device=image.device)
     ours, theirs = (

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from tqdm import tqdm
 
@@ -22,7 +23,7 @@ class ImageSet:
     masks: Tensor  # uint8 (N, S, S), 255 times coverage
     labels: Tensor  # int64 (N,)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.cases)
 
     @property
@@ -36,7 +37,7 @@ class ImageSet:
         names = self.hospitals
         return torch.tensor([names.index(case.hospital) for case in self.cases], dtype=torch.int64)
 
-    def part(self, chosen) -> "ImageSet":
+    def part(self, chosen: ArrayLike) -> "ImageSet":
         """The images at these indices."""
         chosen = np.asarray(chosen, int)
         tensors = (t[torch.from_numpy(chosen)] for t in (self.images, self.masks, self.labels))

@@ -7,12 +7,15 @@ best one would be to look at the validation images.
 import ctypes
 import dataclasses
 import errno
+import os
 import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
@@ -37,7 +40,7 @@ class Trainer:
         self,
         config: TrainConfig,
         train: ImageSet,
-        folder,
+        folder: str | os.PathLike,
         device: str = "auto",
         start: MultiTaskUNet | None = None,
     ):
@@ -55,7 +58,8 @@ class Trainer:
             network.encoder.load_imagenet()
         else:
             network.load_state_dict(start.state_dict())
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.network = network.to(self.device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's stubs lack it
         self.averaged = AveragedModel(self.network, multi_avg_fn=_ema(config.ema), use_buffers=True)
         self.parallel = distributed.parallel(self.network, self.device)
         torch.backends.cudnn.benchmark = self.device.type == "cuda"  # few sizes, many steps: trying pays
@@ -93,9 +97,9 @@ class Trainer:
 
     @property
     def averaged_network(self) -> MultiTaskUNet:
-        return self.averaged.module
+        return cast(MultiTaskUNet, self.averaged.module)
 
-    def _parameter_groups(self):
+    def _parameter_groups(self) -> list[dict]:
         groups = []
         encoder = {id(p) for p in self.network.encoder.parameters()}
         for in_encoder in (True, False):
@@ -136,7 +140,7 @@ class Trainer:
                     progress.write("  ".join(f"{k} {v:.4g}" for k, v in row.items()))
         return self.averaged_network
 
-    def _order(self, epoch, generator):
+    def _order(self, epoch: int, generator: torch.Generator) -> Tensor:
         """Indices of the images of one epoch, the hospitals evenly mixed: every batch sees all of them."""
         windows, places = [], []
         for number, (members, shown) in enumerate(zip(self.members, self.shown, strict=True)):
@@ -149,18 +153,19 @@ class Trainer:
             places.append((torch.arange(shown) + torch.rand(1, generator=generator)) / shown)
         return torch.cat(windows)[torch.cat(places).argsort(stable=True)]
 
-    def _to_device(self, tensor):
+    def _to_device(self, tensor: Tensor) -> Tensor:
         if self.device.type == "cuda":
             tensor = tensor.pin_memory()  # only from there a copy runs beside the computation
         return tensor.to(self.device, non_blocking=True)
 
-    def _epoch(self, epoch, progress):
+    def _epoch(self, epoch: int, progress: tqdm) -> dict[str, float]:
         # Seeded by epoch, so that a resumed run draws what an uninterrupted one would have drawn.
         generator = torch.Generator().manual_seed(self.config.seed * 100_003 + epoch)
         torch.manual_seed((self.config.seed + 7919 * distributed.rank()) * 100_003 + epoch)  # dropout is each one's own
         self.network.train()
         order, size = self._order(epoch, generator), self.config.size_in(epoch)
-        sums, augment_s, started = 0.0, 0.0, time.perf_counter()
+        sums = torch.zeros(3, dtype=torch.float64, device=self.device)
+        augment_s, started = 0.0, time.perf_counter()
         for step in range(self.steps):
             batch = order[step * self.config.batch : (step + 1) * self.config.batch]
             own = distributed.own_share(len(batch))
@@ -201,11 +206,11 @@ class Trainer:
         seconds = time.perf_counter() - started
         return means | {"seconds": seconds, "augment_share": augment_s / seconds}
 
-    def _run_identity(self):
+    def _run_identity(self) -> dict:
         names = [f"{c.hospital}/{c.case_id}" for c in self.train.cases]
         return {**dataclasses.asdict(self.config), "cases": names}
 
-    def _save(self):
+    def _save(self) -> None:
         state = {
             "identity": self._run_identity(),
             "network": self.network.state_dict(),
@@ -228,7 +233,7 @@ class Trainer:
                 "Then the same command resumes from the epoch before."
             ) from error
 
-    def _resume(self):
+    def _resume(self) -> None:
         path = self.folder / "last.pt"
         if not distributed.all_equal(path.is_file(), self.device):
             raise RunError(f"Not all processes see {path}. Give --out a folder that all machines share.")
@@ -254,7 +259,7 @@ class Trainer:
         self.history = state["history"]
 
 
-def _keep_freed_memory():
+def _keep_freed_memory() -> None:
     """Ask glibc to reuse large buffers: handing each back to the kernel costs a sixth of a training step. Not for the
     page or the command line: there, what one large picture took would never be given back."""
     try:
@@ -265,8 +270,11 @@ def _keep_freed_memory():
         pass  # not glibc: other systems' allocators have no such switch
 
 
-def _ema(decay):
-    def update(averaged, current, n_averaged):
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
+
+def _ema(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    def update(averaged: Tensors, current: Tensors, n_averaged: Tensor | int) -> None:
         if not averaged[0].is_floating_point():
             torch._foreach_copy_(averaged, current)
             return
@@ -276,7 +284,7 @@ def _ema(decay):
     return update
 
 
-def _native_bfloat16(device):
+def _native_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -35,7 +35,7 @@ class TrainConfig:
     seed: int = 0  # of weights, order, augmentation
     precision: str = "auto"  # bfloat16, float32, or auto: bfloat16 where the machine computes it natively
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 2:
             raise ValueError(f"epochs is {self.epochs} and batch {self.batch}; at least 1 and 2 are expected.")
         if not 0 < self.start_size <= 1:
