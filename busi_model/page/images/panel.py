@@ -233,9 +233,9 @@ class Panel:
         said = {
             self.worklist: packed_list(step.worklist),
             self.viewer: packed(step.viewer),
-            self.words: parts_html(step) + step.words,
+            self.words: step.words,
             self.seen: step.case_id or "",
-            self.measures: step.measures,
+            self.measures: step.measures + parts_html(step),  # not in `words`: see `images.result`
             self.text: step.text or "",
         }
         if step.n_closed:

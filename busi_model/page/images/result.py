@@ -3,7 +3,7 @@ place, as HTML; and the scene that the viewer draws, plain data, points being [x
 whole numbers.
 
 Every state begins with the same unseen paragraph of role "status": it stays in the page while its text changes, which
-is what makes a screen reader speak.
+is what makes a screen reader speak. Gradio matches old and new nodes by their place, so nothing may stand before it.
 """
 
 from dataclasses import dataclass
