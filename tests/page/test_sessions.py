@@ -407,6 +407,7 @@ def test_the_host_makes_watches_exports_and_deletes_a_session(chromium, store, t
         tab.locator("#host-create").click()
         codes = tab.locator("#host-codes textarea")
         expect(codes).to_have_value(re.compile(r"^\w{5}-\w{5}-\w{5}\n\w{5}-\w{5}-\w{5}$"))
+        expect(codes).to_be_in_viewport(ratio=1)  # they are shown once
         read_everything(sessions, codes.input_value().split("\n")[0], comment="=HYPERLINK()")
         tab.locator("#host-refresh").click()
         expect(tab.locator("#host-progress")).to_contain_text("Otter")

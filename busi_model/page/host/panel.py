@@ -35,6 +35,9 @@ ALONE = {**HOW, "concurrency_limit": 1, "concurrency_id": "calibration"}  # minu
 
 # What cannot be undone is asked for in the browser; the answer comes as the last input.
 ASK = "(...values) => [...values.slice(0, -1), confirm({question}) ? 'yes' : 'no']"
+# Codes are shown once: they come into view, two frames later, when Gradio has drawn them.
+INTO_VIEW = """() => requestAnimationFrame(() => requestAnimationFrame(
+    () => document.getElementById("host-codes")?.scrollIntoView({ block: "center" })))"""
 
 
 def build(store: Store, sessions: Sessions, gate: HostGate, folder, outbox=None, calibration=None) -> None:
@@ -126,6 +129,7 @@ class Panel:
         new = [self.name, self.images, self.images_folder, self.manifest, self.n_readers, self.seed]
         new += [self.read_first, self.may_keep]
         self.create_button.click(self.create, [self.allowed, *new], [*shown, *new], **HOW)
+        self.codes.change(None, js=INTO_VIEW)
         chosen = [self.allowed, self.session]
         gr.on([self.refresh_button.click, self.session.input], self.choose, chosen, **how)
         self.results_button.click(self.figures, chosen, **how)
