@@ -6,16 +6,19 @@ does. Without BUSI_HOST_PASSWORD the page has no such view (`HostGate.exists`).
 
 import json
 import logging
+import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pandas as pd
 
 from busi_model.batch.find import PassedOver
 from busi_model.page import strings
-from busi_model.page.host.calibration import LEAST_IMAGES, fitted_html
+from busi_model.page.host.calibration import LEAST_IMAGES, Calibration, fitted_html
 from busi_model.page.host.cases import find_images, read_cases
 from busi_model.page.host.results import results_html, table_html
 from busi_model.page.remarks import deletion_words, deletions_html, plain_html, problem_html, remark_html
@@ -23,15 +26,25 @@ from busi_model.page.server.visits import browser_of
 from busi_model.reading import results
 from busi_model.reading.access import HostGate
 from busi_model.reading.errors import ReadingError, RecordError
-from busi_model.reading.export import export_cases, export_known
+from busi_model.reading.export import Exported, export_cases, export_known
+from busi_model.reading.hub_sync import Outbox
 from busi_model.reading.records import NewSession
 from busi_model.reading.report import write_csv, write_downloads
-from busi_model.reading.sessions import Sessions
+from busi_model.reading.sessions import SessionInfo, Sessions
 from busi_model.reading.store import Store
 
 LOG = logging.getLogger(__name__)
-HOW = {"show_progress": "minimal", "api_visibility": "private", "concurrency_limit": 2, "concurrency_id": "host"}
-ALONE = {**HOW, "concurrency_limit": 1, "concurrency_id": "calibration"}  # minutes: it holds up nothing else
+HOW: dict[str, Any] = {
+    "show_progress": "minimal",
+    "api_visibility": "private",
+    "concurrency_limit": 2,
+    "concurrency_id": "host",
+}
+ALONE: dict[str, Any] = {
+    **HOW,
+    "concurrency_limit": 1,
+    "concurrency_id": "calibration",
+}  # minutes: it holds up nothing else
 
 # What cannot be undone is asked for in the browser; the answer comes as the last input.
 ASK = "(...values) => [...values.slice(0, -1), confirm({question}) ? 'yes' : 'no']"
@@ -40,7 +53,14 @@ INTO_VIEW = """() => requestAnimationFrame(() => requestAnimationFrame(
     () => document.getElementById("host-codes")?.scrollIntoView({ block: "center" })))"""
 
 
-def build(store: Store, sessions: Sessions, gate: HostGate, folder, outbox=None, calibration=None) -> None:
+def build(
+    store: Store,
+    sessions: Sessions,
+    gate: HostGate,
+    folder: str | os.PathLike,
+    outbox: Outbox | None = None,
+    calibration: Calibration | None = None,
+) -> None:
     """Lay out the panel inside the current gr.Blocks.
 
     folder: private, served by Gradio, emptied by it. outbox: Outbox or None, for what is said of copies. calibration:
@@ -52,7 +72,15 @@ def build(store: Store, sessions: Sessions, gate: HostGate, folder, outbox=None,
 class Panel:
     """Components and what their events do. Each answer is a dict {component: update}."""
 
-    def __init__(self, store, sessions, gate, folder, outbox=None, calibration=None):
+    def __init__(
+        self,
+        store: Store,
+        sessions: Sessions,
+        gate: HostGate,
+        folder: str | os.PathLike,
+        outbox: Outbox | None,
+        calibration: Calibration | None,
+    ):
         self.store, self.sessions, self.gate, self.folder = store, sessions, gate, Path(folder)
         self.calibration = calibration
         self.has_outbox = outbox is not None
@@ -89,7 +117,7 @@ class Panel:
             with gr.Accordion(strings.HOST_MORE, open=True, elem_id="host-more") as self.more:
                 self._lay_out_more()
 
-    def _lay_out_new(self):
+    def _lay_out_new(self) -> None:
         self.name = gr.Textbox(label=strings.HOST_NAME, max_length=100, elem_id="host-name")
         self.images = gr.File(label=strings.HOST_IMAGES, file_count="multiple", height=140, elem_id="host-images")
         self.images_folder = gr.Textbox(label=strings.HOST_FOLDER, elem_id="host-folder")
@@ -101,7 +129,7 @@ class Panel:
         self.may_keep = gr.Checkbox(False, label=strings.HOST_MAY_KEEP, elem_id="host-may-keep")
         self.create_button = gr.Button(strings.HOST_CREATE, variant="primary", elem_id="host-create")
 
-    def _lay_out_more(self):
+    def _lay_out_more(self) -> None:
         with gr.Row():
             self.number = gr.Number(None, label=strings.HOST_NUMBER, elem_id="host-number")
             self.renew_button = gr.Button(strings.HOST_RENEW, elem_id="host-renew")
@@ -160,8 +188,19 @@ class Panel:
         except ReadingError as error:
             return {self.said: problem_html(str(error))}
 
-    def create(self, allowed, name, images, folder, manifest, n_readers, seed, read_first, may_keep) -> dict:
-        def make():
+    def create(
+        self,
+        allowed: bool,
+        name: str | None,
+        images: list[str] | None,
+        folder: str | None,
+        manifest: str | None,
+        n_readers: float,
+        seed: float,
+        read_first: bool,
+        may_keep: bool,
+    ) -> dict:
+        def make() -> dict:
             new = NewSession.checked(
                 name=(name or "").strip(),
                 n_readers=n_readers,
@@ -170,27 +209,29 @@ class Panel:
                 images_may_be_kept=may_keep,
             )
             passed = PassedOver()
-            created = self.sessions.create(new, read_cases(find_images(images, folder, passed), manifest))
+            created = self.sessions.create(new, read_cases(find_images(images, folder or "", passed), manifest))
             said = " ".join([strings.HOST_CREATED, *passed.sentences()])
             emptied = {self.name: "", self.images: None, self.images_folder: "", self.manifest: None}
             return {**self._state(created.session_id, said), **emptied, **self._codes(created.codes)}
 
         return self._guarded(allowed, make)
 
-    def choose(self, allowed, session_id) -> dict:
+    def choose(self, allowed: bool, session_id: str | None) -> dict:
         return self._guarded(allowed, lambda: self._state(session_id))
 
-    def figures(self, allowed, session_id) -> dict:
+    def figures(self, allowed: bool, session_id: str | None) -> dict:
         return self._guarded(allowed, lambda: {self.results: results_html(self.store, _chosen(session_id))})
 
-    def download(self, allowed, session_id) -> dict:
+    def download(self, allowed: bool, session_id: str | None) -> dict:
         """CSV, JSONL, report, and the corrected cases as a ZIP in BUSI's layout."""
 
-        def make():
-            place = self._place(_chosen(session_id))
-            files = write_downloads(self.store, session_id, place / "session")
-            exported = export_cases(self.store, place / "cases", [session_id])
-            files.append(shutil.make_archive(place / "session" / "corrected-cases", "zip", place / "cases"))
+        def make() -> dict:
+            chosen = _chosen(session_id)
+            place = self._place(chosen)
+            files = write_downloads(self.store, chosen, place / "session")
+            exported = export_cases(self.store, place / "cases", [chosen])
+            archive = shutil.make_archive(str(place / "session" / "corrected-cases"), "zip", place / "cases")
+            files.append(Path(archive))
             shutil.rmtree(place / "cases")
             said = strings.HOST_EXPORTED.format(n_cases=exported.n_cases)
             if exported.n_conflicts:
@@ -200,13 +241,18 @@ class Panel:
 
         return self._guarded(allowed, make)
 
-    def calibrate(self, allowed, session_id):
+    def calibrate(self, allowed: bool, session_id: str | None) -> Iterator[dict]:
         """Two answers: that it has begun, and then the operating point, or why there is none."""
-        begun = {self.said: remark_html(strings.CALIBRATING)}
-        yield self._guarded(allowed, lambda: _chosen(session_id) and begun)
+
+        def begun() -> dict:
+            _chosen(session_id)
+            return {self.said: remark_html(strings.CALIBRATING)}
+
+        yield self._guarded(allowed, begun)
         yield self._guarded(allowed, lambda: self._calibrated(_chosen(session_id)))
 
-    def _calibrated(self, session_id) -> dict:
+    def _calibrated(self, session_id: str) -> dict:
+        assert self.calibration is not None  # without one there is no button
         name = self._name_of(session_id)
         place = self._place(session_id)
         cases, file = place / "reading-session", place / "operating-point.json"  # the folder's name stands in the file
@@ -233,61 +279,63 @@ class Panel:
             self.said: remark_html(strings.CALIBRATED + skipped),
         }
 
-    def add_reader(self, allowed, session_id) -> dict:
+    def add_reader(self, allowed: bool, session_id: str | None) -> dict:
         return self._guarded(
             allowed,
             lambda: self._codes([self.sessions.add_reader(_chosen(session_id))]) | self._state(session_id),
         )
 
-    def renew(self, allowed, session_id, number, sure="yes") -> dict:
+    def renew(self, allowed: bool, session_id: str | None, number: int, sure: str = "yes") -> dict:
         return self._guarded(
             allowed,
             lambda: self._codes([self.sessions.renew_code(_chosen(session_id), number)]) | self._state(session_id),
             sure,
         )
 
-    def close(self, allowed, session_id, sure="yes") -> dict:
-        def close():
+    def close(self, allowed: bool, session_id: str | None, sure: str = "yes") -> dict:
+        def close() -> dict:
             self.sessions.close(_chosen(session_id))
             return self._state(session_id, strings.HOST_CLOSED)
 
         return self._guarded(allowed, close, sure)
 
-    def remove(self, allowed, session_id, pseudonym, sure="yes") -> dict:
-        def remove():
-            gone = self.sessions.remove_reader(_chosen(session_id), pseudonym or "")
-            self._drop_prepared(session_id)
+    def remove(self, allowed: bool, session_id: str | None, pseudonym: str | None, sure: str = "yes") -> dict:
+        def remove() -> dict:
+            chosen = _chosen(session_id)
+            gone = self.sessions.remove_reader(chosen, pseudonym or "")
+            self._drop_prepared(chosen)
             return self._state(session_id, deletion_words(gone, self.has_outbox))
 
         return self._guarded(allowed, remove, sure)
 
-    def delete(self, allowed, session_id, confirm, sure="yes") -> dict:
-        def delete():
-            if (confirm or "").strip() != self._name_of(_chosen(session_id)):
+    def delete(self, allowed: bool, session_id: str | None, confirm: str | None, sure: str = "yes") -> dict:
+        def delete() -> dict:
+            chosen = _chosen(session_id)
+            if (confirm or "").strip() != self._name_of(chosen):
                 raise RecordError(strings.HOST_CONFIRM_FIRST)
-            gone = self.sessions.delete(session_id)
-            self._drop_prepared(session_id)
+            gone = self.sessions.delete(chosen)
+            self._drop_prepared(chosen)
             return self._state(None, deletion_words(gone, self.has_outbox))
 
         return self._guarded(allowed, delete, sure)
 
-    def forget(self, allowed, receipt, sure="yes") -> dict:
-        def forget():
+    def forget(self, allowed: bool, receipt: str | None, sure: str = "yes") -> dict:
+        def forget() -> dict:
             gone = self.store.remove_feedback(receipt or "")
             self._drop_prepared("feedback")
             return {self.said: remark_html(deletion_words(gone, self.has_outbox)), **self._open_deletions()}
 
         return self._guarded(allowed, forget, sure)
 
-    def feedback(self, allowed) -> dict:
-        def make():
+    def feedback(self, allowed: bool) -> dict:
+        def make() -> dict:
             path = self._place("feedback") / "feedback.csv"
             write_csv(results.feedback(self.store), path)
             return {self.files: gr.File([str(path)], visible=True)}
 
         return self._guarded(allowed, make)
 
-    def _guarded(self, allowed, action, sure="yes") -> dict:
+    def _guarded(self, allowed: bool, action: Callable[[], dict], sure: str = "yes") -> dict:
         """Do it for the host only, who was sure; a refusal is a sentence, and what was typed stays."""
         try:
             if not allowed:
@@ -301,7 +349,7 @@ class Panel:
             LOG.exception("An action in the host's view failed.")
             return {self.said: problem_html(strings.HOST_FAILED)}
 
-    def _state(self, session_id, said="") -> dict:
+    def _state(self, session_id: str | None, said: str = "") -> dict:
         """The list of sessions and the readers of the chosen one, as they are now."""
         infos = self.sessions.list()
         chosen = next((info for info in infos if info.session_id == session_id), infos[0] if infos else None)
@@ -315,7 +363,7 @@ class Panel:
             **self._open_deletions(),
         }
 
-    def _name_of(self, session_id) -> str:
+    def _name_of(self, session_id: str) -> str:
         name = next((info.name for info in self.sessions.list() if info.session_id == session_id), None)
         if name is None:
             raise RecordError(strings.HOST_CHOOSE_FIRST)
@@ -324,7 +372,7 @@ class Panel:
     def _open_deletions(self) -> dict:
         return {self.deletions: deletions_html(self.store.deletions("done_at IS NULL"), self.has_outbox)}
 
-    def _codes(self, codes) -> dict:
+    def _codes(self, codes: Sequence[str]) -> dict:
         return {self.codes: gr.Textbox("\n".join(codes), visible=True)}
 
     def _place(self, of: str) -> Path:
@@ -339,19 +387,19 @@ class Panel:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _chosen(session_id) -> str:
+def _chosen(session_id: str | None) -> str:
     if not session_id:
         raise RecordError(strings.HOST_CHOOSE_FIRST)
     return session_id
 
 
-def _skipped(exported) -> str:
+def _skipped(exported: Exported) -> str:
     return "".join(
         " " + strings.HOST_SKIPPED.format(count=count, reason=reason) for reason, count in exported.skipped.items()
     )
 
 
-def _progress(info) -> str:
+def _progress(info: SessionInfo) -> str:
     rows = [
         (
             reader.number,

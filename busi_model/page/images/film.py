@@ -5,6 +5,7 @@ the packed mask are kept, a few kilobytes, so a film takes little more memory th
 """
 
 import io
+import os
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from busi_model.batch import clips
 from busi_model.clinic.view import thumbnail
 from busi_model.image import Frame, ImageError
 from busi_model.page.server.decoding import count_frames, read_image
-from busi_model.predict import Prediction
+from busi_model.predict import Prediction, Predictor
 
 PREVIEW_PX = 1024  # longer side, at most
 QUALITY = 85  # of a preview: it is looked through, not judged
@@ -35,7 +36,7 @@ class Film:
     ready: int = 0  # previews that are written, from the first on
 
     @classmethod
-    def of(cls, source, frame: Frame) -> "Film | None":
+    def of(cls, source: str | os.PathLike, frame: Frame) -> "Film | None":
         """The film that this frame was read from, or None for a still."""
         codes = {notice.code for notice in frame.notices}
         if not codes & {"first_frame", "middle_frame"}:
@@ -62,7 +63,7 @@ class Film:
     def worst(self) -> int | None:
         """The judged frame with the highest malignant probability."""
         judged = {index: score for index, score in list(self.scores.items()) if score is not None}
-        return max(judged, key=judged.get, default=None)
+        return max(judged, key=judged.__getitem__, default=None)
 
     def read(self, index: int) -> Frame:
         """Raises ImageError."""
@@ -81,15 +82,15 @@ class Film:
             if later in self.masks and later - 1 in self.masks:
                 self.rows[later]["dice_to_previous"] = clips.dice(self._mask(later - 1), self._mask(later))
 
-    def _row(self, index, status):
+    def _row(self, index: int, status: str) -> dict:
         return {"file": "", "frame": index + 1, "frames": self.count, "status": status}
 
-    def _mask(self, index):
+    def _mask(self, index: int) -> np.ndarray:
         (height, width), packed = self.masks[index]
         bits = np.unpackbits(np.frombuffer(zlib.decompress(packed), np.uint8), count=height * width)
         return bits.reshape(height, width).astype(bool)
 
-    def judge(self, predictor, index: int) -> None:
+    def judge(self, predictor: Predictor, index: int) -> None:
         """Judge a frame, once; one that cannot be read is counted as not judged."""
         if index not in self.rows:
             try:

@@ -5,10 +5,15 @@ wires; `actions.Reader` answers with a `Step`, which becomes updates of componen
 """
 
 import base64
+import os
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
+import numpy as np
+from gradio.blocks import Block
 
 from busi_model.clinic.view import encode_png, thumbnail
 from busi_model.dicom_out.write import IDENTIFIED
@@ -25,15 +30,18 @@ from busi_model.page.remarks import plain_html
 from busi_model.page.server.visitor import household
 from busi_model.page.viewer.component import packed, viewer_component
 from busi_model.phantom import draw_phantom
+from busi_model.predict import Predictor
 
 EXAMPLE_SEED = 3
 # "multiple": a second image must not wait for the first. The Predictor itself takes one image at a time.
-QUIET = {"show_progress": "hidden", "trigger_mode": "multiple", "api_visibility": "private"}
-READ = {**QUIET, "concurrency_limit": 8, "concurrency_id": "read"}
-AHEAD = {**QUIET, "concurrency_limit": 2, "concurrency_id": "ahead"}
+QUIET: dict[str, Any] = {"show_progress": "hidden", "trigger_mode": "multiple", "api_visibility": "private"}
+READ: dict[str, Any] = {**QUIET, "concurrency_limit": 8, "concurrency_id": "read"}
+AHEAD: dict[str, Any] = {**QUIET, "concurrency_limit": 2, "concurrency_id": "ahead"}
 
 
-def build(predictor, folder, feedback=None) -> None:
+def build(
+    predictor: Predictor, folder: str | os.PathLike, feedback: Callable[[Lightbox, str], Any] | None = None
+) -> None:
     """Lay out the panel inside the current gr.Blocks.
 
     folder: private, served by Gradio, emptied by it. feedback: makes the panel under the result of the lightbox and the
@@ -45,7 +53,7 @@ def build(predictor, folder, feedback=None) -> None:
 class Panel:
     """Components and what their events do. Each handler gets and gives a dict by component."""
 
-    def __init__(self, predictor, folder, feedback):
+    def __init__(self, predictor: Predictor, folder: Path, feedback: Callable[[Lightbox, str], Any] | None):
         self.folder = folder
         self.lightbox = Lightbox(predictor, folder)
         point, sha256 = predictor.operating_point, predictor.checkpoint.weights_sha256
@@ -87,7 +95,7 @@ class Panel:
         self.shown = [self.worklist, self.viewer, self.words, self.seen, self.measures, self.text, self.undo]
         self.shown += self.feedback.turned if self.feedback else []
 
-    def _lay_out_take(self):
+    def _lay_out_take(self) -> None:
         with gr.Column(elem_id="take"):
             plain_html(f"<h2>{strings.TAKE_HEADING}</h2>")
             self.text = gr.Textbox(
@@ -130,14 +138,14 @@ class Panel:
         self.viewer.film(self.film, **behind)
         self.viewer.judge(self.judge, **behind)
         self.viewer.explain(self.explain, **behind)
-        asked = {self.visit, self.seen, self.threshold}
+        asked: set[Block] = {self.visit, self.seen, self.threshold}
         for kind, button in self.takes.items():
             button.click(partial(self.give, kind), asked, [self.handover], concurrency_limit=2, **QUIET)
         if self.feedback:
             self.feedback.connect(self.visit, self.seen)
             self.viewer.outline(None, None, [self.feedback.verdict], js="() => 'corrected'", trigger_mode="multiple")
 
-    def read(self, values: dict, event: gr.EventData, request: gr.Request):
+    def read(self, values: dict, event: gr.EventData, request: gr.Request) -> Iterator[dict]:
         """Files were uploaded."""
         sent = _sent(event)
         values[self.visit].address = household(request.client.host if request.client else "")
@@ -151,13 +159,13 @@ class Panel:
         if not sources:
             yield {self.words: message_html(strings.UNREADABLE_HEADING, strings.EVENT_FAILED)}
             return
-        how = {"tokens": tokens, "show": bool(sent.get("show", True))}
+        how: dict[str, Any] = {"tokens": tokens, "show": bool(sent.get("show", True))}
         yield from self._answers(values, self.reader.read(sources, *self._of(values), **how))
 
-    def example(self, gray, values: dict):
+    def example(self, gray: np.ndarray, values: dict) -> Iterator[dict]:
         yield from self._answers(values, self.reader.read([gray], *self._of(values), synthetic=True))
 
-    def pick(self, values: dict, event: gr.EventData):
+    def pick(self, values: dict, event: gr.EventData) -> Iterator[dict]:
         sent = _sent(event)
         yield from self._answers(values, self.reader.pick(*self._of(values), sent.get("case"), sent.get("listed")))
 
@@ -165,17 +173,17 @@ class Panel:
         """As `pick`, of an image that is analysed: of a generator Gradio would send the answer twice."""
         return list(self.pick(values, event))[-1]
 
-    def close(self, values: dict, event: gr.EventData):
+    def close(self, values: dict, event: gr.EventData) -> Iterator[dict]:
         yield from self._answers(values, self.reader.close(*self._of(values), [_sent(event).get("case")]))
 
-    def close_all(self, values: dict):
+    def close_all(self, values: dict) -> Iterator[dict]:
         visit, threshold = self._of(values)
         yield from self._answers(values, self.reader.close(visit, threshold, list(visit.case_ids)))
 
-    def reopen(self, values: dict):
+    def reopen(self, values: dict) -> Iterator[dict]:
         yield from self._answers(values, self.reader.reopen(*self._of(values)))
 
-    def restore(self, values: dict, event: gr.EventData):
+    def restore(self, values: dict, event: gr.EventData) -> Iterator[dict]:
         sent = _sent(event)
         kept = sent.get("cases") if isinstance(sent.get("cases"), list) else []
         yield from self._answers(values, self.reader.restore(*self._of(values), kept, sent.get("shown")))
@@ -192,24 +200,24 @@ class Panel:
     def outline(self, values: dict, event: gr.EventData) -> dict:
         return self._answer(values, self.reader.outline(*self._of(values), _sent(event)))
 
-    def crop(self, values: dict, event: gr.EventData):
+    def crop(self, values: dict, event: gr.EventData) -> Iterator[dict]:
         yield from self._answers(values, self.reader.crop(*self._of(values), _sent(event)))
 
-    def frame(self, values: dict, event: gr.EventData):
+    def frame(self, values: dict, event: gr.EventData) -> Iterator[dict]:
         yield from self._answers(values, self.reader.frame(*self._of(values), _sent(event)))
 
-    def film(self, values: dict, event: gr.EventData):
+    def film(self, values: dict, event: gr.EventData) -> Iterator[dict]:
         for scene in self.behind.film(values[self.visit], _sent(event).get("case")):
             yield {self.viewer: _packed(scene)}
 
-    def judge(self, values: dict, event: gr.EventData):
+    def judge(self, values: dict, event: gr.EventData) -> Iterator[dict]:
         for scene in self.behind.judge(values[self.visit], _sent(event).get("case")):
             yield {self.viewer: _packed(scene)}
 
     def explain(self, values: dict, event: gr.EventData) -> dict:
         return {self.viewer: _packed(self.behind.explain(values[self.visit], _sent(event).get("case")))}
 
-    def ahead(self, values: dict):
+    def ahead(self, values: dict) -> Iterator[dict]:
         for worklist in self.behind.ahead(values[self.visit]):
             yield {self.worklist: packed_list(worklist)}
 
@@ -217,18 +225,18 @@ class Panel:
         taken = self.reader.take(kind, values[self.visit], values[self.seen], values[self.threshold])
         return {self.handover: taken}
 
-    def _of(self, values):
+    def _of(self, values: dict) -> tuple[Visit, str]:
         return values[self.visit], values[self.threshold]
 
-    def _answers(self, values, steps):
+    def _answers(self, values: dict, steps: Iterable[Step | None]) -> Iterator[dict]:
         for step in steps:
             yield self._answer(values, step)
 
-    def _answer(self, values, step: Step | None) -> dict:
+    def _answer(self, values: dict, step: Step | None) -> dict:
         """Updates of all components; of none when the step was overtaken."""
         if step is None:
             return {self.words: gr.skip()}
-        if step.words is None:
+        if step.words is None or step.viewer is None:
             return {self.worklist: packed_list(step.worklist)}
         said = {
             self.worklist: packed_list(step.worklist),
@@ -243,7 +251,7 @@ class Panel:
         return said | (self.feedback.turn(values, step.case_id) if self.feedback else {})
 
 
-def _sent(event) -> dict:
+def _sent(event: gr.EventData) -> dict:
     """What the browser sent along; a stranger's program may send anything."""
     return event._data if isinstance(event._data, dict) else {}
 
@@ -253,10 +261,10 @@ def _packed(scene: dict) -> dict:
     return packed(scene) if "turn" in scene else scene
 
 
-def _example_button(class_name):
+def _example_button(class_name: str) -> tuple[gr.Button, np.ndarray]:
     """A button with a small picture of the synthetic image, and the image."""
     gray, _ = draw_phantom(class_name, EXAMPLE_SEED)
     png = base64.b64encode(encode_png(thumbnail(gray, THUMBNAIL_PX))).decode("ascii")
     # In the page itself: /config, which names no folder of the server.
-    icon = {"path": f"synthetic-{class_name}.png", "url": f"data:image/png;base64,{png}"}
+    icon: Any = {"path": f"synthetic-{class_name}.png", "url": f"data:image/png;base64,{png}"}
     return gr.Button(strings.EXAMPLE_BUTTONS[class_name], icon=icon, size="sm", min_width=160), gray
