@@ -229,6 +229,7 @@ def test_axe_finds_nothing_grave_with_any_tool_in_hand(open_staged_tab, tmp_path
     tab = open_staged_tab(color_scheme=scheme)
     upload(tab, film_file(tmp_path))
     expect_result(tab, 420, 300)
+    tab.wait_for_timeout(1500)  # of a new server a click within the first second can be lost
     tab.locator(f"{FILM} .judge").click()
     expect(tab.locator(f"{FILM} .judge")).to_be_hidden()
     for tool in ("d", "l", "k", "c"):

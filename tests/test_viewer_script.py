@@ -146,6 +146,16 @@ def test_suggested_parts_are_drawn_and_sent(bench):
     assert not any(bar.is_visible() for bar in bench.tab.locator(".parts, .film, .crop-bar, .edit-bar").all())
 
 
+def test_an_answer_that_was_overtaken_changes_nothing(bench):
+    bench.show(scene(made=7, frames=3, frame=0, judged=3, film={"first": None, "ready": 0}, scores=[]))
+    judge = bench.tab.locator(".film .judge")
+    assert judge.is_hidden()
+    bench.show(scene(made=6, frames=3, frame=0, judged=1, film={"first": None, "ready": 0}, scores=[]))
+    assert judge.is_hidden()
+    bench.show(scene(made=8, frames=3, frame=0, judged=1, film={"first": None, "ready": 0}, scores=[]))
+    assert judge.is_visible()
+
+
 def film(**changes):
     return scene(**{"frames": 5, "film": {"first": None, "ready": 0}, "judged": 1, "scores": [[0, 0.3]], **changes})
 

@@ -19,7 +19,14 @@ MODES = ("window", "ruler", "scale", "crop", "edit")  # what a drag or a click d
 FIELD_ACTIONS = ("outline", "model", "beside", "edit", "window", "ruler", "fit", "full", "reset", "keep", "keys")
 
 
-APART = ("turn", "case", "image", "heat", "film")  # what Gradio must see of a scene: the pictures that it serves
+APART = (
+    "turn",
+    "made",
+    "case",
+    "image",
+    "heat",
+    "film",
+)  # what Gradio must see: the pictures that it serves
 
 
 def packed(scene: dict) -> dict:

@@ -87,6 +87,7 @@ function setMode(name) {
 function load() {
   const packed = field ? props.scene : props.value;
   if (!packed || packed.turn < data.turn) return; // an answer to an earlier image
+  if (packed.turn === data.turn && packed.made < data.made) return; // an answer that was overtaken, such as by "judge"
   const scene = { ...packed, ...JSON.parse(packed.rest || "{}") }; // `packed` of component.py
   if (scene.case !== data.case || scene.frame !== data.frame) sendRest();
   const before = data;
