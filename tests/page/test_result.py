@@ -15,6 +15,7 @@ from busi_model.page import plots, strings
 from busi_model.page.about import panel as about
 from busi_model.page.images import result
 from busi_model.page.images.panel import EXAMPLE_SEED
+from busi_model.page.viewer.component import packed
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.preprocess import Preprocess
@@ -133,3 +134,9 @@ def test_the_model_card_shows_pictures_of_its_own_folder_only(tmp_path):
         ("", "badge", None),
         ("end", "", None),
     ]
+
+
+def test_each_scene_that_travels_is_newer_than_the_one_before():
+    """An empty one, too: the viewer drops what is older than what it shows."""
+    made = [packed(scene)["made"] for scene in (result.empty_data(1), {"turn": 1}, result.empty_data(1))]
+    assert made == sorted(set(made))

@@ -6,7 +6,6 @@ Every state begins with the same unseen paragraph of role "status": it stays in 
 is what makes a screen reader speak. Gradio matches old and new nodes by their place, so nothing may stand before it.
 """
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +20,6 @@ from busi_model.page.images.opened import Case, Lightbox
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import Visit, worklist_of
 from busi_model.page.viewer.outlines import model_polygons, plain
-
-MADE = itertools.count(1)  # numbers scenes: of one turn, a later one is never overtaken by an earlier one
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,6 @@ def viewer_data(
         alt = strings.OVERLAY_ALT.format(width=width, height=height, outlined=" ".join(outlined))
     return {
         "turn": turn,
-        "made": next(MADE),
         "case": case.case_id,
         "image": FileData(path=picture).model_dump(),
         "width": width,
