@@ -87,8 +87,8 @@ def _top_line(has_sign_out: bool) -> str:
 def looks() -> dict:
     """Arguments for `launch`: theme, stylesheets and the few lines of JavaScript that belong to the whole page."""
     folder = Path(__file__).parent
-    script = (folder / "page.js").read_text(encoding="utf-8")
-    script = f"document.documentElement.lang = {json.dumps(strings.LANGUAGE)};\n{script}"
+    scripts = [path.read_text(encoding="utf-8") for path in (folder / "server" / "stream.js", folder / "page.js")]
+    script = "\n".join([f"document.documentElement.lang = {json.dumps(strings.LANGUAGE)};", *scripts])
     sheets = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.css"))]
     return {"theme": calm_theme(), "css": "\n".join([CSS, *sheets]), "head": f"<script>{script}</script>"}
 
