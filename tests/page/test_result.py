@@ -138,5 +138,5 @@ def test_the_model_card_shows_pictures_of_its_own_folder_only(tmp_path):
 
 def test_each_scene_that_travels_is_newer_than_the_one_before():
     """An empty one, too: the viewer drops what is older than what it shows."""
-    made = [packed(scene)["made"] for scene in (result.empty_data(1), {"turn": 1}, result.empty_data(1))]
+    made = [packed(result.empty_data(1))["made"] for _ in range(3)]
     assert made == sorted(set(made))

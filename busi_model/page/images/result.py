@@ -6,6 +6,7 @@ Every state begins with the same unseen paragraph of role "status": it stays in 
 is what makes a screen reader speak. Gradio matches old and new nodes by their place, so nothing may stand before it.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ from busi_model.page.images.opened import Case, Lightbox
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import Visit, worklist_of
 from busi_model.page.viewer.outlines import model_polygons, plain
+
+MADE = itertools.count(1)  # scenes: of one turn, a newer one is never overtaken by an older one
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def _message(case: Case | None) -> tuple[str, str] | None:
 
 def empty_data(turn: int = 0) -> dict:
     """Nothing to show."""
-    return {"turn": turn, "case": None, "image": None}
+    return {"turn": turn, "made": next(MADE), "case": None, "image": None}
 
 
 def viewer_data(
@@ -144,6 +147,7 @@ def viewer_data(
         alt = strings.OVERLAY_ALT.format(width=width, height=height, outlined=" ".join(outlined))
     return {
         "turn": turn,
+        "made": next(MADE),
         "case": case.case_id,
         "image": FileData(path=picture).model_dump(),
         "width": width,

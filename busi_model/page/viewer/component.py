@@ -1,7 +1,6 @@
 """The viewer's markup and script as a gr.HTML. It draws and knows no words: every word stands in the markup."""
 
 import html
-import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,14 @@ MODES = ("window", "ruler", "scale", "crop", "edit")  # what a drag or a click d
 FIELD_ACTIONS = ("outline", "model", "beside", "edit", "window", "ruler", "fit", "full", "reset", "keep", "keys")
 
 
-APART = ("turn", "case", "image", "heat", "film")  # what Gradio must see: the pictures that it serves
-MADE = itertools.count(1)  # of one turn, a scene is never overtaken by one that was made before it
+APART = ("turn", "made", "case", "image", "heat", "film")  # what comes first, and pictures that Gradio serves
 
 
 def packed(scene: dict) -> dict:
     """A scene as it travels. Gradio's script copies and compares a value many times over, number by number; a string it
     takes as it is."""
     rest = {name: part for name, part in scene.items() if name not in APART}
-    return {name: scene.get(name) for name in APART} | {"made": next(MADE), "rest": json.dumps(rest)}
+    return {name: scene.get(name) for name in APART} | {"rest": json.dumps(rest)}
 
 
 def viewer_component(elem_id: str, value: dict) -> gr.HTML:
