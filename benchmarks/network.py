@@ -48,8 +48,7 @@ def _engines(weights, graph, threads) -> dict:
     predictor = Predictor.load(weights, "cpu")
     size = predictor.preprocess.size
     gray = draw_phantom("malignant", 1, size, size)[0]
-    x = torch.from_numpy(predictor.preprocess(gray))
-    both = torch.cat([x, x.flip(-1)]).contiguous(memory_format=torch.channels_last)
+    both = torch.from_numpy(predictor.preprocess(gray)).contiguous(memory_format=torch.channels_last)
 
     def one_batch(dtype=None):
         with torch.inference_mode(), torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):

@@ -183,9 +183,9 @@ class Predictor:
 
         Means over each image and its mirror image, before any temperature: what calibration is fitted on.
         """
-        x = torch.from_numpy(np.concatenate([self.preprocess(gray) for gray in grays])).to(self.device)
+        views = torch.from_numpy(np.stack([self.preprocess(gray) for gray in grays], axis=1)).to(self.device)
         with self._turn:
-            straight, mirrored = self._map(self._pass, (x, x.flip(-1)))
+            straight, mirrored = self._map(self._pass, views)
         mask_logits = (straight.mask_logits + mirrored.mask_logits.flip(-1))[:, 0] / 2
         class_logits = (straight.class_logits + mirrored.class_logits) / 2
         features = (straight.features + mirrored.features) / 2

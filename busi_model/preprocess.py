@@ -12,6 +12,8 @@ from PIL import Image
 
 from busi_model.frame import MAX_PIXELS, square_steps, strips
 
+TONES = (0.6, 1.7)  # of weights that are trained from now on
+
 
 @dataclass(frozen=True)
 class Letterbox:
@@ -32,12 +34,17 @@ class Preprocess:
     size: int = 256  # side of the square in pixels, a multiple of 32
     mean: float = 127.0  # gray levels; the ImageNet encoder was trained on (x - 127) / 128
     scale: float = 128.0  # gray levels
+    # Exponents of the gray levels (from 0 to 1) in which a picture and its mirror image are judged; below 1 dark tissue
+    # becomes brighter. Weights of before there were tones know none, which is 1.
+    tones: tuple[float, float] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
         if self.size < 64 or self.size % 32:
             raise ValueError(f"size is {self.size}; a multiple of 32, at least 64, is expected.")
         if not self.scale >= 1e-3:
             raise ValueError(f"scale is {self.scale}; a positive number of gray levels, at least 0.001, is expected.")
+        if not all(0.1 <= tone <= 10 for tone in self.tones):
+            raise ValueError(f"tones are {self.tones}; two exponents of gray levels, from 0.1 to 10, are expected.")
 
     def letterbox(self, height: int, width: int) -> Letterbox:
         factor = self.size / max(height, width)
@@ -61,9 +68,20 @@ class Preprocess:
         """Gray levels 0..255, array or tensor of any shape -> what the encoder expects, same shape."""
         return (square - self.mean) / self.scale
 
+    def in_tone(self, levels: Any, tone: Any) -> Any:
+        """Gray levels 0..255, float array or tensor of any shape -> what the encoder expects of them in that tone."""
+        return self.normalise(255 * (levels / 255) ** tone)
+
     def __call__(self, gray: np.ndarray) -> np.ndarray:
-        """Gray uint8 (H, W) -> float32 (1, 1, S, S)."""
-        return self.normalise(self.square(gray).astype(np.float32))[None, None]
+        """Gray uint8 (H, W) -> the picture and its mirror image, each in its tone, float32 (2, 1, S, S).
+
+        The first tone is of the way round that has the brighter half at the left: so a mirrored picture gives the
+        mirrored answer."""
+        square, levels, middle = self.square(gray), np.arange(256.0), self.size // 2
+        left, right = (half.sum(dtype=np.int64) for half in (square[:, :middle], square[:, middle:]))
+        tones = self.tones if left >= right else self.tones[::-1]
+        straight, mirrored = (self.in_tone(levels, tone).astype(np.float32)[square] for tone in tones)
+        return np.stack([straight, mirrored[:, ::-1]])[:, None]
 
     def restore(self, square: np.ndarray, height: int, width: int, own: tuple[int, int] | None = None) -> np.ndarray:
         """Float (S, S) map of the network -> float32 (H, W) in the frame's own pixels, bilinear.

@@ -22,8 +22,30 @@ def test_square_pads_with_black_and_keeps_the_picture():
 
 def test_normalised_values_by_hand():
     gray = np.full((64, 64), 255, np.uint8)
-    assert Preprocess(size=64)(gray).shape == (1, 1, 64, 64)
-    assert Preprocess(size=64)(gray)[0, 0, 0, 0] == pytest.approx((255 - 127) / 128)
+    assert Preprocess(size=64)(gray).shape == (2, 1, 64, 64)
+    assert (Preprocess(size=64)(gray) == (255 - 127) / 128).all()
+
+
+def test_tones_by_hand():
+    gray = np.full((64, 64), 51, np.uint8)  # a fifth
+    gray[:, :8] = 204  # the brighter half is at the left
+    preprocess = Preprocess(size=64, tones=(0.5, 2.0))
+    straight, mirrored = preprocess(gray)[:, 0]
+    assert straight[0, [0, 63]] == pytest.approx([(255 * 0.8**0.5 - 127) / 128, (255 * 0.2**0.5 - 127) / 128])
+    assert mirrored[0, [0, 63]] == pytest.approx([(255 * 0.2**2 - 127) / 128, (255 * 0.8**2 - 127) / 128])
+
+
+@given(st.integers(0, 10**6))
+def test_a_mirrored_picture_has_the_same_views(seed):
+    gray = np.random.default_rng(seed).integers(0, 256, (64, 64), dtype=np.uint8)
+    preprocess = Preprocess(size=64, tones=(0.5, 2.0))
+    assert (preprocess(gray[:, ::-1]) == preprocess(gray)[::-1]).all()
+
+
+@pytest.mark.parametrize("tones", [(0.0, 1.0), (1.0, float("nan")), (1.0, 40.0)])
+def test_a_tone_that_leaves_no_picture_is_refused(tones):
+    with pytest.raises(ValueError, match="0.1 to 10"):
+        Preprocess(tones=tones)
 
 
 @given(SIDES, SIDES)

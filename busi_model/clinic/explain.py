@@ -43,8 +43,7 @@ class Explainer:
         """
         if class_name not in CLASS_NAMES:
             raise ValueError(f"The class is {class_name!r}; one of {', '.join(CLASS_NAMES)} is expected.")
-        x = torch.from_numpy(self.preprocess(gray))
-        x = torch.cat([x, x.flip(-1)]).to(self.device)
+        x = torch.from_numpy(self.preprocess(gray)).to(self.device)
         with self._turn, torch.enable_grad():
             logits = self.network(x).class_logits
             deepest = cast(torch.Tensor, self._deepest)  # the hook has just put it there

@@ -37,8 +37,11 @@ class SquareToProbabilities(nn.Module):
 
     def forward(self, gray: Tensor) -> tuple[Tensor, Tensor]:
         """Gray levels 0..255, float (N, 1, S, S) -> class probabilities (N, 3), mask probability (N, 1, S, S)."""
-        x = self.preprocess.normalise(gray)
-        seen, mirrored = self.network(x), self.network(x.flip(-1))
+        left, right = (half.sum(dim=(1, 2, 3), keepdim=True) for half in gray.chunk(2, dim=-1))
+        first, second = (torch.tensor(tone) for tone in self.preprocess.tones)
+        straight = self.preprocess.in_tone(gray, torch.where(left >= right, first, second))
+        mirror_image = self.preprocess.in_tone(gray, torch.where(left >= right, second, first))
+        seen, mirrored = self.network(straight), self.network(mirror_image.flip(-1))
         class_logits = (seen.class_logits + mirrored.class_logits) / 2
         mask_logits = (seen.mask_logits + mirrored.mask_logits.flip(-1)) / 2
         return (
@@ -79,7 +82,7 @@ def describe(predictor: Predictor) -> dict[str, str]:
         "input": (
             f"{INPUT_NAME}: float32 (N, 1, {preprocess.size}, {preprocess.size}), gray levels 0 to 255. The longer "
             f"side of the picture becomes {preprocess.size} px (bilinear, averaging), the picture is centred, the rest "
-            "is 0; normalisation is inside the graph."
+            "is 0; normalisation and the tones of both views are inside the graph."
         ),
         "output": (
             f"{OUTPUT_NAMES[0]}: float32 (N, {len(CLASS_NAMES)}), calibrated, in the order of class_names. "

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from busi_model.errors import remedy
 from busi_model.files import written_whole
 from busi_model.network import MultiTaskUNet, choose_device
-from busi_model.preprocess import Preprocess
+from busi_model.preprocess import TONES, Preprocess
 from busi_model.training import distributed
 from busi_model.training.augment import Augmenter, Draws
 from busi_model.training.dataset import ImageSet
@@ -89,7 +89,7 @@ class Trainer:
 
     @staticmethod
     def preprocess_for(config: TrainConfig) -> Preprocess:
-        return Preprocess(size=config.size)
+        return Preprocess(size=config.size, tones=TONES)
 
     def describe_device(self) -> str:
         processes = f", {distributed.count()} processes" if distributed.count() > 1 else ""

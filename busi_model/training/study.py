@@ -232,9 +232,10 @@ def _measure_ood(settings: Settings, parts: list[Part], folders: list[Path], fol
 
 
 def _left_out_inputs(settings: Settings, part: Part, folder: Path) -> LeftOut:
-    """Minutes of work: kept beside the weights that they belong to."""
+    """Minutes of work: kept beside the weights that they belong to, by what the network saw."""
     predictor = Predictor.load(folder / "weights", settings.device)
-    kept = folder / f"ood-{predictor.checkpoint.weights_sha256[:12]}.npz"
+    tones = "-".join(map(str, predictor.preprocess.tones))
+    kept = folder / f"ood-{predictor.checkpoint.weights_sha256[:12]}-{tones}.npz"
     if not kept.is_file():
         others = _by_hospital(part.training)
         found = out_of_distribution.left_out_inputs(predictor, part.name, part.held_out[0], others)

@@ -1,5 +1,6 @@
 """The ONNX file against the Predictor that it was made of."""
 
+import dataclasses
 import json
 import sys
 
@@ -71,7 +72,7 @@ def test_real_images_get_the_predictors_probabilities(graph, predictor, data_dir
 def test_metadata_says_what_the_graph_needs_and_is(graph, predictor):
     about = graph.get_modelmeta().custom_metadata_map
     assert json.loads(about["class_names"]) == list(CLASS_NAMES)
-    assert Preprocess(**json.loads(about["preprocess"])) == predictor.preprocess
+    assert json.loads(about["preprocess"]) == json.loads(json.dumps(dataclasses.asdict(predictor.preprocess)))
     assert OperatingPoint.from_dict(json.loads(about["operating_point"])) == predictor.operating_point
     assert about["weights_sha256"] == predictor.checkpoint.weights_sha256
     assert "Not a medical device" in about["use"]
