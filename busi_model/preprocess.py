@@ -68,19 +68,14 @@ class Preprocess:
         """Gray levels 0..255, array or tensor of any shape -> what the encoder expects, same shape."""
         return (square - self.mean) / self.scale
 
-    def in_tone(self, levels: Any, tone: Any) -> Any:
+    def in_tone(self, levels: Any, tone: float) -> Any:
         """Gray levels 0..255, float array or tensor of any shape -> what the encoder expects of them in that tone."""
         return self.normalise(255 * (levels / 255) ** tone)
 
     def __call__(self, gray: np.ndarray) -> np.ndarray:
-        """Gray uint8 (H, W) -> the picture and its mirror image, each in its tone, float32 (2, 1, S, S).
-
-        The first tone is of the way round that has the brighter half at the left: so a mirrored picture gives the
-        mirrored answer."""
-        square, levels, middle = self.square(gray), np.arange(256.0), self.size // 2
-        left, right = (half.sum(dtype=np.int64) for half in (square[:, :middle], square[:, middle:]))
-        tones = self.tones if left >= right else self.tones[::-1]
-        straight, mirrored = (self.in_tone(levels, tone).astype(np.float32)[square] for tone in tones)
+        """Gray uint8 (H, W) -> the picture and its mirror image, each in its tone, float32 (2, 1, S, S)."""
+        square, levels = self.square(gray), np.arange(256.0)
+        straight, mirrored = (self.in_tone(levels, tone).astype(np.float32)[square] for tone in self.tones)
         return np.stack([straight, mirrored[:, ::-1]])[:, None]
 
     def restore(self, square: np.ndarray, height: int, width: int, own: tuple[int, int] | None = None) -> np.ndarray:

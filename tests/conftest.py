@@ -2,6 +2,7 @@
 running app and a browser that looks at it."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import signal
@@ -20,7 +21,7 @@ from busi_model.network import MultiTaskUNet
 from busi_model.operating_point import OperatingPoint
 from busi_model.phantom import write_phantom_dataset
 from busi_model.predict import Predictor
-from busi_model.preprocess import Preprocess
+from busi_model.preprocess import TONES, Preprocess
 from busi_model.reading.store import Store
 from tests.browser import FLAGS, Visitors, served
 
@@ -109,7 +110,8 @@ def untrained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("untrained")
     torch.manual_seed(0)
     network = MultiTaskUNet(decoder_channels=(16, 16, 8, 8), class_hidden=8).eval()
-    checkpoint.save(folder, network, Preprocess(size=64), OperatingPoint(temperature=1.5), {"recipe": "none"}, {})
+    preprocess = Preprocess(size=64, tones=TONES)
+    checkpoint.save(folder, network, preprocess, OperatingPoint(temperature=1.5), {"recipe": "none"}, {})
     return folder
 
 
@@ -147,6 +149,14 @@ def weights(shipped, tmp_path_factory):
     for name in (checkpoint.OOD_NAME, checkpoint.OLD_OOD_NAME):
         (folder / name).unlink(missing_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def mirrored_predictor(untrained):
+    """The untrained network, the tones of the picture and of its mirror image exchanged."""
+    loaded = checkpoint.load(untrained)
+    tones = loaded.preprocess.tones[::-1]
+    return Predictor(dataclasses.replace(loaded, preprocess=dataclasses.replace(loaded.preprocess, tones=tones)))
 
 
 @pytest.fixture(scope="session")

@@ -81,9 +81,9 @@ def test_many_at_once_are_as_one_by_one(predictor):
     assert predictor.predict_many([]) == []
 
 
-def test_a_mirrored_image_gives_the_mirrored_answer(predictor):
+def test_a_mirrored_image_gives_the_mirrored_answer(predictor, mirrored_predictor):
     gray = draw_phantom("malignant", 5, 96, 96)[0]
-    straight, mirrored = predictor(gray), predictor(np.ascontiguousarray(gray[:, ::-1]))
+    straight, mirrored = predictor(gray), mirrored_predictor(np.ascontiguousarray(gray[:, ::-1]))
     np.testing.assert_allclose(straight.mask_probability, mirrored.mask_probability[:, ::-1], atol=1e-5)
     assert straight.class_probabilities == pytest.approx(mirrored.class_probabilities, abs=1e-5)
 

@@ -37,10 +37,7 @@ class SquareToProbabilities(nn.Module):
 
     def forward(self, gray: Tensor) -> tuple[Tensor, Tensor]:
         """Gray levels 0..255, float (N, 1, S, S) -> class probabilities (N, 3), mask probability (N, 1, S, S)."""
-        left, right = (half.sum(dim=(1, 2, 3), keepdim=True) for half in gray.chunk(2, dim=-1))
-        first, second = (torch.tensor(tone) for tone in self.preprocess.tones)
-        straight = self.preprocess.in_tone(gray, torch.where(left >= right, first, second))
-        mirror_image = self.preprocess.in_tone(gray, torch.where(left >= right, second, first))
+        straight, mirror_image = (self.preprocess.in_tone(gray, tone) for tone in self.preprocess.tones)
         seen, mirrored = self.network(straight), self.network(mirror_image.flip(-1))
         class_logits = (seen.class_logits + mirrored.class_logits) / 2
         mask_logits = (seen.mask_logits + mirrored.mask_logits.flip(-1)) / 2

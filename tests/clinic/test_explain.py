@@ -56,9 +56,9 @@ def test_a_network_whose_map_is_known_by_hand(class_name, corners):
     assert heat[[2, 2, 61, 61], [2, 61, 2, 61]] == pytest.approx(corners, abs=1e-6)
 
 
-def test_a_mirrored_image_has_the_mirrored_map(predictor, gray):
-    explainer = Explainer(predictor)
-    straight, mirrored = explainer(gray, "malignant"), explainer(np.ascontiguousarray(gray[:, ::-1]), "malignant")
+def test_a_mirrored_image_has_the_mirrored_map(predictor, mirrored_predictor, gray):
+    straight = Explainer(predictor)(gray, "malignant")
+    mirrored = Explainer(mirrored_predictor)(np.ascontiguousarray(gray[:, ::-1]), "malignant")
     assert np.abs(straight - mirrored[:, ::-1]).max() < 1e-3
 
 
