@@ -1,4 +1,4 @@
-"""What happens when a user does something in the reading panel: each method collects, asks the light box, and answers
+"""What happens when a user does something in the reading panel: each method collects, asks `OpenImages`, and answers
 with a `Step`; what is prepared behind the shown picture stands in `behind`.
 
 Every step of a reading says everything, so that a picture and the result of another image can never stand side by side;
@@ -13,7 +13,7 @@ from gradio.data_classes import FileData
 from busi_model.dicom_out.write import KINDS, DicomResultError
 from busi_model.image import ImageError
 from busi_model.page import strings
-from busi_model.page.images.opened import Lightbox
+from busi_model.page.images.opened import OpenImages
 from busi_model.page.images.result import Screen, Step, busy_html, empty_data, message_html, waiting_html
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import Visit, worklist_of
@@ -25,8 +25,8 @@ MOST_KEPT = 2000  # images of a page, and ids that a browser may ask for after a
 class Reader:
     """Reads images for all users."""
 
-    def __init__(self, lightbox: Lightbox, takeaway: Takeaway):
-        self.lightbox, self.takeaway, self.screen = lightbox, takeaway, Screen(lightbox, takeaway)
+    def __init__(self, images: OpenImages, takeaway: Takeaway):
+        self.images, self.takeaway, self.screen = images, takeaway, Screen(images, takeaway)
         self._holders: dict[str, Visit] = {}  # case id: whose it is
 
     def read(self, sources, visit: Visit, threshold_name, synthetic=False, tokens=(), show=True) -> Iterator[Step]:
@@ -37,11 +37,11 @@ class Reader:
             text = strings.TOO_MANY_OPEN_TEXT.format(n_open=len(visit.case_ids), n_more=len(sources), most=MOST_KEPT)
             words = message_html(strings.TOO_MANY_OPEN_HEADING, text)
             visit.turn, visit.shown = visit.turn + 1, None
-            yield Step(words, empty_data(visit.turn), worklist_of(visit, self.lightbox), n_open=len(visit.case_ids))
+            yield Step(words, empty_data(visit.turn), worklist_of(visit, self.images), n_open=len(visit.case_ids))
             return
-        for case_id in [one for one in self._holders if one not in self.lightbox]:  # forgotten there
+        for case_id in [one for one in self._holders if one not in self.images]:  # forgotten there
             self._holders.pop(case_id, None)
-        cases = [self.lightbox.add(source, synthetic, visit.address) for source in sources]
+        cases = [self.images.add(source, synthetic, visit.address) for source in sources]
         for case, token in zip(cases, tokens, strict=False):
             visit.tokens[case.case_id] = token
         for case in cases:
@@ -50,11 +50,11 @@ class Reader:
         if show or visit.shown is None:
             yield from self._turn(cases[0], visit, threshold_name)
         else:
-            yield Step(None, None, worklist_of(visit, self.lightbox), n_open=len(visit.case_ids))
+            yield Step(None, None, worklist_of(visit, self.images), n_open=len(visit.case_ids))
 
     def pick(self, visit: Visit, threshold_name, case_id, listed=None) -> Iterator[Step]:
         """Show another image of the worklist. listed: version of the list that the browser has whole."""
-        yield from self._turn(visit.own(self.lightbox, case_id), visit, threshold_name, listed)
+        yield from self._turn(visit.own(self.images, case_id), visit, threshold_name, listed)
 
     def close(self, visit: Visit, threshold_name, case_ids) -> Iterator[Step]:
         """Close some of the open images; the next one is shown. Until images are opened or closed again they can come
@@ -69,19 +69,19 @@ class Reader:
         visit.case_ids, visit.closed = left, gone
         if not left:
             visit.turn, visit.shown = visit.turn + 1, None
-            yield Step(waiting_html(), empty_data(visit.turn), worklist_of(visit, self.lightbox), n_closed=len(gone))
+            yield Step(waiting_html(), empty_data(visit.turn), worklist_of(visit, self.images), n_closed=len(gone))
         elif place is None:
-            yield self.screen.step(visit.own(self.lightbox, visit.shown), visit, threshold_name)
+            yield self.screen.step(visit.own(self.images, visit.shown), visit, threshold_name)
         else:
-            yield from self._turn(visit.own(self.lightbox, visit.shown), visit, threshold_name)
+            yield from self._turn(visit.own(self.images, visit.shown), visit, threshold_name)
 
     def reopen(self, visit: Visit, threshold_name) -> Iterator[Step]:
         """What was closed last comes back, behind what is open."""
-        back = [case_id for case_id in visit.closed if self.lightbox.get(case_id) is not None]
+        back = [case_id for case_id in visit.closed if self.images.get(case_id) is not None]
         visit.closed = []
         visit.case_ids += back
         first = back[0] if back else visit.shown
-        yield from self._turn(visit.own(self.lightbox, first), visit, threshold_name)
+        yield from self._turn(visit.own(self.images, first), visit, threshold_name)
 
     def restore(self, visit: Visit, threshold_name, case_ids, shown) -> Iterator[Step]:
         """The page was loaded again: what this tab had open comes back, as far as it is still there. An id cannot be
@@ -89,7 +89,7 @@ class Reader:
         asked = [case_id for case_id in case_ids[:MOST_KEPT] if isinstance(case_id, str)]
         for case_id in asked:
             holder = self._holders.get(case_id)
-            if holder is None or case_id in visit.case_ids or self.lightbox.get(case_id) is None:
+            if holder is None or case_id in visit.case_ids or self.images.get(case_id) is None:
                 continue
             if case_id in holder.case_ids:
                 holder.case_ids.remove(case_id)  # or they would go with the page that is gone
@@ -97,12 +97,12 @@ class Reader:
             visit.case_ids.append(case_id)
             visit.looked_at |= holder.looked_at & {case_id}
         if visit.case_ids:
-            case = visit.own(self.lightbox, shown) or visit.own(self.lightbox, visit.case_ids[0])
+            case = visit.own(self.images, shown) or visit.own(self.images, visit.case_ids[0])
             yield from self._turn(case, visit, threshold_name)
         else:
             visit.turn += 1
             words = message_html(strings.ALL_GONE_HEADING, strings.ALL_GONE_TEXT.format(count=len(asked)))
-            yield Step(words, empty_data(visit.turn), worklist_of(visit, self.lightbox))
+            yield Step(words, empty_data(visit.turn), worklist_of(visit, self.images))
 
     def leave(self, visit: Visit) -> None:
         """The user is gone for good, and with them their images."""
@@ -110,7 +110,7 @@ class Reader:
 
     def insist(self, visit: Visit, threshold_name) -> Step:
         """Show the result of an image that was refused."""
-        case = visit.own(self.lightbox, visit.shown)
+        case = visit.own(self.images, visit.shown)
         if case is not None:
             case.insisted = True
         return self.screen.step(case, visit, threshold_name)
@@ -119,20 +119,20 @@ class Reader:
         """Say the shown result again, by another operating point."""
         if visit.shown is None:
             return None
-        return self.screen.step(visit.own(self.lightbox, visit.shown), visit, threshold_name)
+        return self.screen.step(visit.own(self.images, visit.shown), visit, threshold_name)
 
     def mark(self, visit: Visit, threshold_name, event: dict) -> Step | None:
         """A known length was marked in the picture, or its scale was taken away."""
-        case = visit.own(self.lightbox, event.get("case"))
+        case = visit.own(self.images, event.get("case"))
         if case is None or case.frame is None or case.case_id != visit.shown:
             return None
         note = ""
         try:
             if "mm" in event:
-                self.lightbox.mark_length(case, event["start"], event["end"], float(event["mm"]))
+                self.images.mark_length(case, event["start"], event["end"], float(event["mm"]))
                 visit.scale = (case.spacing_mm, case.frame.gray.shape) if event.get("next") else None
             else:
-                self.lightbox.unmark_length(case)
+                self.images.unmark_length(case)
                 visit.scale = None
         except (TypeError, ValueError, LookupError, ArithmeticError) as error:
             note = strings.SCALE_REFUSED.format(reason=error)
@@ -140,13 +140,13 @@ class Reader:
 
     def outline(self, visit: Visit, threshold_name, event: dict) -> Step | None:
         """The outline was edited: it becomes the shown one, and everything that follows from it is made anew."""
-        case, revision = visit.own(self.lightbox, event.get("case")), event.get("revision")
+        case, revision = visit.own(self.images, event.get("case")), event.get("revision")
         if not _shows(case, visit, event) or case.prediction is None or case.withheld:
             return None
         if not isinstance(revision, int) or revision <= case.revision:
             return None  # overtaken by a newer one
         try:
-            mended = self.lightbox.draw(case, event.get("lesions"), revision)
+            mended = self.images.draw(case, event.get("lesions"), revision)
             note = strings.OUTLINE_MENDED_NOTE.format(text=mended) if mended else ""
         except OutlineError as error:
             note = strings.OUTLINE_REFUSED.format(reason=error)
@@ -154,12 +154,12 @@ class Reader:
 
     def crop(self, visit: Visit, threshold_name, event: dict) -> Iterator[Step | None]:
         """Judge a part of the picture as an image of its own; it comes after the one that it was cut from."""
-        case, box = visit.own(self.lightbox, event.get("case")), event.get("box")
+        case, box = visit.own(self.images, event.get("case")), event.get("box")
         if case is None or case.frame is None or not _is_box(box):
             yield None
             return
         try:
-            part = self.lightbox.cut(case, box)
+            part = self.images.cut(case, box)
         except ImageError as error:
             yield self.screen.step(case, visit, threshold_name, str(error))
             return
@@ -169,13 +169,13 @@ class Reader:
 
     def frame(self, visit: Visit, threshold_name, event: dict) -> Iterator[Step | None]:
         """Show another frame of a film and judge it."""
-        case, index = visit.own(self.lightbox, event.get("case")), event.get("index")
+        case, index = visit.own(self.images, event.get("case")), event.get("index")
         if not visit.shows_film(case) or not isinstance(index, int) or not 0 <= index < case.film.count:
             yield None
             return
         visit.turn += 1  # what is still on its way is of the frame before
         try:
-            self.lightbox.turn_to(case, index)
+            self.images.turn_to(case, index)
         except ImageError as error:
             yield self.screen.step(case, visit, threshold_name, strings.FRAME_LOST.format(reason=error))
             return
@@ -183,14 +183,14 @@ class Reader:
 
     def take(self, kind: str, visit: Visit, case_id, threshold_name) -> dict:
         """One file to save, for `download.js`. case_id: of the result on the screen when it was clicked."""
-        case = visit.own(self.lightbox, case_id)
+        case = visit.own(self.images, case_id)
         if case is None or case.prediction is None or case.withheld:
             return gr.skip()
         if kind in KINDS and kind not in self.takeaway.dicom_kinds(case):
             return gr.skip()
         name = self.takeaway.file_name(kind, case)
         try:
-            path = self.lightbox.write(case, name, self.takeaway.content(kind, case, threshold_name))
+            path = self.images.write(case, name, self.takeaway.content(kind, case, threshold_name))
         except DicomResultError as error:
             gr.Warning(str(error))
             return gr.skip()
@@ -204,7 +204,7 @@ class Reader:
 
     def _forget(self, visit, case_ids):
         mine = [case_id for case_id in case_ids if self._holders.get(case_id) is visit]
-        self.lightbox.forget(mine)
+        self.images.forget(mine)
         for case_id in mine:
             self._holders.pop(case_id, None)
             visit.tokens.pop(case_id, None)
@@ -228,11 +228,11 @@ class Reader:
         if case is not None and not case.ready:
             if case.frame is None:
                 words = busy_html(strings.OPENING)
-                yield Step(words, empty_data(visit.turn), worklist_of(visit, self.lightbox), n_open=len(visit.case_ids))
-                self.lightbox.open(case)
+                yield Step(words, empty_data(visit.turn), worklist_of(visit, self.images), n_open=len(visit.case_ids))
+                self.images.open(case)
             if case.frame is not None:
                 yield self.screen.step(case, visit, threshold_name)
-                self.lightbox.analyse(case)
+                self.images.analyse(case)
         yield self.screen.step(case, visit, threshold_name, listed=listed)
 
 

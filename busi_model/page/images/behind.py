@@ -23,16 +23,16 @@ class Behind:
     """Works ahead for all users."""
 
     def __init__(self, screen: Screen):
-        self.screen, self.lightbox = screen, screen.lightbox
+        self.screen, self.images = screen, screen.images
 
     def film(self, visit: Visit, case_id) -> Iterator[dict]:
         """Prepare small pictures of all frames, to be looked through; the viewer learns how many are there."""
-        case = visit.own(self.lightbox, case_id)
+        case = visit.own(self.images, case_id)
         if not visit.shows_film(case):
             yield gr.skip()
             return
         try:
-            for ready in self.lightbox.previews(case):
+            for ready in self.images.previews(case):
                 if visit.shown != case.case_id:
                     yield gr.skip()
                     return
@@ -44,12 +44,12 @@ class Behind:
 
     def judge(self, visit: Visit, case_id) -> Iterator[dict]:
         """Judge all frames of a film, to find the most suspicious one; it ends when another image is shown."""
-        case = visit.own(self.lightbox, case_id)
+        case = visit.own(self.images, case_id)
         if not visit.shows_film(case):
             yield gr.skip()
             return
         for index in range(case.film.count):
-            case.film.judge(self.lightbox.predictor, index)
+            case.film.judge(self.images.predictor, index)
             if visit.shown != case.case_id:
                 yield gr.skip()
                 return
@@ -59,12 +59,12 @@ class Behind:
 
     def explain(self, visit: Visit, case_id) -> dict:
         """The viewer with a heat map of what speaks for the likeliest class."""
-        case, turn = visit.own(self.lightbox, case_id), visit.turn
+        case, turn = visit.own(self.images, case_id), visit.turn
         if case is None or case.prediction is None or case.withheld:
             return gr.skip()
         note = ""
         try:
-            self.lightbox.explanation(case)
+            self.images.explanation(case)
         except Exception:
             LOG.exception("Explaining an image failed.")
             note = strings.EXPLANATION_FAILED
@@ -74,13 +74,13 @@ class Behind:
         """Analyse the images that wait, one after the other, and say so in the worklist."""
         said = 0.0
         for case_id in list(visit.case_ids):
-            case = self.lightbox.get(case_id)
+            case = self.images.get(case_id)
             if case is None or case.ready or case_id not in visit.case_ids:
                 continue
-            self.lightbox.analyse(case)
+            self.images.analyse(case)
             if case.frame is not None:
-                self.lightbox.picture(case)
+                self.images.picture(case)
             if time.monotonic() - said > LIST_EVERY_S:
                 said = time.monotonic()
-                yield worklist_of(visit, self.lightbox)
-        yield worklist_of(visit, self.lightbox)
+                yield worklist_of(visit, self.images)
+        yield worklist_of(visit, self.images)

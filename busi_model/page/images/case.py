@@ -1,6 +1,6 @@
 """One open image, as the server holds it: what was read, what was made of it, what the user did to it.
 
-Enters and leaves by the `Lightbox`, which alone changes a case, under the case's own lock.
+Enters and leaves by `OpenImages`, which alone changes a case, under the case's own lock.
 """
 
 import threading
@@ -34,7 +34,7 @@ class Drawn:
 
 @dataclass(eq=False)
 class Case:
-    """One opened image. Changed only by `Lightbox`, under the case's own lock."""
+    """One opened image. Changed only by `OpenImages`, under the case's own lock."""
 
     case_id: str
     source: object  # what `read_image` takes, until it is read
@@ -59,9 +59,9 @@ class Case:
     explained: bool = False  # the user asked for the explanation
     holder: str = ""  # whose it is, for shares: an address
     written: dict[str, int] = field(default_factory=dict)  # bytes of its files, by name
-    counted_bytes: int = 0  # of `held_bytes`, when the light box last looked
+    counted_bytes: int = 0  # of `held_bytes`, when `OpenImages` last looked
     forgotten: bool = False  # nothing may be written any more
-    used_at: float = 0.0  # by the light box's clock
+    used_at: float = 0.0  # by the clock of `OpenImages`
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property

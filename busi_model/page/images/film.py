@@ -25,7 +25,7 @@ QUALITY = 85  # of a preview: it is looked through, not judged
 
 @dataclass(eq=False)
 class Film:
-    """Changed only by the `Lightbox`, under its case's lock; `rows` also while all frames are judged."""
+    """Changed only by `OpenImages`, under its case's lock; `rows` also while all frames are judged."""
 
     source: object  # path: Gradio deletes the file after about an hour
     count: int

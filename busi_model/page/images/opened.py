@@ -33,7 +33,7 @@ from busi_model.page.viewer.outlines import model_polygons
 from busi_model.preprocess import square_pixels
 from busi_model.reading.outline import rasterise, repair
 
-__all__ = ["Case", "Lightbox"]
+__all__ = ["Case", "OpenImages"]
 
 LOG = logging.getLogger(__name__)
 KEPT_S = 3600
@@ -43,7 +43,7 @@ THUMBNAIL_PX = 96
 HEAT_PX = 2048  # longer side, at most: the browser stretches the map over the frame, and its grid is coarse anyway
 
 
-class Lightbox:
+class OpenImages:
     """All open cases of all users."""
 
     def __init__(self, predictor, folder, kept_bytes: int = KEPT_BYTES, clock: Callable[[], float] = time.monotonic):

@@ -17,7 +17,7 @@ from busi_model.clinic.render import as_html, spoken
 from busi_model.clinic.report import Report, outlined_words
 from busi_model.clinic.view import band_outlines_xy
 from busi_model.page import strings
-from busi_model.page.images.opened import Case, Lightbox
+from busi_model.page.images.opened import Case, OpenImages
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import Visit, worklist_of
 from busi_model.page.viewer.outlines import model_polygons, plain
@@ -44,8 +44,8 @@ class Step:
 class Screen:
     """Says of a case what there is by now."""
 
-    def __init__(self, lightbox: Lightbox, takeaway: Takeaway):
-        self.lightbox, self.takeaway = lightbox, takeaway
+    def __init__(self, images: OpenImages, takeaway: Takeaway):
+        self.images, self.takeaway = images, takeaway
 
     def step(
         self, case: Case | None, visit: Visit, threshold_name: str | None, note: str = "", listed: int | None = None
@@ -55,7 +55,7 @@ class Screen:
         if case is not None and case.ready:
             visit.looked_at.add(case.case_id)
         counts = {"n_open": len(visit.case_ids), "n_closed": len(visit.closed)}
-        worklist = worklist_of(visit, self.lightbox, listed)
+        worklist = worklist_of(visit, self.images, listed)
         message = _message(case)
         if message is not None:
             return Step(message_html(*message), empty_data(visit.turn), worklist, **counts)
@@ -73,8 +73,8 @@ class Screen:
 
     def viewer(self, case: Case, visit: Visit, note: str, judging: bool = False) -> dict:
         with case.lock:  # a film may turn to another frame meanwhile
-            heat = self.lightbox.explanation(case) if case.explained and case.prediction is not None else None
-            return viewer_data(case, visit.turn, self.lightbox.picture(case), heat, note, judging)
+            heat = self.images.explanation(case) if case.explained and case.prediction is not None else None
+            return viewer_data(case, visit.turn, self.images.picture(case), heat, note, judging)
 
     def _carry_scale(self, case: Case | None, visit: Visit) -> None:
         """The mark of an earlier image, where the user said that it holds for the next ones of the same size."""
@@ -82,7 +82,7 @@ class Screen:
             return
         spacing_mm, shape = visit.scale
         if case.frame.gray.shape == shape:
-            self.lightbox.carry_scale(case, spacing_mm)
+            self.images.carry_scale(case, spacing_mm)
 
 
 def parts_html(step: Step) -> str:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from busi_model.clinic.report import OPEN_CODES
 from busi_model.page import strings
-from busi_model.page.images.opened import Case, Lightbox
+from busi_model.page.images.opened import Case, OpenImages
 
 
 @dataclass
@@ -28,9 +28,9 @@ class Visit:
     shown: str | None = None
     scale: tuple | None = None  # spacing_mm and frame shape of the mark that goes on to the next images
 
-    def own(self, lightbox: Lightbox, case_id: str | None) -> Case | None:
+    def own(self, images: OpenImages, case_id: str | None) -> Case | None:
         """The user's own case of this id, or None: ids come from the browser."""
-        return lightbox.get(case_id) if case_id in self.case_ids else None
+        return images.get(case_id) if case_id in self.case_ids else None
 
     def shows_film(self, case: Case | None) -> bool:
         return case is not None and case.film is not None and case.case_id == self.shown
@@ -61,11 +61,11 @@ def worklist_component(elem_id: str) -> gr.HTML:
     )
 
 
-def worklist_of(visit: Visit, lightbox: Lightbox, listed: int | None = None) -> dict:
+def worklist_of(visit: Visit, images: OpenImages, listed: int | None = None) -> dict:
     """All that a user has open. listed: version of the list that the browser has whole; while that is how things stand
     nothing is sent again."""
     visit.version += 1
-    cases = [lightbox.get(case_id) for case_id in visit.case_ids]
+    cases = [images.get(case_id) for case_id in visit.case_ids]
     numbered = [(number, case) for number, case in enumerate(cases, start=1) if case is not None]
     seen = visit.looked_at
     stand = tuple((case.case_id, state_of(case), case.case_id in seen) for _, case in numbered)
@@ -73,7 +73,7 @@ def worklist_of(visit: Visit, lightbox: Lightbox, listed: int | None = None) -> 
         return worklist_data(None, visit.shown, visit.version)
     visit.listed = (stand, visit.version)
     for _, case in numbered:
-        lightbox.keep_thumbnail(case)
+        images.keep_thumbnail(case)
     items = [item(case, number, visit.tokens.get(case.case_id), case.case_id in seen) for number, case in numbered]
     return worklist_data(items, visit.shown, visit.version)
 
