@@ -18,6 +18,7 @@ from busi_model.page.images import actions as reader
 from busi_model.page.images.behind import Behind
 from busi_model.page.images.film import Film
 from busi_model.page.images.opened import KEPT_S, OpenImages
+from busi_model.page.images.pictures import picture
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import Visit
 from busi_model.phantom import draw_phantom
@@ -98,6 +99,21 @@ def test_reading_goes_from_picture_to_result(panel, tmp_path):
     rows = [*words.MEASURES_ROWS.values(), words.DESCRIPTOR_ROWS["orientation"]]
     assert all(f'<th scope="row">{row}</th>' in done.measures for row in rows)
     assert done.text.startswith("Cannot say. Malignant 87 % is below the balanced threshold, 90 %, but possible.")
+
+
+def test_until_an_image_is_read_every_answer_says_that_it_is_opened(panel, tmp_path):
+    """The user may change the operating point meanwhile, or close another image."""
+    p = panel()
+    running = p.reader.read([phantom_file(tmp_path)], p.visit, "balanced")
+    next(running)
+    step = p.reader.refresh(p.visit, "sensitive")
+    assert strings.OPENING in step.words and step.viewer["image"] is None and step.text is None
+    case = p.images.get(p.visit.shown)
+    for name in ("frame", "prediction", "mask"):
+        with pytest.raises(RuntimeError, match="yet; `OpenImages"):
+            getattr(case, name)
+    *_, done = shown(running)
+    assert done.case_id == case.case_id and case.frame is case.prediction.frame
 
 
 def test_the_list_has_the_order_of_the_drop_even_when_events_overtake_each_other(panel, tmp_path):
@@ -348,7 +364,7 @@ def test_the_longest_unused_images_give_way_when_memory_is_full(tmp_path):
     for seed in range(4):
         now[0] += 1
         cases.append(images.analyse(images.add(phantom_file(tmp_path, "benign", seed, 100, 140))))
-        images.picture(cases[-1])
+        picture(images, cases[-1])
         images.kept_bytes = int(3.5 * cases[0].held_bytes)
         images.get(cases[0].case_id)  # the first stays in use
     assert [images.get(case.case_id) is not None for case in cases] == [True, False, True, True]
@@ -406,7 +422,7 @@ def test_images_are_forgotten_after_an_hour(tmp_path):
     now = [0.0]
     images = OpenImages(Oracle(), tmp_path, clock=lambda: now[0])
     old = images.analyse(images.add(phantom_file(tmp_path)))
-    images.picture(old)
+    picture(images, old)
     now[0] = KEPT_S + 1.0
     images.add(phantom_file(tmp_path, "benign"))
     assert images.get(old.case_id) is None and not old.folder.exists()
@@ -418,5 +434,5 @@ def test_ids_cannot_be_guessed_and_folders_are_private(tmp_path):
     cases = [images.open(images.add(small)) for _ in range(50)]
     assert len({case.case_id for case in cases}) == 50 and min(len(case.case_id) for case in cases) >= 20
     folder = cases[0].folder
-    images.picture(cases[0])
+    picture(images, cases[0])
     assert folder.stat().st_mode & 0o077 == 0

@@ -165,7 +165,7 @@ class Panel:
         another one by now."""
         visit, drafts, case_id = values[self.visit], values[self.drafts], values[self.seen]
         case = self.images.get(case_id) if case_id in visit.case_ids else None
-        if case is None or case.prediction is None or case.withheld:
+        if case is None or not case.is_judged or case.withheld:
             raise RecordError(strings.FEEDBACK_NO_PICTURE)
         if case_id != visit.shown:
             raise RecordError(strings.FEEDBACK_OTHER_PICTURE)

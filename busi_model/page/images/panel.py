@@ -21,8 +21,9 @@ from busi_model.image import ImageError
 from busi_model.page import strings
 from busi_model.page.images.actions import Reader
 from busi_model.page.images.behind import Behind
+from busi_model.page.images.case import THUMBNAIL_PX
 from busi_model.page.images.inbox import inbox_component, uploaded
-from busi_model.page.images.opened import THUMBNAIL_PX, OpenImages
+from busi_model.page.images.opened import OpenImages
 from busi_model.page.images.result import Step, empty_data, message_html, parts_html, waiting_html
 from busi_model.page.images.takeaway import Takeaway, model_version
 from busi_model.page.images.worklist import Visit, packed_list, worklist_component
@@ -185,7 +186,7 @@ class Panel:
 
     def restore(self, values: dict, event: gr.EventData) -> Iterator[dict]:
         sent = _sent(event)
-        kept = sent.get("cases") if isinstance(sent.get("cases"), list) else []
+        kept = cases if isinstance(cases := sent.get("cases"), list) else []
         yield from self._answers(values, self.reader.restore(*self._of(values), kept, sent.get("shown")))
 
     def show_anyway(self, values: dict) -> dict:
@@ -222,8 +223,7 @@ class Panel:
             yield {self.worklist: packed_list(worklist)}
 
     def give(self, kind: str, values: dict) -> dict:
-        taken = self.reader.take(kind, values[self.visit], values[self.seen], values[self.threshold])
-        return {self.handover: taken}
+        return {self.handover: self.reader.take(kind, values[self.visit], values[self.seen], values[self.threshold])}
 
     def _of(self, values: dict) -> tuple[Visit, str]:
         return values[self.visit], values[self.threshold]
