@@ -47,7 +47,7 @@ def panel(tmp_path):
 def opened(p, path):
     """The case of a file that was read, and the last step shown."""
     *_, last = p.reader.read([path], p.visit, None)
-    return p.box.get(p.visit.shown), last
+    return p.images.get(p.visit.shown), last
 
 
 def film_file(folder, brightness=(0.4, 0.9, 0.6, 0.2)):
@@ -130,7 +130,7 @@ def test_a_part_is_judged_as_a_new_image_beside_the_one_it_was_cut_from(panel, t
     p.reader.mark(p.visit, None, dict(case=first, start=[5, 10], end=[5, 210], mm=20))
     *_, done = p.reader.crop(p.visit, None, dict(case=first, box=[100, 50, 300, 250]))
     assert p.visit.case_ids == [first, p.visit.shown, second]
-    part, whole = p.box.get(p.visit.shown), p.box.get(first)
+    part, whole = p.images.get(p.visit.shown), p.images.get(first)
     assert (part.frame.gray == whole.frame.gray[50:250, 100:300]).all() and part.prediction is not None
     assert part.spacing_mm == whole.spacing_mm == (0.1, 0.1)
     assert done.viewer["note"] == strings.CROPPED_NOTE.format(left=100, right=299, top=50, bottom=249)
@@ -165,15 +165,15 @@ def test_parts_that_the_prediction_suggests_are_offered_for_a_refused_picture_to
     case, refused = opened(p, phantom_file(tmp_path))
     assert refused.viewer["lesions"] == [] and refused.viewer["crops"] == [[0, 0, 280, 440], [280, 0, 560, 440]]
     list(p.reader.crop(p.visit, None, dict(case=case.case_id, box=refused.viewer["crops"][1])))
-    assert (p.box.get(p.visit.shown).frame.gray == case.frame.gray[:, 280:]).all()
+    assert (p.images.get(p.visit.shown).frame.gray == case.frame.gray[:, 280:]).all()
 
 
 def test_regions_of_a_part_are_those_of_the_whole_cut_to_it(panel):
     p = panel()
     gray = np.ascontiguousarray(draw_phantom("benign", 1, 200, 300)[0])
     frame = Frame(gray, (0.2, 0.1), (Notice("colour", "It was."),), (Box(10, 20, 150, 200), Box(0, 280, 50, 300)))
-    case = p.box.open(p.box.add(frame))
-    part = p.box.open(p.box.cut(case, (50, 40, 250, 180)))
+    case = p.images.open(p.images.add(frame))
+    part = p.images.open(p.images.cut(case, (50, 40, 250, 180)))
     assert part.frame.scan_regions == (Box(0, 0, 110, 150),)
     assert part.frame.spacing_mm == (0.2, 0.1) and part.frame.notices == frame.notices
 

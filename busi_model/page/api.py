@@ -11,8 +11,6 @@ from typing import Any, Literal, TypedDict, cast, get_args
 
 import gradio as gr
 
-from busi_model.clinic.descriptors import describe
-from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.render import lesion_values
 from busi_model.clinic.report import Finding, Report, report
 from busi_model.clinic.view import encode_png, outlines_xy
@@ -90,10 +88,10 @@ def build(predictor: Predictor, private_folder: Path | str) -> None:
         try:
             frame = read_image(uploaded(image.get("path") if isinstance(image, dict) else None, folder))
             prediction = predictor(frame)
-            case = Case("", None, folder, frame=frame, spacing_mm=frame.spacing_mm, prediction=prediction)
+            case = Case("", None, folder)
+            case.show(frame)
             if measured:
-                case.lesions = measure_lesions(prediction.mask, prediction.margin, case.spacing_mm, frame.pixel_aspect)
-                case.described = [describe(frame.gray, lesion) for lesion in case.lesions]
+                case.judge(prediction)
             return case, prediction
         except ImageError as error:
             raise gr.Error(str(error), print_exception=False) from None

@@ -7,7 +7,7 @@ import pytest
 
 from busi_model.page import strings
 from busi_model.page.feedback import panel as feedback
-from busi_model.page.images.opened import Lightbox
+from busi_model.page.images.opened import OpenImages
 from busi_model.page.images.worklist import Visit
 from busi_model.phantom import draw_phantom
 from busi_model.reading.errors import StoreError
@@ -19,12 +19,12 @@ from tests.page.test_reader import Oracle
 @pytest.fixture
 def desk(tmp_path):
     """A feedback panel, its store, a visit with two analysed images, and a way to say what the browser sends."""
-    box = Lightbox(Oracle(), tmp_path)
-    cases = [box.analyse(box.add(draw_phantom("malignant", seed, 100, 140)[0])) for seed in (1, 2)]
+    images = OpenImages(Oracle(), tmp_path)
+    cases = [images.analyse(images.add(draw_phantom("malignant", seed, 100, 140)[0])) for seed in (1, 2)]
     visit = Visit(case_ids=[case.case_id for case in cases], shown=cases[0].case_id)
     store = Store(tmp_path / "store")
     with gr.Blocks(analytics_enabled=False):
-        panel = feedback.Panel(store, None, box, "ab" * 32)
+        panel = feedback.Panel(store, None, images, "ab" * 32)
         panel.connect(gr.State(visit), gr.HTML(""))
     drafts = feedback.Drafts()
 
@@ -34,7 +34,7 @@ def desk(tmp_path):
         return {panel.visit: visit, panel.seen: seen, panel.drafts: drafts, **fields}
 
     panel.turn(sent(""), cases[0].case_id)
-    return SimpleNamespace(panel=panel, store=store, visit=visit, cases=cases, sent=sent, drafts=drafts, box=box)
+    return SimpleNamespace(panel=panel, store=store, visit=visit, cases=cases, sent=sent, drafts=drafts, images=images)
 
 
 def test_an_opinion_is_saved_for_the_image_it_was_clicked_under(desk):
@@ -83,7 +83,7 @@ def test_what_was_typed_comes_back_with_its_image_and_the_receipt_is_not_touched
 def test_an_outline_edited_in_the_viewer_is_saved_with_the_opinion(desk):
     case = desk.cases[0]
     moved = [[[32.0, 22.0], [105.0, 22.0], [105.0, 55.0], [32.0, 55.0]]]
-    desk.box.draw(case, moved, revision=1)
+    desk.images.draw(case, moved, revision=1)
     desk.panel.send("disagree", desk.sent(case.case_id, verdict="corrected"))
     (record,) = desk.store.records()
     assert record.content["outline"]["polygons"] == moved and record.content["outline_verdict"] == "corrected"

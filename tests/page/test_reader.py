@@ -15,9 +15,10 @@ from busi_model.names import CLASS_NAMES
 from busi_model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.page import strings
 from busi_model.page.images import actions as reader
-from busi_model.page.images import opened as lightbox
 from busi_model.page.images.behind import Behind
 from busi_model.page.images.film import Film
+from busi_model.page.images.opened import KEPT_S, OpenImages
+from busi_model.page.images.pictures import picture
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import Visit
 from busi_model.phantom import draw_phantom
@@ -65,9 +66,9 @@ def panel(tmp_path):
 
 
 def opened_panel(oracle, folder):
-    box = lightbox.Lightbox(oracle, folder)
-    doing = reader.Reader(box, Takeaway(POINT, "net", "ab" * 32))
-    return SimpleNamespace(oracle=oracle, box=box, visit=Visit(), reader=doing, behind=Behind(doing.screen))
+    images = OpenImages(oracle, folder)
+    doing = reader.Reader(images, Takeaway(POINT, "net", "ab" * 32))
+    return SimpleNamespace(oracle=oracle, images=images, visit=Visit(), reader=doing, behind=Behind(doing.screen))
 
 
 def shown(steps):
@@ -82,7 +83,7 @@ def test_a_spike_of_an_edited_outline_is_no_further_lesion(panel, tmp_path):
     spiked = [[50, 50], [150, 50], [150, 100], [100.4, 100], [131.3, 140.7], [100, 100], [50, 100]]
     event = {"case": done.case_id, "revision": 1, "lesions": [spiked]}
     step = p.reader.outline(p.visit, "balanced", event)
-    case = p.box.get(done.case_id)
+    case = p.images.get(done.case_id)
     assert len(case.lesions) == 1 and words.OUTLINE_EDITED in step.text
     assert words.DESCRIPTORS_NOTE_EDITED in html.unescape(step.measures)
 
@@ -98,6 +99,21 @@ def test_reading_goes_from_picture_to_result(panel, tmp_path):
     rows = [*words.MEASURES_ROWS.values(), words.DESCRIPTOR_ROWS["orientation"]]
     assert all(f'<th scope="row">{row}</th>' in done.measures for row in rows)
     assert done.text.startswith("Cannot say. Malignant 87 % is below the balanced threshold, 90 %, but possible.")
+
+
+def test_until_an_image_is_read_every_answer_says_that_it_is_opened(panel, tmp_path):
+    """The user may change the operating point meanwhile, or close another image."""
+    p = panel()
+    running = p.reader.read([phantom_file(tmp_path)], p.visit, "balanced")
+    next(running)
+    step = p.reader.refresh(p.visit, "sensitive")
+    assert strings.OPENING in step.words and step.viewer["image"] is None and step.text is None
+    case = p.images.get(p.visit.shown)
+    for name in ("frame", "prediction", "mask"):
+        with pytest.raises(RuntimeError, match="yet; `OpenImages"):
+            getattr(case, name)
+    *_, done = shown(running)
+    assert done.case_id == case.case_id and case.frame is case.prediction.frame
 
 
 def test_the_list_has_the_order_of_the_drop_even_when_events_overtake_each_other(panel, tmp_path):
@@ -188,13 +204,13 @@ def test_closing_can_be_undone_until_the_next_thing_is_opened_or_closed(panel, t
     first, second, third = p.visit.case_ids
     *_, closed = p.reader.close(p.visit, None, [first])
     assert closed.worklist["shown"] == second and closed.n_closed == 1
-    assert p.visit.case_ids == [second, third] and p.box.get(first) is not None
+    assert p.visit.case_ids == [second, third] and p.images.get(first) is not None
     *_, again = p.reader.reopen(p.visit, None)
     assert p.visit.case_ids == [second, third, first] and again.worklist["shown"] == first and again.n_closed == 0
     assert [item["token"] for item in again.worklist["items"]] == ["b", "c", "a"]
     list(p.reader.close(p.visit, None, list(p.visit.case_ids)))
     list(p.reader.read(paths[:1], p.visit, None))
-    assert p.box.get(first) is None and len(p.visit.case_ids) == 1
+    assert p.images.get(first) is None and len(p.visit.case_ids) == 1
     assert list(p.reader.close(p.visit, None, ["not mine"]))[0].n_closed == 0
 
 
@@ -206,9 +222,9 @@ def test_a_reload_brings_the_images_back_and_the_old_page_cannot_take_them_along
     *_, back = p.reader.restore(fresh, None, [*ids, "forged", 7, None], ids[1])
     assert fresh.case_ids == ids and back.worklist["shown"] == ids[1] and back.case_id == ids[1]
     p.reader.leave(p.visit)
-    assert all(p.box.get(case_id) is not None for case_id in ids)
+    assert all(p.images.get(case_id) is not None for case_id in ids)
     p.reader.leave(fresh)
-    assert all(p.box.get(case_id) is None for case_id in ids)
+    assert all(p.images.get(case_id) is None for case_id in ids)
     (gone,) = p.reader.restore(Visit(), None, ids, ids[1])
     assert strings.ALL_GONE_HEADING in gone.words and gone.worklist["items"] == []
 
@@ -287,7 +303,7 @@ def test_dicom_results_of_a_dicom_file(panel, tmp_path, n_frames, number):
         assert (made.PatientName, made.PatientID, made.StudyInstanceUID) == ("Doe^Erika", "77", "1.2.840.1")
         frames = {int(one.value) for one in made.iterall() if one.keyword == "ReferencedFrameNumber"}
         assert frames == ({number} if number else set())
-    assert b"Doe" not in p.reader.takeaway.content("data", p.box.get(step.case_id), None)
+    assert b"Doe" not in p.reader.takeaway.content("data", p.images.get(step.case_id), None)
 
 
 @pytest.mark.filterwarnings("ignore:::pydicom", "ignore:::highdicom")
@@ -316,7 +332,7 @@ def test_a_marked_length_gives_millimetres_until_it_is_removed(panel, tmp_path):
     assert "320 mm²" not in marked.measures  # 40 x 80 px at 0.1 mm are 32 mm²
     assert "32.0 mm² (3200 px²)" in marked.measures and "0.1 mm per pixel" in marked.measures
     assert marked.viewer["scaled"]
-    content = json.loads(p.reader.takeaway.content("data", p.box.get(case), None))
+    content = json.loads(p.reader.takeaway.content("data", p.images.get(case), None))
     assert content["spacing_mm"] == {"row": 0.1, "column": 0.1, "from": "mark"}
     removed = p.reader.mark(p.visit, None, {"case": case})
     assert "mm²" not in removed.measures and words.SPACING_NONE.split(".")[0] in removed.measures
@@ -343,43 +359,43 @@ def test_a_scale_that_makes_no_sense_is_refused_in_words(panel, tmp_path, end, m
 
 def test_the_longest_unused_images_give_way_when_memory_is_full(tmp_path):
     now = [0.0]
-    box = lightbox.Lightbox(Oracle(), tmp_path, clock=lambda: now[0])
+    images = OpenImages(Oracle(), tmp_path, clock=lambda: now[0])
     cases = []
     for seed in range(4):
         now[0] += 1
-        cases.append(box.analyse(box.add(phantom_file(tmp_path, "benign", seed, 100, 140))))
-        box.picture(cases[-1])
-        box.kept_bytes = int(3.5 * cases[0].held_bytes)
-        box.get(cases[0].case_id)  # the first stays in use
-    assert [box.get(case.case_id) is not None for case in cases] == [True, False, True, True]
+        cases.append(images.analyse(images.add(phantom_file(tmp_path, "benign", seed, 100, 140))))
+        picture(images, cases[-1])
+        images.kept_bytes = int(3.5 * cases[0].held_bytes)
+        images.get(cases[0].case_id)  # the first stays in use
+    assert [images.get(case.case_id) is not None for case in cases] == [True, False, True, True]
     assert not cases[1].folder.exists() and cases[2].folder.exists()
 
 
 def test_whoever_holds_most_gives_way_first_and_everything_held_counts(tmp_path):
     """Pixels, files on the disk, and outlines that were drawn on frames of a film."""
     now = [0.0]
-    box = lightbox.Lightbox(Oracle(), tmp_path, clock=lambda: now[0])
+    images = OpenImages(Oracle(), tmp_path, clock=lambda: now[0])
 
     def opened(seed, holder):
         now[0] += 1
-        return box.analyse(box.add(draw_phantom("benign", seed, 100, 140)[0], holder=holder))
+        return images.analyse(images.add(draw_phantom("benign", seed, 100, 140)[0], holder=holder))
 
     quiet = opened(0, "quiet")
-    box.kept_bytes = int(4.3 * quiet.held_bytes)
+    images.kept_bytes = int(4.3 * quiet.held_bytes)
     loud = [opened(seed, "loud") for seed in range(1, 5)]
-    assert [case.case_id in box for case in (quiet, *loud)] == [True, False, True, True, True]
+    assert [case.case_id in images for case in (quiet, *loud)] == [True, False, True, True, True]
     before = loud[3].held_bytes
-    box.write(loud[3], "busi-report.pdf", bytes(before))
-    assert loud[3].held_bytes == 2 * before and [case.case_id in box for case in loud] == [False, False, True, True]
+    images.write(loud[3], "busi-report.pdf", bytes(before))
+    assert loud[3].held_bytes == 2 * before and [case.case_id in images for case in loud] == [False, False, True, True]
     loud[3].film = Film("", 9, 0)
     square = [[x, y] for x, y in ((40, 30), (90, 30), (90, 70), (40, 70))]
-    box.draw(loud[3], [square], revision=1)
+    images.draw(loud[3], [square], revision=1)
     held = loud[3].held_bytes
     loud[3].film.drawn[1] = loud[3].drawn
     assert loud[3].held_bytes - held >= 100 * 140
-    assert quiet.case_id in box
-    box.forget([quiet.case_id, *(case.case_id for case in loud)])
-    assert box._bytes.total() == 0
+    assert quiet.case_id in images
+    images.forget([quiet.case_id, *(case.case_id for case in loud)])
+    assert images._bytes.total() == 0
 
 
 def test_a_page_holds_a_bounded_number_of_images(panel, tmp_path, monkeypatch):
@@ -393,30 +409,30 @@ def test_a_page_holds_a_bounded_number_of_images(panel, tmp_path, monkeypatch):
     assert len(p.visit.case_ids) == 3
 
 
-def test_what_the_light_box_forgot_is_held_nowhere_else(panel, tmp_path):
+def test_what_was_forgotten_is_held_nowhere_else(panel, tmp_path):
     p = panel()
     path = phantom_file(tmp_path, "benign", 1, 100, 140)
     list(p.reader.read([path], p.visit, None))
-    p.box.forget(p.visit.case_ids)
+    p.images.forget(p.visit.case_ids)
     list(p.reader.read([path], Visit(), None))
     assert len(p.reader._holders) == 1
 
 
 def test_images_are_forgotten_after_an_hour(tmp_path):
     now = [0.0]
-    box = lightbox.Lightbox(Oracle(), tmp_path, clock=lambda: now[0])
-    old = box.analyse(box.add(phantom_file(tmp_path)))
-    box.picture(old)
-    now[0] = lightbox.KEPT_S + 1.0
-    box.add(phantom_file(tmp_path, "benign"))
-    assert box.get(old.case_id) is None and not old.folder.exists()
+    images = OpenImages(Oracle(), tmp_path, clock=lambda: now[0])
+    old = images.analyse(images.add(phantom_file(tmp_path)))
+    picture(images, old)
+    now[0] = KEPT_S + 1.0
+    images.add(phantom_file(tmp_path, "benign"))
+    assert images.get(old.case_id) is None and not old.folder.exists()
 
 
 def test_ids_cannot_be_guessed_and_folders_are_private(tmp_path):
-    box = lightbox.Lightbox(Oracle(), tmp_path)
+    images = OpenImages(Oracle(), tmp_path)
     small = phantom_file(tmp_path, "malignant", 3, 90, 110)
-    cases = [box.open(box.add(small)) for _ in range(50)]
+    cases = [images.open(images.add(small)) for _ in range(50)]
     assert len({case.case_id for case in cases}) == 50 and min(len(case.case_id) for case in cases) >= 20
     folder = cases[0].folder
-    box.picture(cases[0])
+    picture(images, cases[0])
     assert folder.stat().st_mode & 0o077 == 0

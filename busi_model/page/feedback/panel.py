@@ -57,10 +57,10 @@ class Drafts:
 class Panel:
     """Components and what their events do. Each answer is a dict {component: update}."""
 
-    def __init__(self, store: Store, outbox: Outbox | None, lightbox: Any, weights_sha256: str):
-        """Lay out the panel inside the current gr.Blocks. lightbox: gives a case by its id (of the images
+    def __init__(self, store: Store, outbox: Outbox | None, images: Any, weights_sha256: str):
+        """Lay out the panel inside the current gr.Blocks. images: gives a case by its id (of the images
         panel, which this one does not know)."""
-        self.store, self.outbox, self.lightbox, self.weights_sha256 = store, outbox, lightbox, weights_sha256
+        self.store, self.outbox, self.images, self.weights_sha256 = store, outbox, images, weights_sha256
         classes = [(words, name) for name, words in strings.CLASS_NAMES.items()]
         verdicts = [(words, name) for name, words in strings.OUTLINE_VERDICTS.items()]
         self.drafts = gr.State(Drafts())
@@ -164,8 +164,8 @@ class Panel:
         """Key of the record to come, and the case that is on the screen. Raises RecordError when the server is at
         another one by now."""
         visit, drafts, case_id = values[self.visit], values[self.drafts], values[self.seen]
-        case = self.lightbox.get(case_id) if case_id in visit.case_ids else None
-        if case is None or case.prediction is None or case.withheld:
+        case = self.images.get(case_id) if case_id in visit.case_ids else None
+        if case is None or not case.is_judged or case.withheld:
             raise RecordError(strings.FEEDBACK_NO_PICTURE)
         if case_id != visit.shown:
             raise RecordError(strings.FEEDBACK_OTHER_PICTURE)

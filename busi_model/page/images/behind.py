@@ -10,6 +10,7 @@ import gradio as gr
 
 from busi_model.image import ImageError
 from busi_model.page import strings
+from busi_model.page.images import pictures
 from busi_model.page.images.result import Screen
 from busi_model.page.images.worklist import Visit, worklist_of
 
@@ -23,16 +24,17 @@ class Behind:
     """Works ahead for all users."""
 
     def __init__(self, screen: Screen):
-        self.screen, self.lightbox = screen, screen.lightbox
+        self.screen, self.images = screen, screen.images
 
-    def film(self, visit: Visit, case_id) -> Iterator[dict]:
+    def film(self, visit: Visit, case_id: object) -> Iterator[dict]:
         """Prepare small pictures of all frames, to be looked through; the viewer learns how many are there."""
-        case = visit.own(self.lightbox, case_id)
-        if not visit.shows_film(case):
+        shown = visit.shown_film(self.images, case_id)
+        if shown is None:
             yield gr.skip()
             return
+        case, _ = shown
         try:
-            for ready in self.lightbox.previews(case):
+            for ready in pictures.previews(self.images, case):
                 if visit.shown != case.case_id:
                     yield gr.skip()
                     return
@@ -42,14 +44,15 @@ class Behind:
         except ImageError as error:
             yield self.screen.viewer(case, visit, strings.FRAME_LOST.format(reason=error))
 
-    def judge(self, visit: Visit, case_id) -> Iterator[dict]:
+    def judge(self, visit: Visit, case_id: object) -> Iterator[dict]:
         """Judge all frames of a film, to find the most suspicious one; it ends when another image is shown."""
-        case = visit.own(self.lightbox, case_id)
-        if not visit.shows_film(case):
+        shown = visit.shown_film(self.images, case_id)
+        if shown is None:
             yield gr.skip()
             return
-        for index in range(case.film.count):
-            case.film.judge(self.lightbox.predictor, index)
+        case, film = shown
+        for index in range(film.count):
+            film.judge(self.images.predictor, index)
             if visit.shown != case.case_id:
                 yield gr.skip()
                 return
@@ -57,14 +60,14 @@ class Behind:
                 yield self.screen.viewer(case, visit, "", judging=True)
         yield self.screen.viewer(case, visit, "")
 
-    def explain(self, visit: Visit, case_id) -> dict:
+    def explain(self, visit: Visit, case_id: object) -> dict:
         """The viewer with a heat map of what speaks for the likeliest class."""
-        case, turn = visit.own(self.lightbox, case_id), visit.turn
-        if case is None or case.prediction is None or case.withheld:
+        case, turn = visit.own(self.images, case_id), visit.turn
+        if case is None or not case.is_judged or case.withheld:
             return gr.skip()
         note = ""
         try:
-            self.lightbox.explanation(case)
+            pictures.explanation(self.images, case)
         except Exception:
             LOG.exception("Explaining an image failed.")
             note = strings.EXPLANATION_FAILED
@@ -74,13 +77,13 @@ class Behind:
         """Analyse the images that wait, one after the other, and say so in the worklist."""
         said = 0.0
         for case_id in list(visit.case_ids):
-            case = self.lightbox.get(case_id)
+            case = self.images.get(case_id)
             if case is None or case.ready or case_id not in visit.case_ids:
                 continue
-            self.lightbox.analyse(case)
-            if case.frame is not None:
-                self.lightbox.picture(case)
+            self.images.analyse(case)
+            if case.is_read:
+                pictures.picture(self.images, case)
             if time.monotonic() - said > LIST_EVERY_S:
                 said = time.monotonic()
-                yield worklist_of(visit, self.lightbox)
-        yield worklist_of(visit, self.lightbox)
+                yield worklist_of(visit, self.images)
+        yield worklist_of(visit, self.images)

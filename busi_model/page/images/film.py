@@ -16,6 +16,7 @@ from PIL import Image
 from busi_model.batch import clips
 from busi_model.clinic.view import thumbnail
 from busi_model.image import Frame, ImageError
+from busi_model.page.images.drawn import Drawn
 from busi_model.page.server.decoding import count_frames, read_image
 from busi_model.predict import Prediction, Predictor
 
@@ -25,14 +26,14 @@ QUALITY = 85  # of a preview: it is looked through, not judged
 
 @dataclass(eq=False)
 class Film:
-    """Changed only by the `Lightbox`, under its case's lock; `rows` also while all frames are judged."""
+    """Changed under its case's lock; `rows` also while all frames are judged."""
 
-    source: object  # path: Gradio deletes the file after about an hour
+    source: str | os.PathLike  # Gradio deletes the file after about an hour
     count: int
     index: int  # the shown one, from 0
     rows: dict[int, dict] = field(default_factory=dict)  # of the frames asked for, as `clips.summary` has them
     masks: dict[int, tuple] = field(default_factory=dict)  # of the judged ones: shape, packed bits
-    drawn: dict = field(default_factory=dict)  # index -> outline that the user edited, or None
+    drawn: dict[int, Drawn | None] = field(default_factory=dict)  # by frame; None: the model's outline
     ready: int = 0  # previews that are written, from the first on
 
     @classmethod
@@ -48,9 +49,9 @@ class Film:
         return cls(source, count, count // 2 if "middle_frame" in codes else 0)
 
     @property
-    def scores(self) -> dict[int, float | None]:
-        """Malignant probabilities of the frames that were asked for; None: not judged."""
-        return {index: row.get("malignant") for index, row in list(self.rows.items())}
+    def scores(self) -> dict[int, float]:
+        """Malignant probabilities of the judged frames."""
+        return {index: row["malignant"] for index, row in sorted(self.rows.items()) if "malignant" in row}
 
     @property
     def summary(self) -> str:
@@ -59,15 +60,15 @@ class Film:
             return ""
         return clips.in_words(clips.summary([self.rows[index] for index in range(self.count)]))
 
-    @property
-    def worst(self) -> int | None:
-        """The judged frame with the highest malignant probability."""
-        judged = {index: score for index, score in list(self.scores.items()) if score is not None}
-        return max(judged, key=judged.__getitem__, default=None)
-
     def read(self, index: int) -> Frame:
         """Raises ImageError."""
         return read_image(self.source, frame=index)
+
+    def turn_to(self, index: int, drawn: Drawn | None) -> Drawn | None:
+        """Another frame is the shown one. drawn: on the frame before. Returns what was drawn on this one."""
+        self.drawn[self.index] = drawn
+        self.index = index
+        return self.drawn.get(index)
 
     def keep(self, index: int, prediction: Prediction) -> None:
         """Remember what a frame's judgement came to."""

@@ -21,8 +21,9 @@ from busi_model.image import ImageError
 from busi_model.page import strings
 from busi_model.page.images.actions import Reader
 from busi_model.page.images.behind import Behind
+from busi_model.page.images.case import THUMBNAIL_PX
 from busi_model.page.images.inbox import inbox_component, uploaded
-from busi_model.page.images.opened import THUMBNAIL_PX, Lightbox
+from busi_model.page.images.opened import OpenImages
 from busi_model.page.images.result import Step, empty_data, message_html, parts_html, waiting_html
 from busi_model.page.images.takeaway import Takeaway, model_version
 from busi_model.page.images.worklist import Visit, packed_list, worklist_component
@@ -40,12 +41,12 @@ AHEAD: dict[str, Any] = {**QUIET, "concurrency_limit": 2, "concurrency_id": "ahe
 
 
 def build(
-    predictor: Predictor, folder: str | os.PathLike, feedback: Callable[[Lightbox, str], Any] | None = None
+    predictor: Predictor, folder: str | os.PathLike, feedback: Callable[[OpenImages, str], Any] | None = None
 ) -> None:
     """Lay out the panel inside the current gr.Blocks.
 
-    folder: private, served by Gradio, emptied by it. feedback: makes the panel under the result of the lightbox and the
-    hash of the weights, as `feedback.panel.Panel` does; None: no feedback is asked for.
+    folder: private, served by Gradio, emptied by it. feedback: makes the panel under the result, of the open images and
+    the hash of the weights, as `feedback.panel.Panel` does; None: no feedback is asked for.
     """
     Panel(predictor, Path(folder), feedback).connect()
 
@@ -53,11 +54,11 @@ def build(
 class Panel:
     """Components and what their events do. Each handler gets and gives a dict by component."""
 
-    def __init__(self, predictor: Predictor, folder: Path, feedback: Callable[[Lightbox, str], Any] | None):
+    def __init__(self, predictor: Predictor, folder: Path, feedback: Callable[[OpenImages, str], Any] | None):
         self.folder = folder
-        self.lightbox = Lightbox(predictor, folder)
+        self.images = OpenImages(predictor, folder)
         point, sha256 = predictor.operating_point, predictor.checkpoint.weights_sha256
-        self.reader = Reader(self.lightbox, Takeaway(point, model_version(predictor), sha256))
+        self.reader = Reader(self.images, Takeaway(point, model_version(predictor), sha256))
         self.behind = Behind(self.reader.screen)
         self.visit = gr.State(Visit(), delete_callback=self.reader.leave)
         self.seen = gr.HTML("", visible="hidden", elem_id="seen")  # id of the case whose result is on the screen
@@ -86,7 +87,7 @@ class Panel:
                 self.insist = gr.Button(strings.ANYWAY, size="md", elem_id="anyway")
                 self.measures = plain_html("", elem_id="measures")
                 self._lay_out_take()
-                self.feedback = feedback(self.lightbox, sha256) if feedback else None
+                self.feedback = feedback(self.images, sha256) if feedback else None
                 plain_html(f"<p>{strings.PRIVACY}</p>", elem_classes="quiet", elem_id="privacy")
         script = (Path(__file__).parent / "download.js").read_text(encoding="utf-8")
         self.handover = gr.HTML(None, html_template="", js_on_load=script, apply_default_css=False, elem_id="handover")
@@ -185,7 +186,7 @@ class Panel:
 
     def restore(self, values: dict, event: gr.EventData) -> Iterator[dict]:
         sent = _sent(event)
-        kept = sent.get("cases") if isinstance(sent.get("cases"), list) else []
+        kept = cases if isinstance(cases := sent.get("cases"), list) else []
         yield from self._answers(values, self.reader.restore(*self._of(values), kept, sent.get("shown")))
 
     def show_anyway(self, values: dict) -> dict:
@@ -222,8 +223,7 @@ class Panel:
             yield {self.worklist: packed_list(worklist)}
 
     def give(self, kind: str, values: dict) -> dict:
-        taken = self.reader.take(kind, values[self.visit], values[self.seen], values[self.threshold])
-        return {self.handover: taken}
+        return {self.handover: self.reader.take(kind, values[self.visit], values[self.seen], values[self.threshold])}
 
     def _of(self, values: dict) -> tuple[Visit, str]:
         return values[self.visit], values[self.threshold]

@@ -8,16 +8,20 @@ is what makes a screen reader speak. Gradio matches old and new nodes by their p
 
 import itertools
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from gradio.data_classes import FileData
 
 from busi_model.clinic import words
+from busi_model.clinic.measure import Lesion
 from busi_model.clinic.render import as_html, spoken
 from busi_model.clinic.report import Report, outlined_words
 from busi_model.clinic.view import band_outlines_xy
 from busi_model.page import strings
-from busi_model.page.images.opened import Case, Lightbox
+from busi_model.page.images import pictures
+from busi_model.page.images.case import Case
+from busi_model.page.images.opened import OpenImages
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import Visit, worklist_of
 from busi_model.page.viewer.outlines import model_polygons, plain
@@ -44,8 +48,8 @@ class Step:
 class Screen:
     """Says of a case what there is by now."""
 
-    def __init__(self, lightbox: Lightbox, takeaway: Takeaway):
-        self.lightbox, self.takeaway = lightbox, takeaway
+    def __init__(self, images: OpenImages, takeaway: Takeaway):
+        self.images, self.takeaway = images, takeaway
 
     def step(
         self, case: Case | None, visit: Visit, threshold_name: str | None, note: str = "", listed: int | None = None
@@ -54,35 +58,37 @@ class Screen:
         self._carry_scale(case, visit)
         if case is not None and case.ready:
             visit.looked_at.add(case.case_id)
-        counts = {"n_open": len(visit.case_ids), "n_closed": len(visit.closed)}
-        worklist = worklist_of(visit, self.lightbox, listed)
-        message = _message(case)
-        if message is not None:
-            return Step(message_html(*message), empty_data(visit.turn), worklist, **counts)
+        worklist = worklist_of(visit, self.images, listed)
+        step = partial(Step, worklist=worklist, n_open=len(visit.case_ids), n_closed=len(visit.closed))
+        if case is None or case.error is not None or case.failed:
+            return step(message_html(*_message(case)), empty_data(visit.turn))
+        if not case.is_read:
+            return step(busy_html(strings.OPENING), empty_data(visit.turn))
         viewer = self.viewer(case, visit, note)
-        if case.prediction is None:
-            return Step(busy_html(strings.ANALYSING), viewer, worklist, **counts)
+        if not case.is_judged:
+            return step(busy_html(strings.ANALYSING), viewer)
         card = result_html(self.takeaway.report(case, threshold_name))
         if case.withheld:
             blank = any(warning.code == "blank" for warning in case.prediction.warnings)
-            return Step(card, viewer, worklist, insistable=not blank, **counts)
+            return step(card, viewer, insistable=not blank)
         measures = as_html("measures", table=self.takeaway.table(case), notes=self.takeaway.notes(case))
         text = self.takeaway.text(case, threshold_name)
         dicom = self.takeaway.dicom_kinds(case)
-        return Step(card, viewer, worklist, case.case_id, measures, text, dicom=dicom, **counts)
+        return step(card, viewer, case_id=case.case_id, measures=measures, text=text, dicom=dicom)
 
     def viewer(self, case: Case, visit: Visit, note: str, judging: bool = False) -> dict:
         with case.lock:  # a film may turn to another frame meanwhile
-            heat = self.lightbox.explanation(case) if case.explained and case.prediction is not None else None
-            return viewer_data(case, visit.turn, self.lightbox.picture(case), heat, note, judging)
+            heat = pictures.explanation(self.images, case) if case.explained and case.is_judged else None
+            picture = pictures.picture(self.images, case)
+            return viewer_data(case, visit.turn, picture, heat, note, judging)
 
     def _carry_scale(self, case: Case | None, visit: Visit) -> None:
         """The mark of an earlier image, where the user said that it holds for the next ones of the same size."""
-        if visit.scale is None or case is None or case.frame is None or case.spacing_mm is not None:
+        if visit.scale is None or case is None or not case.is_read or case.spacing_mm is not None:
             return
         spacing_mm, shape = visit.scale
         if case.frame.gray.shape == shape:
-            self.lightbox.carry_scale(case, spacing_mm)
+            case.carry_scale(spacing_mm)
 
 
 def parts_html(step: Step) -> str:
@@ -114,15 +120,13 @@ def result_html(report: Report) -> str:
     return as_html("result", report=report, said=spoken(report))
 
 
-def _message(case: Case | None) -> tuple[str, str] | None:
-    """Heading and text in place of picture and result, where there are none."""
+def _message(case: Case | None) -> tuple[str, str]:
+    """Heading and text in place of picture and result, of a case that will have none."""
     if case is None:
         return strings.GONE_HEADING, strings.GONE_TEXT
     if case.error is not None:
         return strings.UNREADABLE_HEADING, case.error
-    if case.failed:
-        return strings.FAILED_HEADING, strings.FAILED_TEXT
-    return None
+    return strings.FAILED_HEADING, strings.FAILED_TEXT
 
 
 def empty_data(turn: int = 0) -> dict:
@@ -140,7 +144,7 @@ def viewer_data(
     there is only the picture, and what may be cut out of it.
     """
     height, width = case.frame.gray.shape
-    shown = case.prediction is not None and not case.withheld
+    shown = case.is_judged and not case.withheld
     alt = strings.IMAGE_ALT.format(width=width, height=height)
     if shown:
         outlined = [outlined_words(len(case.lesions)), *([words.OUTLINE_EDITED] if case.drawn is not None else [])]
@@ -169,18 +173,19 @@ def viewer_data(
     }
 
 
-def _film(case, judging):
+def _film(case: Case, judging: bool) -> dict:
     film = case.film
     if film is None:
         return {"frames": 1, "frame": 0}
     first = FileData(path=str(film.preview(case.folder, 0))).model_dump() if film.ready else None
-    scores, worst = film.scores, film.worst
+    scores = film.scores
+    worst = max(scores, key=scores.__getitem__, default=None)
     return {
         "frames": film.count,
         "frame": film.index,
         "film": {"first": first, "ready": film.ready},
-        "scores": [[index, round(score, 3)] for index, score in sorted(scores.items()) if score is not None],
-        "judged": len(scores),
+        "scores": [[index, round(score, 3)] for index, score in scores.items()],
+        "judged": len(film.rows),
         "clip": film.summary,
         "judging": judging,
         "worst": worst,
@@ -188,28 +193,28 @@ def _film(case, judging):
     }
 
 
-def _band(case):
+def _band(case: Case) -> list:
     """Round an outline that was edited there is none: it is the model's."""
     return [] if case.drawn is not None else [_points(line) for line in band_outlines_xy(case.prediction.margin)]
 
 
-def _cropped_note(case):
+def _cropped_note(case: Case) -> str:
     if case.crop is None:
         return ""
     left, top, right, bottom = case.crop
     return strings.CROPPED_NOTE.format(left=left, right=right - 1, top=top, bottom=bottom - 1)
 
 
-def _heat_note(case):
-    return strings.EXPLANATION_NOTE.format(name=strings.CLASS_NAMES[case.prediction.label].lower())
+def _heat_note(case: Case) -> str:
+    return strings.EXPLANATION_NOTE.format(name=strings.CLASS_NAMES[case.label].lower())
 
 
-def _lesion(lesion):
+def _lesion(lesion: Lesion) -> dict:
     return {
         "outline": plain(lesion.outline_xy),
         "axes": [plain(lesion.longest_axis_xy), plain(lesion.perpendicular_axis_xy)],
     }
 
 
-def _points(points_xy):
+def _points(points_xy: np.ndarray) -> list:
     return np.round(points_xy, 2).tolist()

@@ -11,9 +11,10 @@ from busi_model.clinic.report import Finding, Report, report
 from busi_model.clinic.view import draw_overlay, encode_png, overlay_png
 from busi_model.dicom_out.reference import reference_of
 from busi_model.dicom_out.write import KINDS, DicomResultError, require_highdicom, results_of
-from busi_model.operating_point import OperatingPoint
+from busi_model.operating_point import OperatingPoint, Threshold
 from busi_model.page import strings
-from busi_model.page.images.opened import Case
+from busi_model.page.images.case import Case
+from busi_model.predict import Predictor
 
 PRINTED_PX = 2400  # longer side: 350 pixels an inch between the margins
 
@@ -36,9 +37,8 @@ class Takeaway:
 
     def notes(self, case: Case) -> list[str]:
         """What must be known of the case's measurements."""
-        edited = case.drawn is not None
-        how = {"edited": edited, "carried": case.carried, "described": case.described}
-        return lengths.notes(case.lesions, case.spacing_mm, case.marked, self.point, **how)
+        edited, described = case.drawn is not None, case.described
+        return lengths.notes(case.lesions, case.spacing_mm, case.marked, self.point, edited, case.carried, described)
 
     @staticmethod
     def table(case: Case) -> tuple[tuple[str, ...], ...]:
@@ -57,11 +57,13 @@ class Takeaway:
             require_highdicom()
         except DicomResultError:
             return ()
-        if case.identity is None or case.prediction is None or case.prediction.refused or case.drawn is not None:
+        if case.identity is None or not case.is_judged or case.prediction.refused or case.drawn is not None:
             return ()
         return KINDS if case.mask.any() else tuple(kind for kind in KINDS if kind != "seg")
 
-    def _dicom(self, kind, case):
+    def _dicom(self, kind: str, case: Case) -> bytes:
+        if case.identity is None:
+            raise DicomResultError("no_study")
         frame = None if case.film is None else case.film.index
         reference = reference_of(case.identity, frame, self.model["weights_sha256"])
         model = self.model | {"version": __version__}  # as the command line says it
@@ -84,7 +86,7 @@ class Takeaway:
         printed = draw_overlay(gray, mask, longest_px=PRINTED_PX)
         return as_pdf(worded, self.table(case), self.notes(case), self._footer(case), printed)
 
-    def _footer(self, case):
+    def _footer(self, case: Case) -> tuple[str, ...]:
         height, width = case.frame.gray.shape
         return (
             words.REPORT_MADE.format(date=self._today(), version=__version__, model=self.model["version"]),
@@ -92,10 +94,10 @@ class Takeaway:
             words.REPORT_IMAGE.format(width=width, height=height, sha256=pixels_sha256(case.frame.gray)),
         )
 
-    def _today(self):
+    def _today(self) -> str:
         return self.clock(UTC).date().isoformat()
 
-    def _reading(self, case, threshold):
+    def _reading(self, case: Case, threshold: Threshold | None) -> dict[str, object]:
         point = None
         if threshold is not None:
             point = {"name": threshold.name, "malignant_probability": threshold.malignant_probability}
@@ -115,6 +117,6 @@ class Takeaway:
         }
 
 
-def model_version(predictor) -> str:
+def model_version(predictor: Predictor) -> str:
     """What a record says of the network, beside the hash of its weights."""
     return f"MultiTaskUNet {predictor.checkpoint.network.arguments['encoder']}, {predictor.preprocess.size} px"

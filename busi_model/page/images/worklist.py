@@ -10,7 +10,10 @@ import gradio as gr
 
 from busi_model.clinic.report import OPEN_CODES
 from busi_model.page import strings
-from busi_model.page.images.opened import Case, Lightbox
+from busi_model.page.images.case import Case
+from busi_model.page.images.film import Film
+from busi_model.page.images.opened import OpenImages
+from busi_model.page.images.pictures import keep_thumbnail
 
 
 @dataclass
@@ -28,12 +31,18 @@ class Visit:
     shown: str | None = None
     scale: tuple | None = None  # spacing_mm and frame shape of the mark that goes on to the next images
 
-    def own(self, lightbox: Lightbox, case_id: str | None) -> Case | None:
+    def own(self, images: OpenImages, case_id: object) -> Case | None:
         """The user's own case of this id, or None: ids come from the browser."""
-        return lightbox.get(case_id) if case_id in self.case_ids else None
+        return images.get(case_id) if isinstance(case_id, str) and case_id in self.case_ids else None
 
-    def shows_film(self, case: Case | None) -> bool:
-        return case is not None and case.film is not None and case.case_id == self.shown
+    def shows(self, case: Case, frame: object) -> bool:
+        """Whether the case is the shown one, and this the frame of it."""
+        return case.case_id == self.shown and frame == (0 if case.film is None else case.film.index)
+
+    def shown_film(self, images: OpenImages, case_id: object) -> tuple[Case, Film] | None:
+        """The case and its film, where it has one and is the shown one."""
+        case = self.own(images, case_id)
+        return None if case is None or case.film is None or case_id != self.shown else (case, case.film)
 
     def place_of(self, case: Case) -> int:
         """Where a new image comes in the list: at its end, or before a file that was dropped later but was quicker."""
@@ -61,11 +70,11 @@ def worklist_component(elem_id: str) -> gr.HTML:
     )
 
 
-def worklist_of(visit: Visit, lightbox: Lightbox, listed: int | None = None) -> dict:
+def worklist_of(visit: Visit, images: OpenImages, listed: int | None = None) -> dict:
     """All that a user has open. listed: version of the list that the browser has whole; while that is how things stand
     nothing is sent again."""
     visit.version += 1
-    cases = [lightbox.get(case_id) for case_id in visit.case_ids]
+    cases = [images.get(case_id) for case_id in visit.case_ids]
     numbered = [(number, case) for number, case in enumerate(cases, start=1) if case is not None]
     seen = visit.looked_at
     stand = tuple((case.case_id, state_of(case), case.case_id in seen) for _, case in numbered)
@@ -73,7 +82,7 @@ def worklist_of(visit: Visit, lightbox: Lightbox, listed: int | None = None) -> 
         return worklist_data(None, visit.shown, visit.version)
     visit.listed = (stand, visit.version)
     for _, case in numbered:
-        lightbox.keep_thumbnail(case)
+        keep_thumbnail(images, case)
     items = [item(case, number, visit.tokens.get(case.case_id), case.case_id in seen) for number, case in numbered]
     return worklist_data(items, visit.shown, visit.version)
 
@@ -102,7 +111,7 @@ def item(case: Case, number: int, token: str | None, looked_at: bool) -> dict:
         "name": strings.WORKLIST_ITEM.format(number=number),
         "state": strings.CASE_STATES[state],
         "thumbnail": str(thumbnail) if case.thumbnail_png else None,
-        "picture": str(picture) if case.prediction is not None and case.film is None else None,
+        "picture": str(picture) if case.is_judged and case.film is None else None,
     }
 
 
@@ -112,8 +121,8 @@ def state_of(case: Case) -> str:
         return "unreadable"
     if case.failed:
         return "failed"
-    if case.prediction is None:
-        return "waiting" if case.frame is None else "analysing"
+    if not case.is_judged:
+        return "analysing" if case.is_read else "waiting"
     if case.withheld:
         return "refused"
     doubtful = any(warning.code in OPEN_CODES for warning in case.prediction.warnings)
