@@ -67,7 +67,7 @@ def build(
                 if gate.exists:
                     with gr.Tab(strings.TAB_HOST):
                         calibration = Calibration(predictor, weights_folder)
-                        host.build(store, sessions, gate, private_folder, outbox, calibration)
+                        host.Panel(store, sessions, gate, private_folder, outbox, calibration).connect()
             with gr.Tab(strings.TAB_ABOUT):
                 about.build(predictor.checkpoint, weights_folder)
     waiting.limit(page)
