@@ -63,7 +63,7 @@ def pytest_configure(config):
     def watch(event, arguments):
         if event == "subprocess.Popen" and config.stash.get(QUICK, False):
             command = list(map(str, arguments[1]))
-            if command[0] == sys.executable and "busi_model.helpers" not in command:
+            if command[0] == sys.executable and "busi_model.helper" not in command:
                 raise RuntimeError(f"A test without the mark `slow` starts {command[:3]}. Mark it.")
 
     sys.addaudithook(watch)

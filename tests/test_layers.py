@@ -12,6 +12,7 @@ PACKAGE = ROOT / "busi_model"
 SPINE = (
     "frame",
     "colour",
+    "helper",
     "helpers",
     "dicom",
     "film",
@@ -37,7 +38,8 @@ MAY_IMPORT = {
     "files": (),
     "names": (),
     "words": (),
-    "helpers": ("frame",),
+    "helper": ("frame",),
+    "helpers": ("frame", "helper"),
     "dicom": ("film", "frame", "picture_file"),
     "film": ("frame",),
     "picture_file": ("frame",),

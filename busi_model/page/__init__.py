@@ -20,12 +20,13 @@ from busi_model.page.feedback import panel as feedback
 from busi_model.page.host import panel as host
 from busi_model.page.host.calibration import Calibration
 from busi_model.page.images import panel as images
-from busi_model.page.server import gradio_inside, guard, hub_login, wire
+from busi_model.page.server import gradio_inside, hub_login, wire
 from busi_model.page.server import queue as waiting
 from busi_model.page.server.decoding import helpers
 from busi_model.page.server.events import Page, refuse_addresses
 from busi_model.page.server.log import bound_output, log_discreetly
 from busi_model.page.server.login import Accounts, LoginError
+from busi_model.page.server.walls import Walls
 from busi_model.page.session import panel as session
 from busi_model.page.theme import CSS, calm_theme
 from busi_model.predict import Predictor
@@ -67,7 +68,7 @@ def build(
                 if gate.exists:
                     with gr.Tab(strings.TAB_HOST):
                         calibration = Calibration(predictor, weights_folder)
-                        host.build(store, sessions, gate, private_folder, outbox, calibration)
+                        host.Panel(store, sessions, gate, private_folder, outbox, calibration).connect()
             with gr.Tab(strings.TAB_ABOUT):
                 about.build(predictor.checkpoint, weights_folder)
     waiting.limit(page)
@@ -93,17 +94,17 @@ def looks() -> dict:
     return {"theme": calm_theme(), "css": "\n".join([CSS, *sheets]), "head": f"<script>{script}</script>"}
 
 
-def walls(server_name: str, on_space: bool) -> guard.Walls:
+def walls(server_name: str, on_space: bool) -> Walls:
     """Who is let in, and to what. server_name: what the server will listen to. on_space: on a Hugging Face Space.
     Raises LoginError."""
     accounts, users = Accounts.from_environment(), hub_login.HubUsers.from_environment()
     inner = [Middleware(hub_login.Wall, users=users)] if users else []
-    return guard.Walls.from_environment(
+    return Walls.from_environment(
         server_name, on_space, has_login=bool(accounts or users), accounts=accounts, inner=inner
     )
 
 
-def serve(page: gr.Blocks, walls: guard.Walls, server_name: str, ports: Collection[int]) -> wire.Server:
+def serve(page: gr.Blocks, walls: Walls, server_name: str, ports: Collection[int]) -> wire.Server:
     """Serve a finished page at the first free port. Raises OSError when none is free."""
     refuse_addresses()
     login = {"auth": walls.accounts, "auth_message": strings.LOGIN_TEXT} if walls.accounts else {}

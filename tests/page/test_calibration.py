@@ -25,6 +25,13 @@ from busi_model.training import recalibrate
 from tests.panel import PATIENCE_MS, new_tab, served_here
 
 expect.set_options(timeout=PATIENCE_MS)
+FIGURE = {"value": 0.5, "low": 0.25, "high": 1.0}
+CONTENT = {  # of the file that `busi calibrate` writes, what is shown
+    "operating_point": {"class_mix": [0.5, 0.5, 0.0]},
+    "figures": {"sensitivity, balanced": {"before": FIGURE, "after": dict.fromkeys(FIGURE)}},
+    "fitted_on_images": ["a", "b"],
+    "kept": ["this <b>", "that"],
+}
 
 
 def picture(number):
@@ -50,7 +57,7 @@ def panel(store, tmp_path, calibration):
 
 
 def prepared(panel):
-    return list(panel.folder.rglob("*"))
+    return list(panel.takeaway.folder.rglob("*"))
 
 
 def last(answers):
@@ -66,7 +73,7 @@ def test_the_host_fits_an_operating_point_that_the_page_takes(chromium, store, t
     served = tmp_path / "served"
     served.mkdir()
     with gr.Blocks(analytics_enabled=False) as page:
-        host.build(store, Sessions(store), HostGate(), served, None, calibration)
+        host.Panel(store, Sessions(store), HostGate(), served, None, calibration).connect()
     with served_here(page, served) as url:
         tab = new_tab(chromium, url)
         tab.locator("#host-password input").fill("correct horse")
@@ -95,13 +102,13 @@ def test_the_host_fits_an_operating_point_that_the_page_takes(chromium, store, t
 def test_only_the_host_may_and_too_few_cases_get_a_sentence(panel, store):
     few = new_session(store, LEAST_IMAGES - 1, n_unknown=2)
     for answer in panel.calibrate(False, few):
-        assert strings.HOST_LOGIN_FIRST in answer[panel.said]
+        assert strings.HOST_LOGIN_FIRST in answer[panel.layout.said]
     for answer in panel.calibrate(True, None):
-        assert strings.HOST_CHOOSE_FIRST in answer[panel.said]
+        assert strings.HOST_CHOOSE_FIRST in answer[panel.layout.said]
     answer = last(panel.calibrate(True, few))
-    assert set(answer) == {panel.said} and prepared(panel) == []
-    assert "19 cases can be calibrated by; at least 20 are needed" in answer[panel.said]
-    assert "2 left out: their class is not known." in answer[panel.said]
+    assert set(answer) == {panel.layout.said} and prepared(panel) == []
+    assert "19 cases can be calibrated by; at least 20 are needed" in answer[panel.layout.said]
+    assert "2 left out: their class is not known." in answer[panel.layout.said]
     assert LEAST_IMAGES == recalibrate.LEAST_IMAGES and NEEDED == TRAINING_PACKAGES
 
 
@@ -111,7 +118,7 @@ def test_pictures_that_the_weights_learned_from_are_left_out_and_told(store, tmp
     predictor = Predictor(replace(calibration.predictor.checkpoint, seen=seen), "cpu")
     with gr.Blocks(analytics_enabled=False):
         panel = host.Panel(store, Sessions(store), None, tmp_path, None, Calibration(predictor, calibration.weights))
-    said = last(panel.calibrate(True, session_id))[panel.said]
+    said = last(panel.calibrate(True, session_id))[panel.layout.said]
     assert "19 cases can be calibrated by" in said and "3 left out: the weights have learned from it." in said
 
 
@@ -119,12 +126,12 @@ def test_where_training_is_not_installed_the_cases_leave_as_a_zip(panel, store, 
     session_id = new_session(store, 21)
     monkeypatch.setattr(Calibration, "is_installed", lambda self: False)
     answer = last(panel.calibrate(True, session_id))
-    assert "pip install &#x27;busi-model[train]&#x27;" in answer[panel.said]
+    assert "pip install &#x27;busi-model[train]&#x27;" in answer[panel.layout.said]
     (path,) = (path for path in prepared(panel) if path.is_file())
-    assert path.name == "cases-of-known-class.zip" and panel.files in answer
+    assert path.name == "cases-of-known-class.zip" and panel.layout.files in answer
     names = [name for name in zipfile.ZipFile(path).namelist() if name.endswith(".png")]
     assert len(names) == 21 and "reading-session/malignant/case_002.png" in names
-    panel.delete(True, session_id, "Morning")
+    panel.delete(True, session_id, "Morning", "yes")
     assert prepared(panel) == []
 
 
@@ -151,25 +158,18 @@ def test_a_session_deleted_meanwhile_gives_nothing(panel, store, monkeypatch):
 
     def fit(self, folder, file):
         assert len(list(folder.rglob("*.png"))) == 20
-        panel.delete(True, session_id, "Morning")
+        panel.delete(True, session_id, "Morning", "yes")
         file.parent.mkdir()
         file.write_text("{}")
-        return {}
+        return CONTENT
 
     monkeypatch.setattr(Calibration, "fit", fit)
     answer = last(panel.calibrate(True, session_id))
-    assert set(answer) == {panel.said} and strings.HOST_CHOOSE_FIRST in answer[panel.said]
+    assert set(answer) == {panel.layout.said} and strings.HOST_CHOOSE_FIRST in answer[panel.layout.said]
     assert prepared(panel) == []
 
 
 def test_undefined_figures_are_dashes():
-    figure = {"value": 0.5, "low": 0.25, "high": 1.0}
-    content = {
-        "operating_point": {"class_mix": [0.5, 0.5, 0.0]},
-        "figures": {"sensitivity, balanced": {"before": figure, "after": dict.fromkeys(figure)}},
-        "fitted_on_images": ["a", "b"],
-        "kept": ["this <b>", "that"],
-    }
-    shown = fitted_html(content, "Morning")
+    shown = fitted_html(CONTENT, "Morning")
     assert "<td>0.500 (0.250 to 1.000)</td><td>–</td>" in shown
     assert "this &lt;b&gt;; that." in shown and "50 % benign, 50 % malignant, 0 % normal" in shown

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from benchmarks import load
 from busi_model.page import serve, strings
 from busi_model.page.server import queue as waiting
-from busi_model.page.server.guard import Walls
+from busi_model.page.server.walls import Walls
 from tests.browser import PATIENCE_S
 from tests.panel import free_port
 

@@ -36,6 +36,7 @@ from busi_model.page.server import log as page_log
 from busi_model.page.server.events import Page, refuse_addresses
 from busi_model.page.server.login import LoginError
 from busi_model.page.server.visitor import Forwarded
+from busi_model.page.server.walls import LOOPBACK, Walls
 from busi_model.phantom import draw_phantom
 from tests.browser import PATIENCE_S, ROOT, ask, served
 from tests.panel import served_here
@@ -401,18 +402,18 @@ def test_a_forwarded_name_must_be_one_of_ours_too():
 def test_wrong_names_of_proxies_are_told(monkeypatch, value):
     monkeypatch.setenv("BUSI_TRUSTED_PROXIES", value)
     with pytest.raises(LoginError, match="BUSI_TRUSTED_PROXIES must be addresses"):
-        server.Walls.from_environment("127.0.0.1", on_space=False)
+        Walls.from_environment("127.0.0.1", on_space=False)
 
 
 def test_which_names_are_answered(monkeypatch):
     monkeypatch.setenv("BUSI_ALLOWED_HOSTS", "BUSI.example, other.example")
     for name in ("127.0.0.1", "localhost", "[::1]", "0.0.0.0"):
-        hosts = server.Walls.from_environment(name, on_space=False).hosts
-        assert set(hosts) == {*server.LOOPBACK, "busi.example", "other.example"}
+        hosts = Walls.from_environment(name, on_space=False).hosts
+        assert set(hosts) == {*LOOPBACK, "busi.example", "other.example"}
     monkeypatch.delenv("BUSI_ALLOWED_HOSTS")
-    assert server.Walls.from_environment("127.0.0.1", on_space=False).hosts == server.LOOPBACK
-    assert server.Walls.from_environment("0.0.0.0", on_space=False).hosts is None
-    assert server.Walls.from_environment("127.0.0.1", on_space=True).hosts is None
+    assert Walls.from_environment("127.0.0.1", on_space=False).hosts == LOOPBACK
+    assert Walls.from_environment("0.0.0.0", on_space=False).hosts is None
+    assert Walls.from_environment("127.0.0.1", on_space=True).hosts is None
 
 
 # The host's password

@@ -387,7 +387,7 @@ def test_the_host_makes_watches_exports_and_deletes_a_session(chromium, store, t
     served.mkdir()
     sessions = Sessions(store)
     with gr.Blocks(analytics_enabled=False) as page:
-        host.build(store, sessions, HostGate(), served)
+        host.Panel(store, sessions, HostGate(), served).connect()
     with served_here(page, served) as url:
         tab = new_tab(chromium, url)
         tab.locator("#host-password input").fill("wrong")

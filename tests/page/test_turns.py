@@ -17,8 +17,8 @@ from busi_model.page.api import ServedFile
 from busi_model.page.server import queue as waiting
 from busi_model.page.server import uploads, visits
 from busi_model.page.server.events import Page
-from busi_model.page.server.guard import Walls
 from busi_model.page.server.visitor import household
+from busi_model.page.server.walls import Walls
 from tests.browser import PATIENCE_S, ask
 from tests.panel import free_port
 

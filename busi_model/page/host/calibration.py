@@ -1,9 +1,9 @@
 """An operating point of the host's own hospital, fitted on a session's cases of known class.
 
-Enters: a folder that `reading.export.export_known` wrote. Leaves: the file that `busi calibrate` writes, which whoever
-starts the page names in BUSI_OPERATING_POINT, and its figures as HTML. `busi calibrate` itself runs, as a program of
-its own at low priority: the page stays quick and knows nothing of training. It ends with the page, for it says how far
-it is into a pipe, which breaks then.
+Enters: a session's id. Leaves: the file that `busi calibrate` writes, which whoever starts the page names in
+BUSI_OPERATING_POINT, and its figures as HTML; or, where training is not installed, the cases to calibrate by elsewhere.
+`busi calibrate` itself runs, as a program of its own at low priority: the page stays quick and knows nothing of
+training. It ends with the page, for it says how far it is into a pipe, which breaks then.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import html
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +23,11 @@ from busi_model.checkpoint import fingerprint
 from busi_model.names import CLASS_NAMES
 from busi_model.page import strings
 from busi_model.page.host.results import table_html
+from busi_model.page.host.takeaway import Prepared, skipped_words
 from busi_model.predict import Predictor
 from busi_model.reading.errors import RecordError
+from busi_model.reading.export import export_known
+from busi_model.reading.store import Store
 
 LEAST_IMAGES = 20  # as `training.recalibrate` asks for; a test compares the two
 NEEDED = ("monai", "seaborn", "sklearn")  # of the extra `train`, which a Space goes without
@@ -45,6 +49,25 @@ class Calibration:
     def is_installed(self) -> bool:
         """Whether what `busi calibrate` needs came with this program."""
         return all(importlib.util.find_spec(name) for name in NEEDED)
+
+    def of_session(self, store: Store, session_id: str, name: str, place: Path) -> Prepared:
+        """place: an empty folder, for the file; name: the session's. Raises RecordError, as `fit`, and where too few
+        cases are left."""
+        cases, file = place / "reading-session", place / "operating-point.json"  # the folder's name stands in the file
+        try:
+            exported = export_known(store, cases, session_id, self.has_seen)
+            skipped = skipped_words(exported)
+            if exported.n_cases < LEAST_IMAGES:
+                too_few = strings.CALIBRATED_TOO_FEW.format(n_cases=exported.n_cases, least=LEAST_IMAGES)
+                raise RecordError(too_few + skipped)
+            if not self.is_installed():
+                archive = shutil.make_archive(str(place / "cases-of-known-class"), "zip", place, cases.name)
+                said = strings.CALIBRATED_ELSEWHERE.format(n_cases=exported.n_cases)
+                return Prepared([Path(archive)], said + skipped)
+            content = self.fit(cases, file)
+        finally:
+            shutil.rmtree(cases, ignore_errors=True)
+        return Prepared([file], strings.CALIBRATED + skipped, fitted_html(content, name))
 
     def fit(self, folder: Path, file: Path) -> dict:
         """Fit on a folder of cases and write the file; returns its content. Raises RecordError: the refusal of `busi

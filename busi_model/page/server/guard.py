@@ -1,34 +1,24 @@
 """The walls around the page: what Gradio's server lets in and out.
 
 Gradio offers more than this page needs. `Guard` opens only the doors that the page uses, turns other sites away and
-adds the headers that a hospital's IT asks for. What an event may name: `events`; who is believed of whom: `visitor`;
-whose session it is: `visits`; how connections are held: `wire`.
+adds the headers that a hospital's IT asks for. What the environment says of it: `walls`; what an event may name:
+`events`; who is believed of whom: `visitor`; whose session it is: `visits`; how connections are held: `wire`.
 """
 
-import ipaddress
 import logging
 import os
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
-import gradio as gr
 from gradio.utils import get_upload_folder
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from busi_model.page import strings
-from busi_model.page.server import gradio_inside
-from busi_model.page.server.events import Page
-from busi_model.page.server.login import LoginError
 from busi_model.page.server.uploads import Upload, Uploads
-from busi_model.page.server.visitor import Forwarded
-from busi_model.page.server.visits import MAX_JSON_BYTES, Visits
+from busi_model.page.server.visits import MAX_JSON_BYTES
 
 LOG = logging.getLogger(__name__)
 API = "/gradio_api/"
@@ -44,62 +34,7 @@ FILES, UPLOAD, LOGIN_CHECK, LOGOUT = f"{API}file=", f"{API}upload", f"{API}login
 MAX_UPLOAD_BYTES = 2**30  # of one request, which can hold several files
 MAX_FORM_BYTES = 2**16  # of a login
 MAX_QUERY_BYTES = 200  # of an upload: its name, under which Gradio says how far it is
-ALLOWED_HOSTS, TRUSTED_PROXIES = "BUSI_ALLOWED_HOSTS", "BUSI_TRUSTED_PROXIES"
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 HUB = "https://huggingface.co https://*.huggingface.co"
-
-
-@dataclass(frozen=True)
-class Walls:
-    """Who may come in, as the environment says."""
-
-    on_space: bool = False  # a Hugging Face Space shows the page in its own frame, through its own proxy
-    has_login: bool = False  # users log in, here or at the Hub
-    accounts: Callable[[str, str], bool] | None = None  # they do so here
-    proxies: tuple[str, ...] = ()  # addresses and networks whose word on others is believed; "*" is all
-    hosts: tuple[str, ...] | None = LOOPBACK  # names under which the page is served; None: any
-    inner: Sequence[Middleware] = ()  # further walls
-
-    @classmethod
-    def from_environment(cls, server_name: str, on_space: bool, **other: Any) -> "Walls":
-        """server_name: what the server listens to. Raises LoginError."""
-        proxies = _list(TRUSTED_PROXIES)
-        for number, proxy in enumerate(proxies, start=1):
-            try:
-                ipaddress.ip_network(proxy)
-            except ValueError:
-                form = "10.0.0.5,192.168.7.0/24"
-                words = f"{TRUSTED_PROXIES} must be addresses or networks, {form}; entry {number} is none."
-                raise LoginError(words) from None
-        named = tuple(name.lower() for name in _list(ALLOWED_HOSTS))
-        only_here = server_name.strip("[]").lower() in LOOPBACK
-        hosts = None if on_space or not (only_here or named) else (*LOOPBACK, *named)
-        return cls(on_space, proxies=("*",) if on_space else proxies, hosts=hosts, **other)
-
-    def middleware(self, page: gr.Blocks) -> list[Middleware]:
-        """In the order in which a request meets them. page: finished."""
-        visits: dict[str, Any] = {
-            "forget": page.forget if isinstance(page, Page) else partial(gradio_inside.forget_session, page),
-            "forget_answers": lambda session: gradio_inside.forget_answers(page, session),
-            "session_of": lambda event_id: gradio_inside.session_of(page, event_id),
-            "is_awaited": lambda session: gradio_inside.is_awaited(page, session),
-            "in_frames": self.on_space,
-        }
-        how: dict[str, Any] = {
-            "on_space": self.on_space,
-            "has_login": self.has_login,
-            "asks_password": self.accounts is not None,
-        }
-        return [
-            Middleware(Forwarded, proxies=self.proxies),
-            Middleware(Guard, hosts=self.hosts, **how),
-            *self.inner,
-            Middleware(Visits, **visits),
-        ]
-
-
-def _list(variable: str) -> tuple[str, ...]:
-    return tuple(entry.strip() for entry in os.environ.get(variable, "").split(",") if entry.strip())
 
 
 class Guard:
@@ -113,7 +48,7 @@ class Guard:
         asks_password: bool = False,
         hosts: Collection[str] | None = None,
     ):
-        """As in `Walls`."""
+        """As in `walls.Walls`."""
         self.app, self.on_space, self.asks_password, self.hosts = app, on_space, asks_password, hosts
         self.lets_others_ask = on_space and not has_login  # a login's cookie comes with what other sites' pages ask
         self.uploads = Uploads()
