@@ -100,6 +100,8 @@ backup    backup(folder, file), restore(file, folder) -> BackedUp: one private Z
 
 hub_dataset  How a record lies in a private dataset on the Hub, and how files come and go there.
 
+hub_queue  What a dataset has yet to get and to lose, as the store's own tables say.
+
 hub_sync  storage_warning(folder=None) -> str | None: the sentence to show in red before the first case.
           Outbox.from_environment(store) -> Outbox | None     BUSI_SYNC_REPO ("owner/name") and HF_TOKEN
           .start() / .stop(): a thread that pushes what waits and goes on after a restart.

@@ -1,9 +1,7 @@
 """Copies of the records go to a private dataset on the Hugging Face Hub, when one is named.
 
-Enters: the store's records. Leaves: files in the dataset (`hub_dataset`). A Space's disk is emptied at every restart;
-the dataset is not. The queue is the store itself (what this dataset has no synced copy of waits), so nothing is queued
-twice, and a restart goes on where the last process stopped. "Saved" never waits for the hub. Where another dataset was
-named before, nothing that it has counts for this one, and what is removed is looked for in both.
+Enters: what waits in the store (`hub_queue`). Leaves: files in the dataset (`hub_dataset`). A Space's disk is emptied
+at every restart; the dataset is not. "Saved" never waits for the hub.
 
 What an attempt may meet, and what happens: refused token or full quota: told, tried again later; 429: the hub's
 Retry-After is kept; 500, silence, a cut connection: tried again after 2, 4, 8 ... seconds, ten minutes at most; a
@@ -16,20 +14,18 @@ import contextlib
 import logging
 import os
 import random
-import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from huggingface_hub.errors import HfHubHTTPError
 
 from busi_model.reading import words
-from busi_model.reading.clock import now
 from busi_model.reading.errors import StoreError
-from busi_model.reading.hub_dataset import Datasets, path_of, render
+from busi_model.reading.hub_dataset import Datasets
+from busi_model.reading.hub_queue import REMOVALS, HubQueue
 from busi_model.reading.store import SPACE_DISK, Store, default_folder
 
 try:
@@ -40,8 +36,6 @@ except ImportError:  # Windows
 LOG = logging.getLogger(__name__)
 REPO_VARIABLE, TOKEN_VARIABLE = "BUSI_SYNC_REPO", "HF_TOKEN"
 BATCH = 50  # records a commit
-REMOVALS = 500  # a commit
-SETTLED_S = 900.0  # no push lasts longer: from then on a record that is not on the hub will not turn up there
 LOCK = "outbox.lock"  # in the store's folder, held by the program that pushes; it falls with its program
 INTERVAL_S = 30.0  # between commits: the hub takes some hundred commits an hour
 TIMEOUT_S = 60.0  # without a byte from the hub
@@ -81,6 +75,7 @@ class Outbox:
     ):
         self._store = store
         self._repo_id = store.dataset = repo_id
+        self._queue = HubQueue(store, repo_id)
         self._datasets = Datasets(token, endpoint, timeout_s)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -99,8 +94,7 @@ class Outbox:
 
     def start(self) -> None:
         """Push in a thread of its own, beginning with what an earlier process left."""
-        with self._store.write() as connection:
-            connection.execute("UPDATE copy SET problem = NULL WHERE problem IS NOT NULL")
+        self._queue.begin()
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
@@ -118,17 +112,9 @@ class Outbox:
     def state(self) -> SyncState:
         """How things stand; never raises, since it is asked when a record was just saved."""
         try:
-            return self._count()
+            waiting, synced, refused = self._queue.count()
         except StoreError:
             return SyncState(0, 0, words.SYNC["unknown"])
-
-    def _count(self) -> SyncState:
-        with self._store.read() as connection:
-            waiting, synced, refused = connection.execute(
-                "SELECT count(*) FILTER (WHERE synced_at IS NULL), count(synced_at), count(problem) "
-                f"FROM record LEFT JOIN {_COPY_HERE}",
-                (self._repo_id,),
-            ).fetchone()
         problem = self._problem
         if not problem and refused:
             problem = words.SYNC["refused"].format(count=refused)
@@ -173,11 +159,7 @@ class Outbox:
             self._batch = max(1, len(self._sending) // 2)
             return FIRST_WAIT_S
         try:
-            with self._store.write() as connection:
-                connection.execute(
-                    "UPDATE copy SET problem = ? WHERE key = ? AND dataset = ?",
-                    (f"{status} at {now()}", self._sending[0], self._repo_id),
-                )
+            self._queue.set_aside(self._sending[0], status)
         except StoreError as error:
             return self._failed(str(error))
         self._batch = BATCH
@@ -190,65 +172,20 @@ class Outbox:
 
     def _push_alone(self) -> bool:
         self._sending = ()
-        with self._store.write() as connection:
-            self._adopt(connection)
-            keys = [
-                row[0]
-                for row in connection.execute(
-                    f"SELECT record.key FROM record LEFT JOIN {_COPY_HERE} "
-                    "WHERE synced_at IS NULL AND problem IS NULL ORDER BY id LIMIT ?",
-                    (self._repo_id, self._batch),
-                )
-            ]
-            removals = self._due_removals(connection)
-            if not keys and not any(removals.values()):
-                return False
-            marks = ", ".join("?" * len(keys))
-            # Said before it happens: a removal from here on knows that a copy may be out.
-            connection.executemany(
-                "INSERT INTO copy (key, dataset, push_started_at) VALUES (?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET push_started_at = excluded.push_started_at",
-                [(key, self._repo_id, now()) for key in keys],
-            )
-            bodies = {
-                path_of(record.key, record.saved_at): render(self._store, connection, record)
-                for record in self._store.records(f"key IN ({marks})", tuple(keys))
-            }
-        here = removals.pop(self._repo_id, {})
-        if bodies or here:
+        batch = self._queue.take(self._batch, elsewhere=time.monotonic() >= self._elsewhere_at)
+        elsewhere = dict(batch.removals)
+        here = elsewhere.pop(self._repo_id, {})
+        if batch.bodies or here:
             self._datasets.make_sure_it_is_private(self._repo_id)
-        if bodies:
-            self._sending = tuple(keys)
-            self._datasets.add(self._repo_id, bodies)
+        if batch.bodies:
+            self._sending = tuple(batch.keys)
+            self._datasets.add(self._repo_id, batch.bodies)
             self._sending = ()
-            with self._store.write() as connection:
-                connection.execute(
-                    f"UPDATE copy SET synced_at = ? WHERE dataset = ? AND key IN ({marks})",
-                    (now(), self._repo_id, *keys),
-                )
+            self._queue.sent(batch.keys)
         if here:
             self._remove(self._repo_id, here)
-        self._remove_elsewhere(removals)
-        return len(keys) == self._batch or len(here) == REMOVALS
-
-    def _adopt(self, connection: sqlite3.Connection) -> None:
-        """What an older program pushed it pushed somewhere: here, until now. A copy may be here and is sent again,
-        which changes nothing where it is; what was removed is looked for here."""
-        for table in ("copy", "removal"):
-            connection.execute(f"UPDATE OR REPLACE {table} SET dataset = ? WHERE dataset = ''", (self._repo_id,))
-
-    def _due_removals(self, connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
-        """Of each dataset: the paths to be removed, and their keys. Other datasets only now and then."""
-        due: dict[str, dict[str, str]] = {}
-        elsewhere = time.monotonic() >= self._elsewhere_at
-        rows = connection.execute(
-            "SELECT dataset, key, saved_at FROM removal "
-            f"WHERE (dataset = ? OR ?) AND (checked_at IS NULL OR {_SETTLED}) ORDER BY dataset = ? DESC LIMIT ?",
-            (self._repo_id, elsewhere, _settled_since(), self._repo_id, REMOVALS),
-        )
-        for dataset, key, saved_at in rows:
-            due.setdefault(dataset, {})[path_of(key, saved_at)] = key
-        return due
+        self._remove_elsewhere(elsewhere)
+        return len(batch.keys) == self._batch or len(here) == REMOVALS
 
     def _remove_elsewhere(self, removals: dict[str, dict[str, str]]) -> None:
         """The same in datasets that were named before; one that this token does not reach holds nothing up, and the
@@ -265,22 +202,7 @@ class Outbox:
     def _remove(self, dataset: str, removals: dict[str, str]) -> None:
         """Delete copies of removed records."""
         self._datasets.remove(dataset, list(removals))
-        with self._store.write() as connection:
-            for key in removals.values():
-                which = (key, dataset)
-                connection.execute(
-                    f"DELETE FROM removal WHERE key = ? AND dataset = ? AND {_SETTLED}", (*which, _settled_since())
-                )
-                connection.execute("UPDATE removal SET checked_at = ? WHERE key = ? AND dataset = ?", (now(), *which))
-        self._store.work_off()
-
-
-_COPY_HERE = "copy ON copy.key = record.key AND copy.dataset = ?"
-_SETTLED = "coalesce(push_started_at, '') < ?"
-
-
-def _settled_since() -> str:
-    return (datetime.now(UTC) - timedelta(seconds=SETTLED_S)).isoformat(timespec="milliseconds")
+        self._queue.removed(dataset, removals)
 
 
 @contextlib.contextmanager

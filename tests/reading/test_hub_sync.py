@@ -12,6 +12,7 @@ import huggingface_hub
 import pytest
 from huggingface_hub.utils import _http
 
+from busi_model.reading import hub_queue
 from busi_model.reading import hub_sync as outbox_module
 from busi_model.reading.hub_sync import BATCH, LONGEST_WAIT_S, Outbox, storage_warning
 from busi_model.reading.outline import encode_mask
@@ -257,7 +258,7 @@ def test_a_record_that_two_programs_push_and_remove_does_not_come_back(store, hu
     hub.release.set()
     wait_until(lambda: hub.files)
     assert comments(hub) == ["comment 0"]
-    monkeypatch.setattr(outbox_module, "SETTLED_S", -1.0)  # a quarter of an hour later
+    monkeypatch.setattr(hub_queue, "SETTLED_S", -1.0)  # a quarter of an hour later
     outbox.push()
     assert hub.files == {} and hub.squashed == 2
     assert store.deletions("done_at IS NULL") == []
@@ -284,7 +285,7 @@ def test_what_another_dataset_has_counts_for_none(store, hub):
 
 
 def test_a_removed_record_goes_in_every_dataset_that_may_have_it(store, hub, monkeypatch):
-    monkeypatch.setattr(outbox_module, "SETTLED_S", -1.0)
+    monkeypatch.setattr(hub_queue, "SETTLED_S", -1.0)
     (receipt,) = save(store, 1)
     make(store, hub).push()
     later = make(store, hub, dataset="me/later")
@@ -297,7 +298,7 @@ def test_a_removed_record_goes_in_every_dataset_that_may_have_it(store, hub, mon
 
 
 def test_a_removal_waits_for_a_dataset_out_of_reach_and_holds_nothing_up(store, hub, monkeypatch):
-    monkeypatch.setattr(outbox_module, "SETTLED_S", -1.0)
+    monkeypatch.setattr(hub_queue, "SETTLED_S", -1.0)
     (receipt,) = save(store, 1)
     make(store, hub).push()
     store.remove_feedback(receipt.receipt)
