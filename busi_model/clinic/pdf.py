@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from busi_model.clinic import words
 from busi_model.clinic.report import Report
@@ -24,6 +25,7 @@ BOLD = 1.15  # times as wide
 PICTURE_SHARES = (0.15, 0.42)  # of the page's height, at least and at most
 WARNING, QUIET = "#7c2d12", "#475569"
 CELL_PT = 8
+GAP_PT = 9  # between two columns of the table
 Part = tuple[str, dict[str, Any]]  # a sentence and how it looks
 
 
@@ -96,14 +98,19 @@ class _Table:
     """Columns as wide as their words need, rows as high as their cells: nothing lies on anything else."""
 
     def __init__(self, cells: Sequence[Sequence[str]]):
-        longest = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-        room = int(CHARACTERS * 9 / CELL_PT) - 2 * len(longest)
-        while sum(longest) > room:  # the widest gives way; a cell that wraps is higher
-            longest[longest.index(max(longest))] -= 1
-        self.starts = np.cumsum([0, *(characters + 2 for characters in longest)]) / (room + 2 * len(longest))
+        weights = ["bold", *["normal"] * (len(cells) - 1)]
+        widths = [
+            max(_points(row[column], weight) for row, weight in zip(cells, weights, strict=True))
+            for column in range(len(cells[0]))
+        ]
+        room = (RIGHT - LEFT) * PAGE_INCHES[0] * 72 - GAP_PT * (len(widths) - 1)
+        while sum(widths) > room:  # the widest gives way; a cell that wraps is higher
+            widths[widths.index(max(widths))] -= 1
+        starts = np.cumsum([0, *(width + GAP_PT for width in widths)])
+        self.starts = starts / (PAGE_INCHES[0] * 72)  # shares of the page
         self.rows = [
-            [textwrap.wrap(cell, max(1, characters)) for cell, characters in zip(row, longest, strict=True)]
-            for row in cells
+            [_fitting(cell, width, weight) for cell, width in zip(row, widths, strict=True)]
+            for row, weight in zip(cells, weights, strict=True)
         ]
         self.heights = [max(1, *map(len, row)) for row in self.rows]
         self.height = sum(self.heights) + 1
@@ -112,7 +119,25 @@ class _Table:
         for number, (row, height) in enumerate(zip(self.rows, self.heights, strict=True)):
             for start, lines in zip(self.starts, row, strict=False):
                 weight = "normal" if number else "bold"
-                x = LEFT + start * (RIGHT - LEFT)
-                figure.text(x, y, "\n".join(lines), fontsize=fit * CELL_PT, va="top", weight=weight, linespacing=1.2)
+                figure.text(
+                    LEFT + start, y, "\n".join(lines), fontsize=fit * CELL_PT, va="top", weight=weight, linespacing=1.2
+                )
             y -= fit * LINE * height
         return y
+
+
+def _points(text: str, weight: str) -> float:
+    """Width of a line of CELL_PT: letters differ, and bold ones are wider."""
+    font = get_font(findfont(FontProperties(weight=weight)))
+    font.set_size(CELL_PT, 72)
+    font.set_text(text)
+    return font.get_width_height()[0] / 64
+
+
+def _fitting(cell: str, width: float, weight: str) -> list[str]:
+    """The cell in as few lines as its column's width, in points, lets it."""
+    for characters in range(len(cell), 0, -1):
+        lines = textwrap.wrap(cell, characters)
+        if max(_points(line, weight) for line in lines or [""]) <= width:
+            return lines
+    return textwrap.wrap(cell, 1)

@@ -349,9 +349,9 @@ RESULTS_COLUMNS = ("Readers", "Figure", "Value", "95 % interval", "n", "Note")
 RESULTS_SUS = "Usability (SUS, 0 to 100)"
 RESULTS_COMMENTS = "Comments"
 RESULTS_N_READINGS = "cases read, by {n_readers} readers"
-RESULTS_OWN_RIGHT = "right before the model (where the truth is known)"
-RESULTS_FINAL_RIGHT = "right after it"
-RESULTS_CHANGED = "of the classes changed after it"
+RESULTS_OWN_RIGHT = "right before the model was shown"
+RESULTS_FINAL_RIGHT = "right after it was shown"
+RESULTS_CHANGED = "of the classes changed"
 RESULTS_MORE = "All figures with intervals, more plots, usability and comments"
 RESULTS_PLOT_ALT = "Each reader before and after the model. The figures stand in the folded table and in the downloads."
 RESULTS_PLOTS_ALT = (
@@ -379,7 +379,7 @@ HOST_SEED = "Seed of the order"
 HOST_READ_FIRST = "Read first: the model is shown only after the reader's own reading is locked"
 HOST_MAY_KEEP = "The images may be kept on this machine until the session is deleted; no name is burned into them"
 HOST_CREATE = "Create the session"
-HOST_CREATED = "The session is made. Hand each reader one of the codes below; they are not shown again."
+HOST_CREATED = "The session is made. Give each reader one of the codes below."
 HOST_CODES = "Codes, one a reader. Copy them now: they are not shown again."
 HOST_SESSION = "Session"
 HOST_CHOICE = "{name} ({made})"
@@ -470,8 +470,8 @@ CALIBRATING = (
 )
 CALIBRATED = "The operating point is fitted: it can be downloaded below."
 CALIBRATED_TOO_FEW = (
-    "{n_cases} cases can be calibrated by; at least {least} are needed. With fewer, keep the operating point that the "
-    "weights bring, or make a session with more images of known class."
+    "{n_cases} cases can be used to calibrate; at least {least} are needed. With fewer, keep the operating point that "
+    "the weights bring, or make a session with more images of known class."
 )
 CALIBRATED_ELSEWHERE = (
     "This program came without what calibration needs. The ZIP holds the {n_cases} cases: where pip install "

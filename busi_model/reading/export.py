@@ -121,7 +121,7 @@ def _why_not(
     if len(known) > 1:
         return "two sessions give it different truths"
     try:
-        return "the weights have learned from it" if is_seen(store.picture(sha256)) else ""
+        return "the weights were trained on them" if is_seen(store.picture(sha256)) else ""
     except PictureError:
         return "the picture is missing or damaged"
 

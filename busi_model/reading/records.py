@@ -73,8 +73,9 @@ def _refusal(error: ValidationError) -> RecordError:
     sentences = []
     for problem in found[:3]:
         path = ".".join(str(part) for part in problem["loc"]) or "entry"
-        said = words.PROBLEMS.get(problem["type"])
-        said = said.format(**problem.get("ctx", {})) if said else problem["msg"].removeprefix("Value error, ")
+        limits = problem.get("ctx", {})
+        said = words.PROBLEMS.get("missing" if limits.get("min_length") == 1 else problem["type"])
+        said = said.format(**limits) if said else problem["msg"].removeprefix("Value error, ")
         sentences.append(f"{words.FIELDS.get(path, path)}: {said}")
     problems = "; ".join(sentences)
     if len(found) > 3:

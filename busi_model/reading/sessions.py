@@ -71,14 +71,18 @@ def read_truth(path: Path | str) -> dict[str, str]:
     """A manifest's columns `image` and `class` -> {image name: class}. Raises RecordError."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            columns, rows = [str(name) for name in reader.fieldnames or ()], list(reader)
     except (OSError, UnicodeDecodeError, csv.Error):
         raise RecordError("manifest_unread") from None
+    if not {"image", "class"} <= set(columns):
+        raise RecordError("manifest_columns", found=", ".join(columns)[:200] or "none")
     truth: dict[str, str] = {}
     for number, row in enumerate(rows, start=2):
         image, class_name = row.get("image"), row.get("class")
         if not image or class_name not in CLASS_NAMES:
-            raise RecordError("manifest_line", number=number)
+            said = [(cell or "none")[:100] for cell in (image, class_name)]
+            raise RecordError("manifest_line", number=number, image=said[0], class_name=said[1])
         if truth.setdefault(image, class_name) != class_name:
             raise RecordError("manifest_twice", number=number)
     return truth

@@ -6,7 +6,7 @@ from busi_model.names import CLASS_NAMES
 _STILL_THERE = "what was saved before is still there. Then try again."
 _CLASSES = ", ".join(CLASS_NAMES)
 
-PARTS = {"not_saved": "Not saved.", "not_read": "The records cannot be read.", "no_reason": "no reason"}
+PARTS = {"not_saved": "Not saved.", "not_read": "The records cannot be read.", "no_reason": "no reason", "none": "none"}
 ERRORS = {
     # The disk and the database
     "locked": "{what} Another program keeps the records locked, such as one that copies them; {waited:.0f} s were "
@@ -82,8 +82,10 @@ ERRORS = {
     "{case_width}x{case_height}. Load the page again.",
     # The host
     "manifest_unread": "The manifest cannot be read. A CSV file in UTF-8 is expected; save it as one.",
-    "manifest_line": "The manifest's line {number} is not understood: the columns image and class are needed, "
-    f"class is one of {_CLASSES}.",
+    "manifest_columns": "The manifest has the columns {found}; image and class are expected. Name them so in its first "
+    "line.",
+    "manifest_line": "The manifest's line {number} gives {image} the class {class_name}; "
+    f"one of {_CLASSES} is expected. Correct that line.",
     "manifest_twice": "The manifest's line {number} gives an image a second class. Keep one.",
     "unknown_truth": f"A case's truth must be one of {_CLASSES}, or unknown.",
     "many_cases": "A session has at most {most} cases. Make two sessions.",
@@ -101,6 +103,7 @@ ERRORS = {
 FIELDS = {
     "name": "name of the session",
     "n_readers": "number of readers",
+    "images_may_be_kept": "images",
     "seed": "seed of the order",
     "years": "years of experience",
     "class_name": "class",
@@ -138,7 +141,7 @@ CONTRADICTIONS = {  # of fields that do not fit each other
     "other_image": "the outline was drawn on an image of another size",
     "letters": "letters are expected",
     "plain_word": "letters, digits, spaces, - and _ are allowed; give no name and no e-mail address",
-    "images_kept": "tick that the images may be kept on this computer; a session needs them",
+    "images_kept": "tick that they may be kept on this machine; a session needs them",
 }
 MENDED = {  # what was done to an outline
     "cut_apart": "an outline crossed itself and was cut apart where it did",

@@ -335,13 +335,27 @@ def boxes_of(page):
 
 @pytest.mark.parametrize("n_lesions", [1, 3, 6])
 @pytest.mark.parametrize("spacing", [None, (0.0512, 0.0498)])
-def test_no_cell_of_the_pdf_lies_on_another(prediction, n_lesions, spacing):
+def test_no_cell_of_the_pdf_lies_on_another(prediction, n_lesions, spacing, monkeypatch):
     mask = np.zeros((900, 1300), bool)
     for number in range(n_lesions):
         mask[50 + 130 * number : 160 + 130 * number, 100 : 1000 - 90 * number] = True
     lesions = measure_lesions(mask, spacing_mm=spacing)
     worded = report(finding(0.1, 0.87, 0.03, n_lesions), POINT)
     data = as_pdf(worded, lengths.table(lesions), (), ("End.",), np.zeros((300, 400, 3), np.uint8))
+    drawn = []
+
+    def measured(figure, *arguments, **options):  # the letters' true widths, bold or not
+        figure.canvas = FigureCanvasAgg(figure)
+        drawn.extend(text.get_window_extent() for text in figure.texts)
+        points[0] = figure.dpi / 72
+
+    points = [1.0]
+    monkeypatch.setattr(Figure, "savefig", measured)
+    as_pdf(worded, lengths.table(lesions), (), ("End.",), np.zeros((300, 400, 3), np.uint8))
+    for box in drawn:
+        for other in drawn:
+            if other.x0 > box.x0 and box.y0 < other.y1 - 1 and other.y0 < box.y1 - 1:
+                assert other.x0 - box.x1 > 4 * points[0], "a column nearly touches the next one"
     boxes = boxes_of(pypdf.PdfReader(io.BytesIO(data)).pages[0])
     assert len(boxes) > 8 * n_lesions
     for left, right, baseline, text in boxes:

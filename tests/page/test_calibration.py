@@ -107,7 +107,7 @@ def test_only_the_host_may_and_too_few_cases_get_a_sentence(panel, store):
         assert strings.HOST_CHOOSE_FIRST in answer[panel.layout.said]
     answer = last(panel.calibrate(True, few))
     assert set(answer) == {panel.layout.said} and prepared(panel) == []
-    assert "19 cases can be calibrated by; at least 20 are needed" in answer[panel.layout.said]
+    assert "19 cases can be used to calibrate; at least 20 are needed" in answer[panel.layout.said]
     assert "2 left out: their class is not known." in answer[panel.layout.said]
     assert LEAST_IMAGES == recalibrate.LEAST_IMAGES and NEEDED == TRAINING_PACKAGES
 
@@ -119,7 +119,7 @@ def test_pictures_that_the_weights_learned_from_are_left_out_and_told(store, tmp
     with gr.Blocks(analytics_enabled=False):
         panel = host.Panel(store, Sessions(store), None, tmp_path, None, Calibration(predictor, calibration.weights))
     said = last(panel.calibrate(True, session_id))[panel.layout.said]
-    assert "19 cases can be calibrated by" in said and "3 left out: the weights have learned from it." in said
+    assert "19 cases can be used to calibrate" in said and "3 left out: the weights were trained on them." in said
 
 
 def test_where_training_is_not_installed_the_cases_leave_as_a_zip(panel, store, monkeypatch):

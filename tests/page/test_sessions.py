@@ -358,6 +358,17 @@ def test_the_picture_of_a_case_is_whole_and_stays_in_view(seated):
     assert box["y"] >= 0 and box["y"] + box["height"] <= 720
 
 
+def test_on_a_phone_each_step_begins_with_its_picture(seated):
+    tab = seated.tab
+    tab.set_viewport_size({"width": 390, "height": 844})
+    for step in (seated.lock, seated.decide):
+        step(1)  # by buttons far below the picture
+        expect(tab.locator("#session-editor .overlay image.frame")).to_be_in_viewport(ratio=0.9)
+    tab.locator("#session-lock").click()
+    expect(tab.locator("#session-problem")).to_contain_text(strings.MISSING_CLASS)
+    expect(tab.locator("#session-problem")).to_be_in_viewport(ratio=1)
+
+
 def test_another_answer_after_the_model_goes_by_keys_too(seated, store):
     tab = seated.tab
     seated.arrive(1)
@@ -395,19 +406,20 @@ def test_the_host_makes_watches_exports_and_deletes_a_session(chromium, store, t
         expect(tab.locator("#host-said")).to_contain_text("password is wrong")
         tab.locator("#host-password input").fill("correct horse")
         tab.locator("#host-open").click()
-        tab.locator("#host-new button").first.click()
-        tab.locator("#host-name :is(input, textarea)").fill("Morning <i>1</i>")
+        tab.locator("#host-name :is(input, textarea)").fill("Morning <i>1</i>")  # open: there is no session yet
         tab.set_input_files("#host-images input[type=file]", [tmp_path / f"benign ({i}).png" for i in range(2)])
         expect(tab.locator("#host-images tr")).to_have_count(2)
         tab.set_input_files("#host-truth input[type=file]", manifest)
         expect(tab.locator("#host-truth tr")).to_have_count(1)
         tab.locator("#host-create").click()
-        expect(tab.locator("#host-said")).to_contain_text("tick that the images may be kept")
+        expect(tab.locator("#host-said")).to_contain_text("images: tick that they may be kept")
+        expect(tab.locator("#host-said")).to_be_in_viewport(ratio=1)  # the button is far below
         tab.locator("#host-may-keep input").check()
         tab.locator("#host-create").click()
         codes = tab.locator("#host-codes textarea")
         expect(codes).to_have_value(re.compile(r"^\w{5}-\w{5}-\w{5}\n\w{5}-\w{5}-\w{5}$"))
         expect(codes).to_be_in_viewport(ratio=1)  # they are shown once
+        expect(tab.locator("#host-name")).to_be_hidden()  # folded
         read_everything(sessions, codes.input_value().split("\n")[0], comment="=HYPERLINK()")
         tab.locator("#host-refresh").click()
         expect(tab.locator("#host-progress")).to_contain_text("Otter")

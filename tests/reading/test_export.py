@@ -295,7 +295,7 @@ def test_cases_of_known_class_leave_for_calibration_without_outlines(store, tmp_
         "their class is not known": 1,
         "two sessions give it different truths": 1,
         "the picture is missing or damaged": 1,
-        "the weights have learned from it": 1,
+        "the weights were trained on them": 1,
     }
     again = export_known(store, tmp_path / "other", other.session_id)
     assert (again.n_cases, again.skipped["the same picture is another case, too"]) == (1, 1)

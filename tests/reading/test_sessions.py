@@ -323,7 +323,8 @@ def test_a_wrong_profile_is_refused_in_words(fields, words):
         ({"n_readers": 0}, "number of readers: at least 1 is expected"),
         ({"n_readers": None}, "number of readers: a whole number is expected"),
         ({"seed": -1}, "seed of the order: at least 0 is expected"),
-        ({"name": ""}, "name of the session: at least 1 characters are needed"),
+        ({"name": ""}, "name of the session: nothing was given"),
+        ({"images_may_be_kept": False}, "images: tick that they may be kept"),
     ],
 )
 def test_a_wrong_session_is_refused_in_words(fields, words):
@@ -597,9 +598,18 @@ def test_a_manifest_gives_the_truth(tmp_path):
     path = tmp_path / "truth.csv"
     path.write_text("image,class,fold\nbenign (1).png,benign,0\nx.png,malignant,1\n", encoding="utf-8")
     assert read_truth(path) == {"benign (1).png": "benign", "x.png": "malignant"}
-    for content in ("image,class\nx.png,cyst\n", "file,label\nx.png,benign\n", "image,class\nx,benign\nx,normal\n"):
+    for content, words in (
+        (
+            "image,class\nx.png,cyst\n",
+            "line 2 gives x.png the class cyst; one of benign, malignant, normal is expected",
+        ),
+        ("image,class\nx.png\n", "line 2 gives x.png the class none"),
+        ("file,label\nx.png,benign\n", "has the columns file, label; image and class are expected"),
+        ("", "has the columns none;"),
+        ("image,class\nx,benign\nx,normal\n", "line 3 gives an image a second class"),
+    ):
         path.write_text(content, encoding="utf-8")
-        with pytest.raises(RecordError, match="line"):
+        with pytest.raises(RecordError, match=words):
             read_truth(path)
 
 

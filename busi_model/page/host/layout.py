@@ -22,7 +22,7 @@ class Layout:
         self.said = plain_html("", elem_id="host-said")
         self.deletions = plain_html("", elem_id="host-deletions")
         # Built open and closed by `enter`: see feedback/panel.py.
-        with gr.Column(visible=False) as self.view:
+        with gr.Column(visible=False, elem_id="host-view") as self.view:
             with gr.Accordion(strings.HOST_NEW, open=True, elem_id="host-new") as self.new:
                 self._lay_out_new()
             self.codes = gr.Textbox(
@@ -30,7 +30,9 @@ class Layout:
             )
             with gr.Row():
                 self.session = gr.Dropdown([], value=None, label=strings.HOST_SESSION, elem_id="host-session")
-                self.refresh_button = gr.Button(strings.HOST_REFRESH, scale=0, min_width=110, elem_id="host-refresh")
+                self.refresh_button = gr.Button(
+                    strings.HOST_REFRESH, size="md", scale=0, min_width=110, elem_id="host-refresh"
+                )
             self.progress = plain_html("", elem_id="host-progress")
             with gr.Row():
                 self.results_button = gr.Button(strings.HOST_RESULTS, size="md", elem_id="host-results")
@@ -69,14 +71,14 @@ class Layout:
     def _lay_out_more(self) -> None:
         with gr.Row():
             self.number = gr.Number(None, label=strings.HOST_NUMBER, elem_id="host-number")
-            self.renew_button = gr.Button(strings.HOST_RENEW, elem_id="host-renew")
+            self.renew_button = gr.Button(strings.HOST_RENEW, size="md", elem_id="host-renew")
         with gr.Row():
             self.pseudonym = gr.Textbox(label=strings.HOST_PSEUDONYM, elem_id="host-pseudonym")
-            self.remove_button = gr.Button(strings.HOST_REMOVE, elem_id="host-remove")
+            self.remove_button = gr.Button(strings.HOST_REMOVE, size="md", elem_id="host-remove")
         with gr.Row():
             self.confirm = gr.Textbox(label=strings.HOST_CONFIRM, elem_id="host-confirm")
-            self.delete_button = gr.Button(strings.HOST_DELETE, variant="stop", elem_id="host-delete")
+            self.delete_button = gr.Button(strings.HOST_DELETE, size="md", variant="stop", elem_id="host-delete")
         with gr.Row():
             self.receipt = gr.Textbox(label=strings.HOST_RECEIPT, elem_id="host-receipt")
-            self.forget_button = gr.Button(strings.HOST_FORGET, elem_id="host-forget")
+            self.forget_button = gr.Button(strings.HOST_FORGET, size="md", elem_id="host-forget")
         self.feedback_button = gr.Button(strings.HOST_FEEDBACK, size="md", elem_id="host-feedback")

@@ -104,7 +104,7 @@ class Panel:
             [on.allowed, on.password, on.door, on.view, on.new, on.more, *on.shown],
             **HOW,
         )
-        on.create_button.click(self.create, [on.allowed, *on.of_new], [*on.shown, *on.of_new], **HOW)
+        on.create_button.click(self.create, [on.allowed, *on.of_new], [*on.shown, *on.of_new, on.new], **HOW)
         on.codes.change(None, js=INTO_VIEW)
         chosen = [on.allowed, on.session]
         gr.on([on.refresh_button.click, on.session.input], self.choose, chosen, **how)
@@ -126,7 +126,7 @@ class Panel:
     def enter(self, password: str, request: gr.Request) -> dict:
         try:
             self.gate.check(password, client=request.client.host, browser=browser_of(request.session_hash))
-            return {**self.screen.opened(), **self._state(None)}
+            return {**self.screen.opened(self.sessions.list()), **self._state(None)}
         except ReadingError as error:
             return self.screen.refusal(error)
 
@@ -154,7 +154,7 @@ class Panel:
         created = self.sessions.create(new, read_cases(find_images(images, folder or "", passed), manifest))
         said = " ".join([strings.HOST_CREATED, *passed.sentences()])
         emptied = {on.name: "", on.images: None, on.images_folder: "", on.manifest: None}
-        return {**self._state(created.session_id, said), **emptied, **self.screen.codes(created.codes)}
+        return {**self._state(created.session_id, said), **emptied, **self.screen.made(created.codes)}
 
     @_for_the_host
     def choose(self, session_id: str | None) -> dict:

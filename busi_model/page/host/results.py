@@ -109,16 +109,21 @@ def _accuracy(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_title(strings.PLOT_ACCURACY)
     axes.set_ylim(0, 1.02)
     readers = list(dict.fromkeys(known["reader"]))
-    for column, colour, words in (
-        ("own_class", OWN, strings.PLOT_OWN),
-        ("final_class", FINAL, strings.PLOT_FINAL),
-        ("model_class", MODEL, strings.PLOT_MODEL),
+    for beside, (column, colour, words) in zip(
+        (-0.12, 0, 0.12),  # equal shares stand side by side: none hides another
+        (
+            ("own_class", OWN, strings.PLOT_OWN),
+            ("final_class", FINAL, strings.PLOT_FINAL),
+            ("model_class", MODEL, strings.PLOT_MODEL),
+        ),
+        strict=True,
     ):
         given = known[known[column].notna()]
         share = (given[column] == given["truth"]).groupby(given["reader"]).mean().reindex(readers)
-        axes.plot(range(len(readers)), share, "o", color=colour, label=words)
+        axes.plot([place + beside for place in range(len(readers))], share, "o", color=colour, label=words)
     axes.set_xticks(range(len(readers)), readers, rotation=20, ha="right", parse_math=False)
-    axes.legend(fontsize=8)
+    axes.set_xlim(-0.5, max(len(readers), 1) - 0.5)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))  # beside the plot, where no share can lie under it
 
 
 def _confidence(axes: Axes, table: pd.DataFrame) -> None:

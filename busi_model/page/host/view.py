@@ -24,15 +24,16 @@ class Screen:
     def __init__(self, layout: Layout, store: Store, has_outbox: bool):
         self.layout, self.store, self.has_outbox = layout, store, has_outbox
 
-    def opened(self) -> dict:
-        """The door shuts behind the host."""
+    def opened(self, infos: Sequence[SessionInfo]) -> dict:
+        """The door shuts behind the host. infos: all sessions; without any, making one is the first thing to do."""
         on = self.layout
         return {
             on.allowed: True,
             on.password: "",
             on.door: gr.Column(visible=False),
             on.view: gr.Column(visible=True),
-            **{accordion: gr.Accordion(open=False) for accordion in (on.new, on.more)},
+            on.new: gr.Accordion(open=not infos),
+            on.more: gr.Accordion(open=False),
         }
 
     def refusal(self, error: object) -> dict:
@@ -57,6 +58,10 @@ class Screen:
 
     def codes(self, codes: Sequence[str]) -> dict:
         return {self.layout.codes: gr.Textbox("\n".join(codes), visible=True)}
+
+    def made(self, codes: Sequence[str]) -> dict:
+        """A session is made: its form folds, and the codes are there."""
+        return {self.layout.new: gr.Accordion(open=False), **self.codes(codes)}
 
     def prepared(self, prepared: Prepared) -> dict:
         """Files to take home, and what is said of them."""

@@ -97,7 +97,7 @@ class Layout:
         classes = [(shown, name) for name, shown in strings.CLASS_NAMES.items()]
         verdicts = [(shown, name) for name, shown in strings.OUTLINE_VERDICTS.items()]
         birads = [(strings.NOT_GIVEN, ""), *((category, category) for category in BIRADS)]
-        plain_html(f"<p>{strings.SESSION_KEYS}</p>", elem_classes="quiet")
+        plain_html(f"<p>{strings.SESSION_KEYS}</p>", elem_classes="quiet", elem_id="session-keys")
         with gr.Column(visible=False) as self.as_before:
             self.same_button = gr.Button(strings.SAME_ANSWER, size="md", elem_id="session-same")
         self.class_name = gr.Radio(classes, label=strings.CLASS_LABEL, elem_id="case-class")

@@ -40,7 +40,10 @@ function attend(seat, until = performance.now() + LOOK_MS) {
   const { key, own } = JSON.parse(seat);
   const stage = key.split("-").at(-1);
   const field = there(stage === "final" && own ? SAME : FIRST_FIELD[stage] || "none");
-  if (field) field.focus();
+  if (field) {
+    window.scrollTo(0, 0); // each step begins with its picture, and the last one with what the model says
+    field.focus({ preventScroll: true });
+  }
   else requestAnimationFrame(() => attend(seat, until));
 }
 
