@@ -141,16 +141,18 @@ def test_a_refusal_of_the_command_is_told_and_a_failure_is_not(tmp_path, calibra
     command = tmp_path / "python"
     monkeypatch.setattr(sys, "executable", str(command))
     refusal = "18 labelled images found; at least 20 are needed."
-    for said, expected in (
-        (f"checking 3/4\rcalibrate: {refusal}", RecordError),
-        (f"calibrate: {tmp_path}/cases cannot be read.", RuntimeError),
-        ("Traceback (most recent call last):", RuntimeError),
+    ended = "`busi calibrate` ended with 1: {}."
+    for said, expected, told in (
+        (f"checking 3/4\rcalibrate: {refusal}", RecordError, refusal),
+        (f"calibrate: {tmp_path}/cases cannot be read.", RuntimeError, ended.format("calibrate")),
+        ("Traceback:\n  line 1\nOSError: Jane Doe.png", RuntimeError, ended.format("OSError")),
+        ("Killed by Jane Doe", RuntimeError, ended.format("no exception was printed")),
     ):
         command.write_text(f"#!/bin/sh\nprintf '%s\\n' '{said}' >&2\nexit 1\n")
         command.chmod(0o700)
         with pytest.raises(expected) as caught:
             calibration.fit(tmp_path / "cases", tmp_path / "point.json")
-        assert str(caught.value) == (refusal if expected is RecordError else "`busi calibrate` ended with 1.")
+        assert str(caught.value) == told
 
 
 def test_a_session_deleted_meanwhile_gives_nothing(panel, store, monkeypatch):

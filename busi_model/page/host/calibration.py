@@ -11,6 +11,7 @@ import html
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -93,8 +94,14 @@ class Calibration:
             return json.loads(file.read_text(encoding="utf-8"))
         _, name, sentence = said.rpartition(f"{NAME}: ")
         if not name or str(folder.parent) in sentence:  # a path of the server, and no refusal
-            raise RuntimeError(f"`busi calibrate` ended with {program.returncode}.")
+            raise RuntimeError(f"`busi calibrate` ended with {program.returncode}: {_kind(said)}.")
         raise RecordError(sentence.strip())
+
+
+def _kind(said: str) -> str:
+    """The exception's name in the last line of a traceback; its words may name a file."""
+    last = (said.strip().splitlines() or [""])[-1]
+    return last.partition(":")[0] if re.match(r"[\w.]+(:|$)", last) else "no exception was printed"
 
 
 def fitted_html(content: dict, name: str) -> str:
