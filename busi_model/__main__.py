@@ -1,12 +1,12 @@
 """The command line; without installing, `python -m busi_model` is the same as `busi`.
 
 busi app                                      the web page
-busi predict PATH... --out DIR                a row for each picture in files, folders, patterns; DICOM as well
+busi predict PATH... --out DIR                a row for each picture of files, folders, patterns; DICOM as well
 busi watch IN --out OUT                       each picture that comes into a folder, once, as it comes
 busi train --data DIR... --out DIR            see `busi train --help`
 busi evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
 busi calibrate --data DIR --out FILE          an operating point that holds at your own hospital
-busi strangers --weights DIR --out DIR        are pictures refused that are not breast ultrasound?
+busi strangers --weights DIR --out DIR        how many pictures that are no breast ultrasound are refused
 busi card --weights DIR --abroad DIR          writes the model card from studies
 busi pack --data DIR... --out FILE            all hospitals in one file, for a machine with a GPU
 busi export --onnx FILE | --hub owner/name | --space owner/name [--out FOLDER]
@@ -69,13 +69,20 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         commands.predict, "Class and outline of each picture. Exit code: 0 all judged, 1 some failed, 2 did not run."
     )
     one.add_argument("places", nargs="+", metavar="PATH", help="file, folder, or pattern in quotes")
-    one.add_argument("--out", help="folder for predictions.csv and .jsonl; the same command resumes; none: print")
+    one.add_argument(
+        "--out", help="folder for predictions.csv and .jsonl; the same command resumes; without it the rows are printed"
+    )
     drawn(one)
-    named = "; carries the study's identifiers, needs busi-model[dicom]"
+    named = "; carries the study's identifiers, needs the extra `dicom`"
     one.add_argument("--dicom-seg", action="store_true", help=f"write the outlines as DICOM segmentations{named}")
     one.add_argument("--dicom-sr", action="store_true", help=f"write the measurements as DICOM SR, TID 1500{named}")
     one.add_argument("--dicom-sc", action="store_true", help=f"write the picture with its outline as DICOM{named}")
-    one.add_argument("--frames", choices=("middle", "all"), default="middle", help="of a cine loop")
+    one.add_argument(
+        "--frames",
+        choices=("middle", "all"),
+        default="middle",
+        help="which frames of a cine loop to judge (default: middle)",
+    )
     one.add_argument("--retry", action="store_true", help="judge again the files that failed before")
     operating_point(one)
     one.add_argument("--workers", type=int, help="processes on a CPU (default: one a core), threads on a GPU")
@@ -83,12 +90,14 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     device(one)
 
     one = command(
-        commands.watch, "Judge each picture that comes into a folder, once, until it is ended; goes on after a kill."
+        commands.watch, "Judge each picture that comes into a folder, once, until you stop it; goes on after a kill."
     )
-    one.add_argument("folder", metavar="IN", help="folder that pictures come into; its folders too")
+    one.add_argument("folder", metavar="IN", help="folder that pictures come into, or its subfolders")
     one.add_argument("--out", required=True, metavar="OUT", help="folder for predictions.csv and .jsonl")
     drawn(one)
-    one.add_argument("--every", type=float, default=2.0, metavar="SECONDS", help="between two looks (default: 2)")
+    one.add_argument(
+        "--every", type=float, default=2.0, metavar="SECONDS", help="how often to look for new files (default: 2)"
+    )
     device(one)
 
     one = command(
@@ -113,9 +122,15 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     one = command(
         commands.calibrate, "Fit the operating point to your own hospital's images, from 20 labelled ones on."
     )
-    one.add_argument("--data", action="append", required=True, help="folder of labelled images; once a hospital")
+    one.add_argument(
+        "--data", action="append", required=True, help="folder of labelled images; give it once for each hospital"
+    )
     one.add_argument("--manifest", help="CSV that says how the first folder is split")
-    one.add_argument("--split", default="all", help="as in evaluate: images that the weights never saw")
+    one.add_argument(
+        "--split",
+        default="all",
+        help="fold0 to fold4, development, test or all: images that the weights never saw (default: all)",
+    )
     one.add_argument("--out", required=True, metavar="FILE", help="file to write, for BUSI_OPERATING_POINT")
     device(one)
 
@@ -126,11 +141,20 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     one = command(
         commands.pack, "Pack hospitals' images into one small file for training on another machine.", weights=False
     )
-    one.add_argument("--data", action="append", required=True, help="folder of a hospital, as for training")
-    one.add_argument("--side", type=int, default=256, help="longer side of the packed pictures, in pixels")
+    one.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        help="folder of a hospital, as for training; give it once for each hospital",
+    )
+    one.add_argument(
+        "--side", type=int, default=256, help="longer side of the packed pictures, in pixels (default: 256)"
+    )
     one.add_argument("--out", required=True, metavar="FILE", help="ZIP file to write; it holds patients' pictures")
 
-    one = command(commands.card, "Write the figures of studies into config.json and README.md of a weights folder.")
+    one = command(
+        commands.card, "Write a weights folder's model card, README.md, and the figures in config.json, from studies."
+    )
     one.add_argument("--abroad", help="folder of the study that left each hospital out")
     one.add_argument("--home", help="folder of the study that left each fold out")
     one.add_argument("--evaluation", nargs="+", default=[], help="folders that `evaluate` wrote")
@@ -142,7 +166,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     one.add_argument("--hub", metavar="OWNER/NAME", help="model repository for weights and card, private when new")
     one.add_argument("--space", metavar="OWNER/NAME", help="Space for the page and these weights, private when new")
     one.add_argument("--out", metavar="FOLDER", help="with --space: write its files there and push nothing")
-    one.add_argument("--datasets", nargs="+", default=[], metavar="OWNER/NAME", help="to name on the Space's page")
+    one.add_argument(
+        "--datasets",
+        nargs="+",
+        default=[],
+        metavar="OWNER/NAME",
+        help="data sets on the Hub to name on the Space's page",
+    )
 
     one = command(
         commands.arrange, "Arrange a download of BUSI for training and check it against the manifest.", weights=False
@@ -159,7 +189,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     ):
         one = command(function, words, weights=False)
         one.add_argument("file", metavar="FILE", help="one ZIP file")
-        one.add_argument("--store", metavar="DIR", help="folder of the records (default: BUSI_STORE, or as the page's)")
+        one.add_argument(
+            "--store", metavar="DIR", help="folder of the records (default: BUSI_STORE, or the page's own folder)"
+        )
     return parser.parse_args(arguments)
 
 
@@ -177,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in TRAINING_PACKAGES:
             raise
-        print(f"{name}: {error.name} is not installed. Run: pip install 'busi-model[train]'", file=sys.stderr)
+        print(f"{name}: {error.name} is not installed. Run in BUSI's folder: pip install '.[train]'", file=sys.stderr)
         return 1
     except OSError as error:
         place = error.filename or "A file"

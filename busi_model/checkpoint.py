@@ -128,6 +128,8 @@ def with_operating_point(loaded: Checkpoint, path: Path | str) -> Checkpoint:
         point = _typed(OperatingPoint.from_dict(content["operating_point"]))
         digest = content["weights_sha256"]
         fitted_on = frozenset(content.get("fitted_on_images", ()))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path.name} does not exist. Name the file that `busi calibrate` wrote.") from error
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path.name} is no operating point that `busi calibrate` wrote. Name the file that its --out named."

@@ -82,12 +82,17 @@ def evaluate(arguments: Namespace) -> int:
 
 def calibrate(arguments: Namespace) -> int:
     from busi_model.training import recalibrate
-    from busi_model.training.cases import check_cases
+    from busi_model.training.cases import check_cases, some
     from busi_model.training.layouts import find_hospitals
     from busi_model.training.splits import choose_split
 
     hospitals = find_hospitals(arguments.data, arguments.manifest, needs_outlines=False)
-    cases = [case for hospital in hospitals for case in choose_split(hospital, arguments.split)[0]]
+    cases = []
+    for hospital in hospitals:
+        chosen, left_out = choose_split(hospital, arguments.split)
+        cases += chosen
+        for why, names in left_out.items():
+            print(f"{hospital.name}: {len(names)} left out, {why}: {some(names)}")
     check_cases(cases)
     predictor = Predictor.load(arguments.weights, arguments.device)
     result = recalibrate.recalibrate(predictor, cases)

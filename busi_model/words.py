@@ -8,7 +8,7 @@ said as that.
 _WANTED = "a PNG, JPEG, BMP, TIFF, WebP, GIF or DICOM picture is expected"
 _AS_PNG = "Export the frame as PNG."
 _WHOLE = "a whole file is expected. Export it again, or as PNG."
-_EXTRA = "`pip install busi-model[dicom]` brings"
+_EXTRA = "`pip install '.[dicom]'` in BUSI's folder brings"
 
 REFUSALS = {
     "damaged": "The file is damaged or incomplete: its pixels cannot be decoded. A whole picture is expected. "

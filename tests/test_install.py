@@ -129,4 +129,4 @@ def test_without_the_extra_training_says_what_to_install(tmp_path):
     arguments = ["evaluate", "--data", str(tmp_path), "--split", "fold0", "--out", str(tmp_path)]
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1
-    assert "is not installed. Run: pip install 'busi-model[train]'" in done.stderr
+    assert "is not installed. Run in BUSI's folder: pip install '.[train]'" in done.stderr

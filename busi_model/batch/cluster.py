@@ -42,7 +42,7 @@ def judge_on_cluster(
         import ray
         import ray.data
     except ImportError:
-        text = "Ray is not installed; `pip install 'busi-model[ray]'` brings it."
+        text = "Ray is not installed; `pip install '.[ray]'` in BUSI's folder brings it."
         raise BatchError(text) from None
     begun = not ray.is_initialized()
     try:

@@ -66,6 +66,10 @@ class Results:
     def __exit__(self, *_: object) -> None:
         self._opened.close()
 
+    def counts(self) -> str:
+        """For the terminal."""
+        return f"{self.n_rows} {'row' if self.n_rows == 1 else 'rows'}, {self.n_failed} failed"
+
     def claim(self, path: str) -> bool:
         """Whether this file is still to be judged; from now on it is not."""
         key = _key(path)

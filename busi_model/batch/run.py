@@ -136,7 +136,7 @@ def _write(
                     bar.write(_failure(row), file=sys.stderr)
             bar.update(len({row["file"] for row in rows}))
     refused = f" and {results.n_refused} refused (blank, or no breast ultrasound)" if results.n_refused else ""
-    print(f"{results.n_rows} rows, {results.n_failed} of them failed{refused}, in {results.folder}")
+    print(f"{results.counts()}{refused}, in {results.folder}")
     return 1 if results.n_failed else 0
 
 

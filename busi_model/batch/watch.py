@@ -127,6 +127,6 @@ def _watch(folder: str, weights: Path | str | None, out: str, device: str, every
             watcher = Watcher(folder, results, Worker(predictor, wanted), out)
             while not (stop.is_set() or watcher.replaced):
                 if watcher.look(time.monotonic()):
-                    print(f"{results.n_rows} rows, {results.n_failed} of them failed", flush=True)
+                    print(results.counts(), flush=True)
                 stop.wait(every_s)
     return 0

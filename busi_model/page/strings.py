@@ -474,8 +474,8 @@ CALIBRATED_TOO_FEW = (
     "the weights bring, or make a session with more images of known class."
 )
 CALIBRATED_ELSEWHERE = (
-    "This program came without what calibration needs. The ZIP holds the {n_cases} cases: where pip install "
-    "'busi-model[train]' was run, unpack it and run: busi calibrate --data reading-session --out operating-point.json"
+    "This program came without what calibration needs. The ZIP holds the {n_cases} cases: where pip install '.[train]' "
+    "was run in BUSI's folder, unpack it and run: busi calibrate --data reading-session --out operating-point.json"
 )
 CALIBRATED_CAPTION = "{name}: operating point fitted on {n_images} cases"
 CALIBRATED_COLUMNS = ("Figure (95 % interval)", "As the weights are", "Fitted")

@@ -249,7 +249,7 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path):
 def test_rows_say_what_the_predictor_says(archive, untrained, tmp_path, capsys):
     assert predict("--weights", untrained, "--out", tmp_path, "--masks", "--overlays", archive) == 1
     printed = capsys.readouterr()
-    assert "8 rows, 1 of them failed" in printed.out
+    assert "8 rows, 1 failed" in printed.out
     assert "bad.jpg: The file holds no known kind of picture" in printed.err and "Traceback" not in printed.err
     rows, table = rows_of(tmp_path)
     predictor = Predictor.load(untrained, device="cpu")
@@ -387,7 +387,7 @@ def test_no_class_is_printed_for_a_picture_that_is_refused(untrained, tmp_path, 
     assert not any(f": {name}" in printed for name in CLASSES)
     for _ in "once", "again":
         assert predict("--weights", untrained, tmp_path, "--out", tmp_path / "out") == 0
-        assert "1 rows, 0 of them failed and 1 refused (blank, or no breast ultrasound)" in capsys.readouterr().out
+        assert "1 row, 0 failed and 1 refused (blank, or no breast ultrasound)" in capsys.readouterr().out
     row = json.loads((tmp_path / "out" / "predictions.jsonl").read_text())
     assert row["label"] is None and row["class_set"] == [] and {row[name] for name in CLASSES} == {None}
     with open(tmp_path / "out" / "predictions.csv", newline="") as file:

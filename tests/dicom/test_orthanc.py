@@ -181,7 +181,7 @@ def test_a_study_is_fetched_judged_and_gets_its_results(archive, weights, tmp_pa
     address, _ = archive
     done = run(address, weights, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(": taken") == 9 and "3 rows, 0 of them failed" in done.stdout
+    assert done.stdout.count(": taken") == 9 and "3 rows, 0 failed" in done.stdout
     found = kept(address)
     assert sorted(ds.Modality for ds in found) == ["OT"] * 4 + ["SEG"] * 3 + ["SR"] * 3 + ["US"] * 2
     assert {str(ds.PatientName) for ds in found} == {NAME}

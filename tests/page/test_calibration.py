@@ -126,7 +126,7 @@ def test_where_training_is_not_installed_the_cases_leave_as_a_zip(panel, store, 
     session_id = new_session(store, 21)
     monkeypatch.setattr(Calibration, "is_installed", lambda self: False)
     answer = last(panel.calibrate(True, session_id))
-    assert "pip install &#x27;busi-model[train]&#x27;" in answer[panel.layout.said]
+    assert "pip install &#x27;.[train]&#x27;" in answer[panel.layout.said]
     (path,) = (path for path in prepared(panel) if path.is_file())
     assert path.name == "cases-of-known-class.zip" and panel.layout.files in answer
     names = [name for name in zipfile.ZipFile(path).namelist() if name.endswith(".png")]

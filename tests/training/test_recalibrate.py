@@ -138,6 +138,18 @@ def test_too_few_images_get_a_sentence(untrained, labelled, tmp_path, capsys, ke
     assert "needed" in said and "Traceback" not in said and not (tmp_path / "x.json").exists()
 
 
+def test_repeats_that_are_left_out_are_named(untrained, labelled, tmp_path, capsys):
+    folder = shutil.copytree(labelled, tmp_path / "few")
+    for path in folder.rglob("* (7)*.png"):
+        path.unlink()
+    for ending in ("", "_mask"):
+        shutil.copy(folder / "benign" / f"benign (1){ending}.png", folder / "benign" / f"benign (8){ending}.png")
+    arguments = ["--weights", str(untrained), "--data", str(folder), "--out", str(tmp_path / "x.json")]
+    assert main(["calibrate", *arguments, "--device", "cpu"]) == 1
+    said = capsys.readouterr()
+    assert "few: 1 left out, repeats of a picture" in said.out and "18 labelled images found" in said.err
+
+
 def test_images_that_the_weights_learned_from_are_refused(untrained, labelled, tmp_path, capsys):
     weights = shutil.copytree(untrained, tmp_path / "weights")
     seen = frozenset(checkpoint.fingerprint(c.read()[0].gray) for c in find_cases(labelled)[:3])
@@ -159,3 +171,5 @@ def test_a_point_for_other_weights_or_a_damaged_one_is_refused(untrained, tmp_pa
         (tmp_path / "point.json").write_text(content)
         with pytest.raises(checkpoint.CheckpointError, match=words):
             Predictor.load(untrained, "cpu", operating_point=tmp_path / "point.json")
+    with pytest.raises(checkpoint.CheckpointError, match="no-such.json does not exist"):
+        Predictor.load(untrained, "cpu", operating_point=tmp_path / "no-such.json")
