@@ -1,7 +1,8 @@
 """A gray frame becomes the network's square, and what the network says returns to the frame's own pixels.
 
 Training, evaluation and the app all use this one description; it is stored beside the weights. Geometry is an
-aspect-preserving letterbox: the longer side becomes `size`, the rest is black, the picture is centred.
+aspect-preserving letterbox: the longer side becomes `size`, the rest is black, the picture is centred. Judged are two
+views, the picture and its mirror image, each in gray levels of its own.
 """
 
 from dataclasses import dataclass

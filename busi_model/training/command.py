@@ -39,7 +39,9 @@ SETTING = re.compile(r"^    (\w+): \w+ = .*?  # (.+)$", re.MULTILINE)  # of Trai
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "busi train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--data",
         action="append",

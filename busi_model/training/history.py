@@ -83,7 +83,7 @@ def write_history(history: list[dict], path: Path | str) -> None:
 def check_log(kind: str | None) -> None:
     """Raises RunError where the package is not installed; cheap, to be called before any work."""
     if kind and importlib.util.find_spec(kind) is None:
-        raise RunError(f"--log {kind} needs the package {kind}. Run: pip install 'busi-model[{kind}]'")
+        raise RunError(f"--log {kind} needs the package {kind}. In BUSI's folder, run: pip install '.[{kind}]'")
 
 
 @contextlib.contextmanager

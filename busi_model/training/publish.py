@@ -121,9 +121,22 @@ def stage_space(
             facts[name] = named
     facts["thumbnail"] = f"{constants.ENDPOINT}/spaces/{repository}/resolve/main/{THUMBNAIL}"
     metadata_save(readme, facts)
+    readme.write_text(_without_dead_links(readme.read_text(encoding="utf-8"), folder), encoding="utf-8")
     problems = front_matter_problems(facts, folder)
     if problems:
         raise PublishError(f"The block at the top of {CARD_NAME} does not describe a Space: {'; '.join(problems)}.")
+
+
+def _without_dead_links(markdown: str, folder: Path) -> str:
+    """Links to what did not come along become their words; such a picture goes."""
+
+    def keep(link: re.Match) -> str:
+        picture, words, target = link.groups()
+        if "://" in target or (folder / target.partition("#")[0]).exists():
+            return link[0]
+        return "" if picture else words
+
+    return re.sub(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", keep, markdown)
 
 
 def cpu_requirements(requirements: str) -> str:

