@@ -18,6 +18,7 @@ from busi_model.phantom import draw_phantom
 from busi_model.words import REFUSALS
 from tests import helper_jobs
 from tests.browser import PATIENCE_S, ROOT
+from tests.processes import runs
 
 NAMES = [name for name in vars(helper_jobs) if name.islower() and callable(getattr(helper_jobs, name))]
 JOBS = dict.fromkeys(NAMES, "tests.helper_jobs")
@@ -169,18 +170,10 @@ def test_helpers_end_with_the_program_that_was_killed(within_s):
     program += "while len(h.process_ids()) < 2: time.sleep(0.05)\n"
     program += "print(*h.process_ids(), flush=True); time.sleep(600)"
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    children = [int(number) for number in parent.stdout.readline().split()]
-    assert len(children) == 2
+    started = [int(number) for number in parent.stdout.readline().split()]
+    assert len(started) == 2
     parent.kill()
     parent.communicate()
     with within_s(PATIENCE_S):
-        while any(_runs(child) for child in children):
+        while any(map(runs, started)):
             time.sleep(0.1)
-
-
-def _runs(process_id):
-    try:
-        with open(f"/proc/{process_id}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

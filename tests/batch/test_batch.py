@@ -29,6 +29,7 @@ from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from tests.conftest import ROOT
 from tests.picture_files import dataset, encoded, noise, written
+from tests.processes import children, runs
 
 CLASSES = ("benign", "malignant", "normal")
 
@@ -474,20 +475,11 @@ def running(arguments, out):
     raise AssertionError(process.communicate())
 
 
-def children(process):
-    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
-
-
 def gone(pid):
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except FileNotFoundError:
-            return True
+    while runs(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return False
+    return not runs(pid)
 
 
 @pytest.mark.slow
@@ -495,7 +487,7 @@ def gone(pid):
 def test_a_stopped_run_goes_on_without_a_row_lost_or_twice(many, untrained, tmp_path, stop):
     arguments = ["--weights", untrained, "--overlays", many]
     process = running(["--workers", 2, *arguments], tmp_path)
-    workers = children(process)
+    workers = children(process.pid)
     process.send_signal(stop)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == (130 if stop == signal.SIGINT else -9), errors
@@ -516,7 +508,7 @@ def rows_of_torn(folder):
 @pytest.mark.slow
 def test_a_killed_worker_ends_the_run_with_a_sentence(many, untrained, tmp_path):
     process = running(["--weights", untrained, "--workers", 2, many], tmp_path)
-    for pid in children(process):
+    for pid in children(process.pid):
         if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
             break

@@ -1,6 +1,8 @@
 """The host fits an operating point to a session's cases of known class."""
 
+import subprocess
 import sys
+import time
 import zipfile
 from dataclasses import replace
 
@@ -22,7 +24,10 @@ from busi_model.reading.errors import RecordError
 from busi_model.reading.records import NewSession
 from busi_model.reading.sessions import NewCase, Sessions
 from busi_model.training import recalibrate
+from tests.browser import PATIENCE_S
+from tests.conftest import ROOT
 from tests.panel import PATIENCE_MS, new_tab, served_here
+from tests.processes import children, runs
 
 expect.set_options(timeout=PATIENCE_MS)
 FIGURE = {"value": 0.5, "low": 0.25, "high": 1.0}
@@ -153,6 +158,25 @@ def test_a_refusal_of_the_command_is_told_and_a_failure_is_not(tmp_path, calibra
         with pytest.raises(expected) as caught:
             calibration.fit(tmp_path / "cases", tmp_path / "point.json")
         assert str(caught.value) == told
+
+
+@pytest.mark.slow
+def test_a_calibration_ends_with_the_page_that_was_killed(phantom_folder, untrained, tmp_path, within_s):
+    cases, file = phantom_folder("of-known-class", 8, seed=3, height=72, width=96), tmp_path / "point.json"
+    program = "import sys; from pathlib import Path; from busi_model.predict import Predictor\n"
+    program += "from busi_model.page.host.calibration import Calibration\n"
+    program += "weights, cases, file = sys.argv[1:]\n"
+    program += "Calibration(Predictor.load(weights, 'cpu'), weights).fit(Path(cases), Path(file))"
+    page = subprocess.Popen([sys.executable, "-c", program, untrained, cases, file], cwd=ROOT)
+    with within_s(PATIENCE_S):
+        while not (started := children(page.pid)):
+            time.sleep(0.02)
+    page.kill()
+    page.wait()
+    with within_s(PATIENCE_S):
+        while any(map(runs, started)):
+            time.sleep(0.1)
+    assert not file.exists()
 
 
 def test_a_session_deleted_meanwhile_gives_nothing(panel, store, monkeypatch):

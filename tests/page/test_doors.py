@@ -27,6 +27,7 @@ from busi_model.phantom import draw_phantom
 from busi_model.words import REFUSALS
 from tests import bombs
 from tests.browser import PATIENCE_S, ask, served
+from tests.processes import children, runs
 
 PNG = encode_png(draw_phantom("benign", 2, 90, 110)[0])
 JSON = {"Content_Type": "application/json"}
@@ -479,14 +480,14 @@ def test_a_kill_is_obeyed_while_visitors_hold_on(untrained, tmp_path):
         path = upload(address, bombs.heavy_jpeg(), "a.jpg")
         threading.Thread(target=lambda: _quietly(read, address, path), daemon=True).start()
         time.sleep(1)
-        children = _children(pid)
+        started = children(pid)
         begin = time.monotonic()
         os.kill(pid, signal.SIGTERM)
-        while _runs(pid):
+        while runs(pid):
             assert time.monotonic() - begin < 20, "it still runs"
             time.sleep(0.05)
         print(f"ended after {time.monotonic() - begin:.1f} s")
-        assert not any(map(_runs, children))
+        assert not any(map(runs, started))
         for connection in held:
             connection.close()
 
@@ -504,19 +505,3 @@ def _pid_of(folder):
             if seen and b"app.py" in (process / "cmdline").read_bytes():
                 return int(process.name)
     raise LookupError("the app's process")
-
-
-def _children(pid):
-    found = []
-    for process in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            if process.name.isdigit() and int((process / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(process.name))
-    return found
-
-
-def _runs(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
