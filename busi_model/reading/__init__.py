@@ -39,7 +39,8 @@ records   What may be kept, as frozen pydantic models. Build each with `Model.ch
           Receipt(receipt, key, saved_at (UTC, ISO), synced: bool, again: bool)   again: this key was saved before
           MAX_COMMENT = 2000. new_key() -> str, an idempotency key. image_sha256(gray) -> str, of the pixels.
 
-clock     now(): the date. steady(): seconds of a clock that nobody can set, and its name.
+clock     now(): the date. steady(): seconds of a clock that nobody can set, and its name. since(...): seconds that went
+          by, and by how many the date was set meanwhile.
 
 database  One SQLite file: transactions, migrations, SQLite's complaints in words. `schema` holds the tables.
 
@@ -76,13 +77,15 @@ sessions  Sessions(store)
           .delete(session_id)     .remove_reader(session_id, pseudonym); both -> Deletion, synced copies included
           .enter(code, client="") -> Desk   raises CodeError
 
-progress  Desk: one reader's place; keep the code (not the Desk) in the page's state and enter again: it is cheap.
-          .step() -> Step(stage, key, position, n_cases, image_path, image_sha256, width, height, read_first, own,
-                model, pseudonym, session_name); stage: "profile" -> "familiarise" -> for each case "own" ->
-                "reveal" -> "final" -> "questionnaire" -> "done"; "closed" once the host closed it.
-                position counts from 1 in this reader's own
-                order. `own` is the locked OwnRead, `model` the revealed Model (stage "final"). Without read-first the
-                stages "own" are left out. image_path: 8-bit gray PNG in the store.
+place     stage_of(connection, session, reader) -> Place(stage, done, case_number, key): whose turn it is, by the rows.
+          Step(stage, key, position, n_cases, image_path, image_sha256, width, height, read_first, own, model,
+                pseudonym, session_name); stage: "profile" -> "familiarise" -> for each case "own" -> "reveal" ->
+                "final" -> "questionnaire" -> "done"; "closed" once the host closed it. position counts from 1 in this
+                reader's own order. `own` is the locked OwnRead, `model` the revealed Model (stage "final"). Without
+                read-first the stages "own" are left out. image_path: 8-bit gray PNG in the store.
+
+progress  Desk: what one reader does; keep the code (not the Desk) in the page's state and enter again: it is cheap.
+          .step() -> Step: the one that comes next
           .shown(step)                                      the step's picture is on the screen now: its clock starts
           .join(profile)   .familiarised()                  both may be repeated
           .save_own(key, own_read) -> Receipt               locks it

@@ -8,96 +8,20 @@ was left open cannot save into a later case. Only a case whose stored picture is
 
 import json
 import sqlite3
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from busi_model.reading.clock import now, steady
+from busi_model.reading import clock
 from busi_model.reading.errors import PictureError, RecordError, StageError
+from busi_model.reading.place import Place, Saved, Step, prefix, stage_of
 from busi_model.reading.records import Checked, FinalRead, LeftOut, Model, OwnRead, Profile, Questionnaire, Receipt
 from busi_model.reading.store import Store
-
-CLOCK_STEP_S = 2.0  # the wall clock and the steady one may differ by less
-STAGES = ("profile", "familiarise", "own", "reveal", "final", "questionnaire", "done", "closed")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a reader stands, as the records say."""
-
-    stage: str
-    done: int  # cases finished
-    case_number: int | None  # in the host's order; None outside the cases
-    key: str | None  # what to save this step under; None where nothing is saved by key
-
-
-@dataclass(frozen=True)
-class Step:
-    """What the page shows."""
-
-    stage: str
-    key: str | None
-    position: int | None  # from 1, in this reader's order
-    n_cases: int
-    image_path: Path | None
-    image_sha256: str | None
-    width: int | None
-    height: int | None
-    read_first: bool
-    own: OwnRead | None  # locked
-    model: Model | None  # revealed: stage "final"
-    pseudonym: str | None
-    session_name: str
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A step that was saved before."""
-
-    step: Step
-    content: dict
-    receipt: Receipt
-
-    def is_same(self, content: Checked) -> bool:
-        return content.model_dump(mode="json") == self.content
 
 
 def fold(pseudonym: str) -> str:
     """Two pseudonyms are one when they differ in case or blanks only."""
     return " ".join(str(pseudonym).split()).casefold()
-
-
-def stage_of(connection: sqlite3.Connection, session: sqlite3.Row, reader: sqlite3.Row) -> Place:
-    """Rows of session and reader -> the reader's place."""
-    saved = {
-        (row["case_number"], row["kind"])
-        for row in connection.execute("SELECT case_number, kind FROM record WHERE reader_id = ?", (reader["id"],))
-    }
-    order = json.loads(reader["case_order"])
-    done = sum((number, "final") in saved or (number, "left_out") in saved for number in order)
-    prefix = _prefix(session, reader)
-    if session["closed_at"]:
-        return Place("closed", done, None, None)
-    if reader["pseudonym"] is None:
-        return Place("profile", done, None, None)
-    if reader["familiarised_at"] is None:
-        return Place("familiarise", done, None, None)
-    kinds = ("own", "reveal", "final") if session["read_first"] else ("reveal", "final")
-    for number in order:
-        for kind in kinds if (number, "left_out") not in saved else ():
-            if (number, kind) not in saved:
-                return Place(kind, done, number, f"{prefix}c{number:03d}-{kind}")
-    if (None, "questionnaire") not in saved:
-        return Place("questionnaire", done, None, f"{prefix}questionnaire")
-    return Place("done", done, None, None)
-
-
-def _prefix(session: sqlite3.Row, reader: sqlite3.Row) -> str:
-    """How the keys of all a reader's steps begin."""
-    return f"{session['id']}-r{reader['number']:03d}-"
 
 
 class Desk:
@@ -117,7 +41,7 @@ class Desk:
             finally:
                 connection.execute("COMMIT")
 
-    def saved(self, key: str) -> "Saved | None":
+    def saved(self, key: str) -> Saved | None:
         """What this reader has saved under a step's key, with the step as it was on the screen; None: nothing."""
         with self._store.read() as connection:
             session, reader = self._rows(connection)
@@ -134,7 +58,7 @@ class Desk:
     def owns(self, key: object) -> bool:
         """Whether a key is of one of this reader's steps."""
         with self._store.read() as connection:
-            return isinstance(key, str) and key.startswith(_prefix(*self._rows(connection)))
+            return isinstance(key, str) and key.startswith(prefix(*self._rows(connection)))
 
     def picture(self, step: Step) -> np.ndarray:
         """The step's picture, uint8 (H, W). Raises PictureError when it is missing or damaged."""
@@ -169,13 +93,13 @@ class Desk:
         """The step is on the screen now: its clock starts (again)."""
         with self._store.write() as connection:
             self._rows(connection)  # a reader who was removed leaves no trace
-            connection.execute("UPDATE reader SET last_seen = ? WHERE id = ?", (now(), self._reader_id))
+            connection.execute("UPDATE reader SET last_seen = ? WHERE id = ?", (clock.now(), self._reader_id))
             if step.key:
                 connection.execute(
                     "INSERT INTO shown (reader_id, step_key, last_at, times, clock, clock_s) VALUES (?, ?, ?, 1, ?, ?) "
                     "ON CONFLICT (reader_id, step_key) DO UPDATE SET last_at = excluded.last_at, times = times + 1, "
                     "clock = excluded.clock, clock_s = excluded.clock_s",
-                    (self._reader_id, step.key, now(), *steady()),
+                    (self._reader_id, step.key, clock.now(), *clock.steady()),
                 )
 
     def join(self, profile: Profile) -> None:
@@ -196,7 +120,7 @@ class Desk:
             connection.execute(
                 "UPDATE reader SET pseudonym = ?, pseudonym_folded = ?, role = ?, years = ?, last_seen = ? "
                 "WHERE id = ?",
-                (profile.pseudonym, fold(profile.pseudonym), profile.role, profile.years, now(), self._reader_id),
+                (profile.pseudonym, fold(profile.pseudonym), profile.role, profile.years, clock.now(), self._reader_id),
             )
 
     def familiarised(self) -> None:
@@ -208,7 +132,7 @@ class Desk:
                 raise StageError("pseudonym_first")
             connection.execute(
                 "UPDATE reader SET familiarised_at = coalesce(familiarised_at, ?) WHERE id = ?",
-                (now(), self._reader_id),
+                (clock.now(), self._reader_id),
             )
 
     def save_own(self, key: str, own_read: OwnRead) -> Receipt:
@@ -277,18 +201,22 @@ class Desk:
             shown = connection.execute(
                 "SELECT * FROM shown WHERE reader_id = ? AND step_key = ?", (self._reader_id, key)
             ).fetchone()
+            seconds, clock_step_s = (
+                clock.since(shown["clock"], shown["clock_s"], shown["last_at"]) if shown else (None, None)
+            )
             columns |= {
                 "session_id": session["id"],
                 "reader_id": self._reader_id,
                 "case_number": place.case_number,
                 "image_sha256": case["image_sha256"] if case else None,
-                **(_times(shown) if shown else {}),
+                "seconds": seconds,
+                "clock_step_s": clock_step_s,
                 "times_shown": shown["times"] if shown else None,
             }
             if kind == "final" and (reveal := self._saved(connection, place.case_number, "reveal")):
                 # Which model was on the screen.
                 columns |= {name: reveal[name] for name in ("weights_sha256", "weights_revision")}
-            connection.execute("UPDATE reader SET last_seen = ? WHERE id = ?", (now(), self._reader_id))
+            connection.execute("UPDATE reader SET last_seen = ? WHERE id = ?", (clock.now(), self._reader_id))
         return self._store.insert(connection, key, kind, content, **columns)
 
     def _rows(self, connection: sqlite3.Connection) -> tuple[sqlite3.Row, sqlite3.Row]:
@@ -325,20 +253,3 @@ def _refuse_other_size(content: Checked, case: sqlite3.Row | None) -> None:
     if case and outline and (outline.width, outline.height) != (case["width"], case["height"]):
         size = {"case_width": case["width"], "case_height": case["height"]}
         raise RecordError("outline_of_other_size", width=outline.width, height=outline.height, **size)
-
-
-def _times(shown: sqlite3.Row) -> dict[str, float | None]:
-    """Columns `seconds` and `clock_step_s` of a record, from its step's last appearance on the screen.
-
-    The machine started anew meanwhile: nobody knows how long it took.
-    """
-    clock, clock_s = steady()
-    if shown["clock"] != clock:
-        return {}
-    seconds = clock_s - shown["clock_s"]
-    by_the_wall = (datetime.fromisoformat(now()) - datetime.fromisoformat(shown["last_at"])).total_seconds()
-    step_s = by_the_wall - seconds
-    return {
-        "seconds": round(seconds, 3),
-        "clock_step_s": round(step_s, 3) if abs(step_s) > CLOCK_STEP_S else None,
-    }

@@ -22,7 +22,8 @@ from busi_model.reading import access as codes
 from busi_model.reading.clock import now
 from busi_model.reading.deletion import Deletion, forget
 from busi_model.reading.errors import CodeError, RecordError, StageError, StoreError
-from busi_model.reading.progress import Desk, fold, stage_of
+from busi_model.reading.place import stage_of
+from busi_model.reading.progress import Desk, fold
 from busi_model.reading.records import NewSession
 from busi_model.reading.store import Store
 

@@ -112,7 +112,7 @@ def test_the_final_record_says_which_model_was_seen(store):
 
 def test_times_run_from_the_last_appearance_on_the_screen(store, monkeypatch):
     clock = iter(range(60))
-    monkeypatch.setattr("busi_model.reading.progress.steady", lambda: ("this machine", float(next(clock))))
+    monkeypatch.setattr("busi_model.reading.clock.steady", lambda: ("this machine", float(next(clock))))
     sessions, created = new_session(store, n_cases=1)
     desk = seated(sessions, created.codes[0])
     step = desk.step()
@@ -126,8 +126,8 @@ def test_times_run_from_the_last_appearance_on_the_screen(store, monkeypatch):
 def test_a_clock_that_is_set_changes_no_time_and_is_marked(store, monkeypatch):
     """Five hours forward, ten minutes back: the reader needed four seconds all the same."""
     steady, wall = [100.0], ["2026-11-25T10:00:00.000Z"]
-    monkeypatch.setattr("busi_model.reading.progress.steady", lambda: ("this machine", steady[0]))
-    monkeypatch.setattr("busi_model.reading.progress.now", lambda: wall[0])
+    monkeypatch.setattr("busi_model.reading.clock.steady", lambda: ("this machine", steady[0]))
+    monkeypatch.setattr("busi_model.reading.clock.now", lambda: wall[0])
     sessions, created = new_session(store, n_cases=4)
     desk = seated(sessions, created.codes[0])
     for number, (later, name) in enumerate(
@@ -139,11 +139,11 @@ def test_a_clock_that_is_set_changes_no_time_and_is_marked(store, monkeypatch):
         ]
     ):
         wall[0] = "2026-11-25T10:00:00.000Z"
-        monkeypatch.setattr("busi_model.reading.progress.steady", lambda: ("this machine", steady[0]))
+        monkeypatch.setattr("busi_model.reading.clock.steady", lambda: ("this machine", steady[0]))
         desk.shown(desk.step())
         steady[0] += 4
         wall[0] = later
-        monkeypatch.setattr("busi_model.reading.progress.steady", lambda name=name: (name, steady[0]))
+        monkeypatch.setattr("busi_model.reading.clock.steady", lambda name=name: (name, steady[0]))
         for _ in range(3):
             save_step(desk, desk.step(), own(), model(), final())
         assert len(store.records()) == 3 * (number + 1)

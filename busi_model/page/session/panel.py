@@ -40,7 +40,8 @@ from busi_model.reading.errors import (
 )
 from busi_model.reading.hub_sync import Outbox
 from busi_model.reading.outline import dice, rasterise
-from busi_model.reading.progress import Desk, Step
+from busi_model.reading.place import Step
+from busi_model.reading.progress import Desk
 from busi_model.reading.records import Profile, Receipt
 from busi_model.reading.sessions import Sessions
 

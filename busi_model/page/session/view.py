@@ -28,7 +28,8 @@ from busi_model.predict import Predictor
 from busi_model.reading import words as store_words
 from busi_model.reading.errors import PictureError, ReadingError
 from busi_model.reading.hub_sync import Outbox, SyncState
-from busi_model.reading.progress import Desk, Step
+from busi_model.reading.place import Step
+from busi_model.reading.progress import Desk
 from busi_model.reading.records import Model, OwnRead, Receipt
 
 LOG = logging.getLogger(__name__)
