@@ -3,17 +3,9 @@
 import numpy as np
 
 from busi_model.reading.outline import encode_mask
-from busi_model.reading.records import (
-    Feedback,
-    FinalRead,
-    Model,
-    NewSession,
-    Outline,
-    OwnRead,
-    Profile,
-    Questionnaire,
-    image_sha256,
-)
+from busi_model.reading.pictures import image_sha256
+from busi_model.reading.questionnaire import Questionnaire
+from busi_model.reading.records import Feedback, FinalRead, Model, NewSession, Outline, OwnRead, Profile
 from busi_model.reading.sessions import NewCase, Sessions
 
 HEIGHT, WIDTH = 70, 80

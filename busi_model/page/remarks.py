@@ -12,7 +12,7 @@ import gradio as gr
 from busi_model.page import strings
 from busi_model.reading.deletion import Deletion
 from busi_model.reading.hub_sync import SyncState
-from busi_model.reading.records import Receipt
+from busi_model.reading.store import Receipt
 
 
 def plain_html(value: str, **arguments: Any) -> gr.HTML:

@@ -32,12 +32,10 @@ records   What may be kept, as frozen pydantic models. Build each with `Model.ch
                 outline is required for "corrected", refused for "good"; polygons [] need the confirmation
           Descriptors(shape=None, orientation=None, posterior=None)   words of `names.DESCRIPTOR_WORDS`, or nothing
           Profile(pseudonym, role, years)                  2-32 letters, digits, space, - _ ; no "@"
-          Questionnaire(answers)                           ten of 1..5, in the order of SUS_ITEMS
           Feedback(verdict "agree" | "disagree" | "unsure", model: Model, image_sha256, own_class=None,
                 outline_verdict=None, outline=None, no_lesion_confirmed=False, comment="", keep_image=False)
           NewSession(name, n_readers=1, read_first=True, seed=0, images_may_be_kept=True)   the last: the host's tick
-          Receipt(receipt, key, saved_at (UTC, ISO), synced: bool, again: bool)   again: this key was saved before
-          MAX_COMMENT = 2000. new_key() -> str, an idempotency key. image_sha256(gray) -> str, of the pixels.
+          MAX_COMMENT = 2000.
 
 clock     now(): the date. steady(): seconds of a clock that nobody can set, and its name. since(...): seconds that went
           by, and by how many the date was set meanwhile.
@@ -46,6 +44,7 @@ database  One SQLite file: transactions, migrations, SQLite's complaints in word
 
 pictures  Pictures(file), a Database with `images/HASH.png` beside it.     .picture(sha256) -> uint8 (H, W); raises
           PictureError.     .keep_image(gray) -> sha256.     .image_path(sha256)
+          image_sha256(gray) -> str, of the pixels.
 
 deletion  Deletions(file), a Pictures in which what is to go is worked off.
           .deletions(where) -> [Deletion(what, began_at, n_records, n_pictures, n_copies, pictures_left, log_emptied,
@@ -56,6 +55,7 @@ deletion  Deletions(file), a Pictures in which what is to go is worked off.
 store     Store(folder=None, app_version=""), a Deletions, opens or makes the store; folder None means default_folder():
           BUSI_STORE, on a Space with a /data disk /data/busi, else the user's data folder (~/.local/share/busi,
           XDG_DATA_HOME, %LOCALAPPDATA%, ~/Library/Application Support). Safe from many threads and processes.
+          Receipt(receipt, key, saved_at (UTC, ISO), synced: bool, again: bool)   again: this key was saved before
           .save_feedback(key, feedback, gray=None) -> Receipt     one key (new_key()) for each picture shown; gray uint8
               (H, W) is kept only when feedback.keep_image
           .receipt(key) -> Receipt | None                         ask again later whether it is synced
@@ -97,7 +97,8 @@ progress  Desk: what one reader does; keep the code (not the Desk) in the page's
               twice or into another case.
           Pausing needs no call: the reader closes the page and comes back with the code.
 
-questionnaire  SUS_ITEMS, the ten sentences. sus_score(answers) -> 0..100 (Brooke 1996).
+questionnaire  Questionnaire(answers): ten of 1..5, in the order of SUS_ITEMS, the ten sentences.
+          sus_score(answers) -> 0..100 (Brooke 1996).
 
 backup    backup(folder, file), restore(file, folder) -> BackedUp: one private ZIP; `python -m busi_model backup`.
 

@@ -4,6 +4,7 @@ Enters: pixels. Leaves: the same pixels, or a PictureError; one picture a hash, 
 """
 
 import contextlib
+import hashlib
 import io
 import os
 import threading
@@ -15,8 +16,7 @@ import numpy as np
 from PIL import Image
 
 from busi_model.reading.database import Database, close_to_others
-from busi_model.reading.errors import PictureError, StoreError
-from busi_model.reading.records import image_sha256
+from busi_model.reading.errors import PictureError, RecordError, StoreError
 
 OWN_NAMES = ("images", "outbox.lock")  # what lies in a store's folder beside the database
 LEFTOVER_AGE_S = 86_400  # younger ones may belong to a session that is just being made
@@ -24,6 +24,14 @@ LEFTOVER_AGE_S = 86_400  # younger ones may belong to a session that is just bei
 USED_IMAGES = """
     SELECT image_sha256 FROM session_case UNION SELECT image_sha256 FROM record WHERE image_kept
 """
+
+
+def image_sha256(gray: np.ndarray) -> str:
+    """Hash of a picture's pixels, uint8 (H, W): the same for every file that shows the same pixels."""
+    if gray.dtype != np.uint8 or gray.ndim != 2:
+        raise RecordError("not_gray", kind=str(gray.dtype), shape=str(gray.shape))
+    size = f"{gray.shape[0]}x{gray.shape[1]}:".encode()
+    return hashlib.sha256(size + np.ascontiguousarray(gray).tobytes()).hexdigest()
 
 
 class Pictures(Database):

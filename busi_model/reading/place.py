@@ -9,7 +9,8 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from busi_model.reading.records import Checked, Model, OwnRead, Receipt
+from busi_model.reading.records import Checked, Model, OwnRead
+from busi_model.reading.store import Receipt
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ import numpy as np
 from busi_model.reading import clock
 from busi_model.reading.errors import PictureError, RecordError, StageError
 from busi_model.reading.place import Place, Saved, Step, prefix, stage_of
-from busi_model.reading.records import Checked, FinalRead, LeftOut, Model, OwnRead, Profile, Questionnaire, Receipt
-from busi_model.reading.store import Store
+from busi_model.reading.questionnaire import Questionnaire
+from busi_model.reading.records import Checked, FinalRead, LeftOut, Model, OwnRead, Profile
+from busi_model.reading.store import Receipt, Store
 
 
 def fold(pseudonym: str) -> str:

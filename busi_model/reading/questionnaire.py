@@ -4,8 +4,12 @@ Enters: ten answers from 1 (strongly disagree) to 5 (strongly agree). Leaves: 0 
 """
 
 from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
 
 from busi_model.reading.errors import RecordError
+from busi_model.reading.records import Checked
 
 # John Brooke, "SUS: a quick and dirty usability scale" (1996), word for word.
 SUS_ITEMS = (
@@ -20,6 +24,12 @@ SUS_ITEMS = (
     "I felt very confident using the system.",
     "I needed to learn a lot of things before I could get going with this system.",
 )
+
+
+class Questionnaire(Checked):
+    """Ten answers from 1 (strongly disagree) to 5 (strongly agree)."""
+
+    answers: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=10, max_length=10)]
 
 
 def sus_score(answers: Sequence[int]) -> float:

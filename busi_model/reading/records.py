@@ -3,8 +3,6 @@
 Enters: plain values. Leaves: frozen models, or a RecordError that names the field and never repeats what was typed.
 """
 
-import hashlib
-import secrets
 import unicodedata
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
@@ -38,19 +36,6 @@ Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Comment = Annotated[str, Field(max_length=MAX_COMMENT)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Coordinate = Annotated[float, Field(allow_inf_nan=False)]
-
-
-def new_key() -> str:
-    """An idempotency key that nobody can guess."""
-    return secrets.token_hex(16)
-
-
-def image_sha256(gray: np.ndarray) -> str:
-    """Hash of a picture's pixels, uint8 (H, W): the same for every file that shows the same pixels."""
-    if gray.dtype != np.uint8 or gray.ndim != 2:
-        raise RecordError("not_gray", kind=str(gray.dtype), shape=str(gray.shape))
-    size = f"{gray.shape[0]}x{gray.shape[1]}:".encode()
-    return hashlib.sha256(size + np.ascontiguousarray(gray).tobytes()).hexdigest()
 
 
 class Checked(BaseModel):
@@ -247,12 +232,6 @@ class Profile(Checked):
         return pseudonym
 
 
-class Questionnaire(Checked):
-    """Ten answers from 1 (strongly disagree) to 5 (strongly agree)."""
-
-    answers: Annotated[tuple[Annotated[int, Field(ge=1, le=5)], ...], Field(min_length=10, max_length=10)]
-
-
 class NewSession(Checked):
     """What a host decides before the first reader comes."""
 
@@ -268,24 +247,3 @@ class NewSession(Checked):
         if not ticked:
             raise ValueError(words.CONTRADICTIONS["images_kept"])
         return ticked
-
-
-class Receipt(Checked):
-    """Given only after the record is on the disk."""
-
-    receipt: str  # short, to read aloud
-    key: str
-    saved_at: str  # UTC, ISO 8601
-    synced: bool  # a copy is in the private dataset too
-    again: bool = False  # the key was saved before: this is the first receipt again
-
-
-def receipt_id(key: str) -> str:
-    """The short name of a record: eight letters and digits, made from its key."""
-    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
-    letters = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that look alike
-    digits = ""
-    for _ in range(8):
-        number, digit = divmod(number, len(letters))
-        digits += letters[digit]
-    return f"{digits[:4]}-{digits[4:]}"

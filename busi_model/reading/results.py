@@ -9,8 +9,7 @@ import pandas as pd
 
 from busi_model.names import DESCRIPTOR_WORDS
 from busi_model.reading.figures import dice_of, summarise
-from busi_model.reading.questionnaire import sus_score
-from busi_model.reading.records import Questionnaire
+from busi_model.reading.questionnaire import Questionnaire, sus_score
 from busi_model.reading.store import Record, Store
 
 __all__ = ["feedback", "learning_curve", "readings", "summarise", "usability"]

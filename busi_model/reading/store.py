@@ -6,8 +6,10 @@ the first receipt again. Pictures lie beside the database (`pictures`); what is 
 """
 
 import contextlib
+import hashlib
 import json
 import os
+import secrets
 import sqlite3
 import sys
 from dataclasses import dataclass
@@ -19,7 +21,8 @@ import numpy as np
 from busi_model.reading.clock import now
 from busi_model.reading.deletion import Deletion, Deletions, forget
 from busi_model.reading.errors import ConflictError, ReadingError, RecordError, StoreError
-from busi_model.reading.records import Checked, Feedback, Receipt, image_sha256, receipt_id
+from busi_model.reading.pictures import image_sha256
+from busi_model.reading.records import Checked, Feedback
 
 DATABASE = "busi.sqlite3"
 SPACE_DISK = Path("/data")  # where a Hugging Face Space mounts its persistent disk
@@ -41,6 +44,16 @@ def default_folder() -> Path:
     except RuntimeError:
         raise StoreError("no_home") from None
     return Path(base) / "busi"
+
+
+class Receipt(Checked):
+    """Given only after the record is on the disk."""
+
+    receipt: str  # short, to read aloud
+    key: str
+    saved_at: str  # UTC, ISO 8601
+    synced: bool  # a copy is in the private dataset too
+    again: bool = False  # the key was saved before: this is the first receipt again
 
 
 @dataclass(frozen=True)
@@ -173,8 +186,24 @@ class Store(Deletions):
         return self.finish(number)
 
 
+def new_key() -> str:
+    """An idempotency key that nobody can guess."""
+    return secrets.token_hex(16)
+
+
 def check_key(key: object) -> None:
     """Refuse what is no idempotency key: it becomes a file name in the outbox."""
     plain = isinstance(key, str) and key.isascii() and key.replace("-", "").replace("_", "").isalnum()
     if not (isinstance(key, str) and plain and 8 <= len(key) <= 80):
         raise RecordError("no_key")
+
+
+def receipt_id(key: str) -> str:
+    """The short name of a record: eight letters and digits, made from its key."""
+    number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
+    letters = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that look alike
+    digits = ""
+    for _ in range(8):
+        number, digit = divmod(number, len(letters))
+        digits += letters[digit]
+    return f"{digits[:4]}-{digits[4:]}"

@@ -42,8 +42,10 @@ from busi_model.phantom import draw_phantom
 from busi_model.predict import Prediction
 from busi_model.reading.access import HostGate, make_code
 from busi_model.reading.errors import OutlineError, RecordError, StoreError
+from busi_model.reading.pictures import image_sha256
 from busi_model.reading.progress import Desk
-from busi_model.reading.records import NewSession, Profile, Questionnaire, image_sha256
+from busi_model.reading.questionnaire import Questionnaire
+from busi_model.reading.records import NewSession, Profile
 from busi_model.reading.sessions import NewCase, Sessions
 from busi_model.reading.store import DATABASE, Deletion, Store
 from tests.panel import PATIENCE_MS, Canvas, free_port, new_tab, served_here

@@ -15,9 +15,9 @@ from busi_model import __main__ as command_line
 from busi_model.reading import schema
 from busi_model.reading.backup import CONTENTS, backup, restore
 from busi_model.reading.errors import StoreError
-from busi_model.reading.records import image_sha256, new_key
+from busi_model.reading.pictures import image_sha256
 from busi_model.reading.sessions import Sessions
-from busi_model.reading.store import DATABASE, Store
+from busi_model.reading.store import DATABASE, Store, new_key
 from tests.reading.test_store import WRITER, integrity
 from tests.reading_help import feedback, final, model, new_session, own, picture, read_all, seated
 

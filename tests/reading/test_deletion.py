@@ -13,9 +13,9 @@ import pytest
 
 from busi_model.reading.deletion import Upkeep
 from busi_model.reading.errors import RecordError
-from busi_model.reading.records import image_sha256, new_key
+from busi_model.reading.pictures import image_sha256
 from busi_model.reading.sessions import Sessions
-from busi_model.reading.store import DATABASE, Store
+from busi_model.reading.store import DATABASE, Store, new_key
 from tests.dataset_hub import wait_until
 from tests.reading_help import feedback, final, model, new_session, own, picture, read_all, seated
 

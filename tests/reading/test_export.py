@@ -13,9 +13,10 @@ from busi_model.predict import Predictor
 from busi_model.reading.errors import StoreError
 from busi_model.reading.export import export_cases, export_known
 from busi_model.reading.outline import encode_mask
-from busi_model.reading.records import Model, NewSession, Outline, image_sha256, new_key
+from busi_model.reading.pictures import image_sha256
+from busi_model.reading.records import Model, NewSession, Outline
 from busi_model.reading.sessions import NewCase, Sessions
-from busi_model.reading.store import Store
+from busi_model.reading.store import Store, new_key
 from busi_model.training import command
 from busi_model.training.cases import CaseError
 from busi_model.training.layouts import find_cases, find_hospital, find_hospitals

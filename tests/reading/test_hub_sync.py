@@ -16,9 +16,9 @@ from busi_model.reading import hub_queue
 from busi_model.reading import hub_sync as outbox_module
 from busi_model.reading.hub_sync import BATCH, LONGEST_WAIT_S, Outbox, storage_warning
 from busi_model.reading.outline import encode_mask
-from busi_model.reading.records import image_sha256, new_key
+from busi_model.reading.pictures import image_sha256
 from busi_model.reading.schema import MIGRATIONS
-from busi_model.reading.store import DATABASE, Store
+from busi_model.reading.store import DATABASE, Store, new_key
 from tests.dataset_hub import HubStandIn, wait_until
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, picture, read_all, seated
 

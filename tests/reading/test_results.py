@@ -16,7 +16,8 @@ from busi_model.reading import report, results
 from busi_model.reading.agreement import BIRADS_ORDER, cohen_kappa, fleiss_kappa, linear_weights, weighted_kappa
 from busi_model.reading.errors import RecordError, StoreError
 from busi_model.reading.figures import ALL, mcnemar_exact, summarise
-from busi_model.reading.records import Model, new_key
+from busi_model.reading.records import Model
+from busi_model.reading.store import new_key
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, read_all, seated
 
 # Statistics

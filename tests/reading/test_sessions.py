@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from busi_model.reading.access import Attempts, HostGate, make_code, take_apart
 from busi_model.reading.clock import steady
 from busi_model.reading.errors import CodeError, ConflictError, PictureError, RecordError, StageError, TooManyAttempts
-from busi_model.reading.questionnaire import SUS_ITEMS, sus_score
-from busi_model.reading.records import NewSession, Profile, Questionnaire, image_sha256
+from busi_model.reading.pictures import image_sha256
+from busi_model.reading.questionnaire import SUS_ITEMS, Questionnaire, sus_score
+from busi_model.reading.records import NewSession, Profile
 from busi_model.reading.sessions import Sessions, read_truth
 from busi_model.reading.store import DATABASE, Store
 from tests.reading_help import final, model, new_session, outline, own, picture, read_all, save_step, seated

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from busi_model.reading import schema
 from busi_model.reading.errors import ConflictError, PictureError, RecordError, StoreError
-from busi_model.reading.records import image_sha256, new_key, receipt_id
+from busi_model.reading.pictures import image_sha256
 from busi_model.reading.sessions import Sessions
-from busi_model.reading.store import DATABASE, Store, default_folder
+from busi_model.reading.store import DATABASE, Store, default_folder, new_key, receipt_id
 from tests.reading_help import feedback, final, model, new_session, outline, own, picture, read_all, seated
 
 ROOT = Path(__file__).parents[2]
@@ -503,7 +503,7 @@ def test_a_picture_whose_record_the_disk_refuses_goes_again(tmp_path):
 FULL_AFTER_THE_PICTURE = """
 import resource, sys
 from busi_model.reading.errors import StoreError
-from busi_model.reading.records import image_sha256
+from busi_model.reading.pictures import image_sha256
 from busi_model.reading.store import DATABASE, Store
 from tests.reading_help import feedback, picture
 

@@ -16,8 +16,8 @@ from busi_model.page.viewer import field as editor
 from busi_model.reading.errors import ReadingError, RecordError
 from busi_model.reading.place import Saved, Step
 from busi_model.reading.progress import Desk
-from busi_model.reading.questionnaire import SUS_ITEMS
-from busi_model.reading.records import Descriptors, FinalRead, Model, OwnRead, Questionnaire
+from busi_model.reading.questionnaire import SUS_ITEMS, Questionnaire
+from busi_model.reading.records import Descriptors, FinalRead, Model, OwnRead
 
 
 @dataclass(frozen=True)

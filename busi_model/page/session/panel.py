@@ -42,8 +42,9 @@ from busi_model.reading.hub_sync import Outbox
 from busi_model.reading.outline import dice, rasterise
 from busi_model.reading.place import Step
 from busi_model.reading.progress import Desk
-from busi_model.reading.records import Profile, Receipt
+from busi_model.reading.records import Profile
 from busi_model.reading.sessions import Sessions
+from busi_model.reading.store import Receipt
 
 LOG = logging.getLogger(__name__)
 # Both stand in the browser; `busiKeepDraft` is in seat.js. The verdict is the fourth field.

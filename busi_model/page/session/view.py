@@ -30,7 +30,8 @@ from busi_model.reading.errors import PictureError, ReadingError
 from busi_model.reading.hub_sync import Outbox, SyncState
 from busi_model.reading.place import Step
 from busi_model.reading.progress import Desk
-from busi_model.reading.records import Model, OwnRead, Receipt
+from busi_model.reading.records import Model, OwnRead
+from busi_model.reading.store import Receipt
 
 LOG = logging.getLogger(__name__)
 PRACTICE = "practice"  # key of the example's outline, which is not saved
