@@ -69,8 +69,7 @@ access    Code words of readers, and wrong guesses, after which the next one wai
 sessions  Sessions(store)
           .create(new_session, cases) -> Created(session_id, codes: list[str])   codes are shown once and kept hashed
               cases: iterable of NewCase(gray uint8 (H, W), truth: ClassName | None = None); only the pixels are kept,
-              no file name: cases are numbered in the order given. read_truth(csv_path) -> {image name: class} reads a
-              manifest's columns image, class.
+              no file name: cases are numbered in the order given.
           .list() -> [SessionInfo(session_id, name, created_at, closed, read_first, n_cases, readers)], newest first;
               readers: [ReaderInfo(number, pseudonym | None, role, years, done, total, stage, last_seen)]
           .renew_code(session_id, number) -> code     .add_reader(session_id) -> code     .close(session_id)

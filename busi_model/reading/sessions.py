@@ -6,14 +6,12 @@ in the order in which the host gave them.
 """
 
 import contextlib
-import csv
 import json
 import random
 import secrets
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -66,27 +64,6 @@ class SessionInfo:
     n_cases: int
     readers: list[ReaderInfo]
     left_out: tuple[int, ...] = ()  # numbers of cases that readers went on without: their pictures are damaged
-
-
-def read_truth(path: Path | str) -> dict[str, str]:
-    """A manifest's columns `image` and `class` -> {image name: class}. Raises RecordError."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns, rows = [str(name) for name in reader.fieldnames or ()], list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error):
-        raise RecordError("manifest_unread") from None
-    if not {"image", "class"} <= set(columns):
-        raise RecordError("manifest_columns", found=", ".join(columns)[:200] or "none")
-    truth: dict[str, str] = {}
-    for number, row in enumerate(rows, start=2):
-        image, class_name = row.get("image"), row.get("class")
-        if not image or class_name not in CLASS_NAMES:
-            said = [(cell or "none")[:100] for cell in (image, class_name)]
-            raise RecordError("manifest_line", number=number, image=said[0], class_name=said[1])
-        if truth.setdefault(image, class_name) != class_name:
-            raise RecordError("manifest_twice", number=number)
-    return truth
 
 
 class Sessions:

@@ -30,7 +30,7 @@ from busi_model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.page import strings
 from busi_model.page.answers import Mended, model_record
 from busi_model.page.host import panel as host
-from busi_model.page.host.cases import find_images, read_cases
+from busi_model.page.host.cases import find_images, read_cases, read_truth
 from busi_model.page.host.results import results_html
 from busi_model.page.remarks import deletion_words, deletions_html
 from busi_model.page.session import form as session_form
@@ -724,6 +724,25 @@ def test_the_host_s_files_become_cases_with_their_truth(tmp_path):
     for files, where in ((None, ""), (None, str(tmp_path / "absent"))):
         with pytest.raises(RecordError):
             find_images(files, where)
+
+
+def test_a_manifest_gives_the_truth(tmp_path):
+    path = tmp_path / "truth.csv"
+    path.write_text("image,class,fold\nbenign (1).png,benign,0\nx.png,malignant,1\n", encoding="utf-8")
+    assert read_truth(path) == {"benign (1).png": "benign", "x.png": "malignant"}
+    for content, words in (
+        (
+            "image,class\nx.png,cyst\n",
+            "line 2 gives x.png the class cyst; one of benign, malignant, normal is expected",
+        ),
+        ("image,class\nx.png\n", "line 2 gives x.png the class none"),
+        ("file,label\nx.png,benign\n", "has the columns file, label; image and class are expected"),
+        ("", "has the columns none;"),
+        ("image,class\nx,benign\nx,normal\n", "line 3 gives an image a second class"),
+    ):
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(RecordError, match=words):
+            read_truth(path)
 
 
 def test_pictures_of_any_name_are_found_in_the_host_s_folder_and_the_rest_is_named(tmp_path):

@@ -17,7 +17,7 @@ from busi_model.reading.errors import CodeError, ConflictError, PictureError, Re
 from busi_model.reading.pictures import image_sha256
 from busi_model.reading.questionnaire import SUS_ITEMS, Questionnaire, sus_score
 from busi_model.reading.records import NewSession, Profile
-from busi_model.reading.sessions import Sessions, read_truth
+from busi_model.reading.sessions import Sessions
 from busi_model.reading.store import DATABASE, Store
 from tests.reading_help import final, model, new_session, outline, own, picture, read_all, save_step, seated
 
@@ -593,25 +593,6 @@ def test_a_pseudonym_is_a_plain_word(pseudonym):
     with pytest.raises(RecordError, match="pseudonym"):
         profile(pseudonym)
     assert profile("Ärztin 3").pseudonym == "Ärztin 3"
-
-
-def test_a_manifest_gives_the_truth(tmp_path):
-    path = tmp_path / "truth.csv"
-    path.write_text("image,class,fold\nbenign (1).png,benign,0\nx.png,malignant,1\n", encoding="utf-8")
-    assert read_truth(path) == {"benign (1).png": "benign", "x.png": "malignant"}
-    for content, words in (
-        (
-            "image,class\nx.png,cyst\n",
-            "line 2 gives x.png the class cyst; one of benign, malignant, normal is expected",
-        ),
-        ("image,class\nx.png\n", "line 2 gives x.png the class none"),
-        ("file,label\nx.png,benign\n", "has the columns file, label; image and class are expected"),
-        ("", "has the columns none;"),
-        ("image,class\nx,benign\nx,normal\n", "line 3 gives an image a second class"),
-    ):
-        path.write_text(content, encoding="utf-8")
-        with pytest.raises(RecordError, match=words):
-            read_truth(path)
 
 
 def test_sus_is_scored_as_published():

@@ -3,6 +3,7 @@
 Enters: paths. Leaves: `NewCase`s in the order of the files' names, which go no further.
 """
 
+import csv
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from busi_model.names import CLASS_NAMES, outlined_stem
 from busi_model.page import strings
 from busi_model.page.server.decoding import read_image
 from busi_model.reading.errors import RecordError
-from busi_model.reading.sessions import NewCase, read_truth
+from busi_model.reading.sessions import NewCase
 
 
 def find_images(files: Iterable[str] | None, folder: str, passed: find.PassedOver | None = None) -> list[Path]:
@@ -57,6 +58,27 @@ def read_cases(paths: list[Path], manifest: Path | str | None) -> Iterator[NewCa
             yield NewCase(gray, given or of_folder)
         except ImageError as error:
             raise RecordError(strings.HOST_BAD_IMAGE.format(name=path.name, error=error)) from error
+
+
+def read_truth(path: Path | str) -> dict[str, str]:
+    """A manifest's columns `image` and `class` -> {image name: class}. Raises RecordError."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns, rows = [str(name) for name in reader.fieldnames or ()], list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error):
+        raise RecordError("manifest_unread") from None
+    if not {"image", "class"} <= set(columns):
+        raise RecordError("manifest_columns", found=", ".join(columns)[:200] or "none")
+    truth: dict[str, str] = {}
+    for number, row in enumerate(rows, start=2):
+        image, class_name = row.get("image"), row.get("class")
+        if not image or class_name not in CLASS_NAMES:
+            said = [(cell or "none")[:100] for cell in (image, class_name)]
+            raise RecordError("manifest_line", number=number, image=said[0], class_name=said[1])
+        if truth.setdefault(image, class_name) != class_name:
+            raise RecordError("manifest_twice", number=number)
+    return truth
 
 
 def _is_dicom(path: Path) -> bool:
