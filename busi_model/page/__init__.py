@@ -64,7 +64,7 @@ def build(
             if store:
                 sessions, gate = Sessions(store), HostGate()
                 with gr.Tab(strings.TAB_SESSION):
-                    session.build(sessions, predictor, outbox, storage_warning(store.folder))
+                    session.Panel(sessions, predictor, outbox, storage_warning(store.folder)).connect()
                 if gate.exists:
                     with gr.Tab(strings.TAB_HOST):
                         calibration = Calibration(predictor, weights_folder)

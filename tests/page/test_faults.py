@@ -42,7 +42,7 @@ def place(chromium, store, tmp_path):
     new = NewSession.checked(name="Morning", n_readers=3, images_may_be_kept=True)
     created = sessions.create(new, [NewCase(picture(number), None) for number in range(N_CASES)])
     with gr.Blocks(analytics_enabled=False) as page, gr.Tab(strings.TAB_SESSION):
-        session.build(sessions, predictor, None, None)
+        session.Panel(sessions, predictor).connect()
     readers = []
 
     def sit(number, url):

@@ -273,7 +273,7 @@ def test_what_was_typed_and_drawn_survives_a_reload(chromium, store, tmp_path):
         with gr.Tab("Another"):
             gr.HTML("")
         with gr.Tab(strings.TAB_SESSION):
-            session.build(sessions, Model(), None, None)
+            session.Panel(sessions, Model()).connect()
     with served_here(page, tmp_path) as url:
         reader = Reader(chromium, url, created.codes[0], 1)
         reader.arrive(1)
@@ -319,7 +319,7 @@ def seated(chromium, store, tmp_path):
         [NewCase(picture(number), None) for number in range(N_CASES)],
     )
     with gr.Blocks(analytics_enabled=False) as page, gr.Tab(strings.TAB_SESSION):
-        session.build(Sessions(store), Model(), None, None)
+        session.Panel(Sessions(store), Model()).connect()
     with served_here(page, tmp_path) as url:
         reader = Reader(chromium, url, created.codes[0], 1)
         yield reader
@@ -496,7 +496,7 @@ class Model:
 @pytest.fixture
 def panel(store):
     with gr.Blocks(analytics_enabled=False):
-        return session.Panel(Sessions(store), Model(), None, Layout(None))
+        return session.Panel(Sessions(store), Model())
 
 
 @pytest.fixture

@@ -20,26 +20,23 @@ import gradio as gr
 
 from busi_model.page import strings
 from busi_model.page.answers import Mended
-from busi_model.page.remarks import problem_html, receipt_html, remark_html
+from busi_model.page.remarks import problem_html, remark_html
 from busi_model.page.session.form import answer_of, not_taken, typed_text
 from busi_model.page.session.layout import Layout
-from busi_model.page.session.view import PRACTICE, PRACTICE_SEED, Screen, mark, reason
+from busi_model.page.session.view import Screen, mark
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
-from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.reading.access import take_apart
 from busi_model.reading.errors import (
     CodeError,
     ConflictError,
-    OutlineError,
     ReadingError,
     RecordError,
     StageError,
     TooManyAttempts,
 )
 from busi_model.reading.hub_sync import Outbox
-from busi_model.reading.outline import dice, rasterise
 from busi_model.reading.place import Step
 from busi_model.reading.progress import Desk
 from busi_model.reading.records import Profile
@@ -60,20 +57,16 @@ LOCKED_S = 0.5  # a save that waits longer waits for another program
 LOCK_LOOKS = 20  # so often it is looked whether it does
 
 
-def build(sessions: Sessions, predictor: Predictor, outbox: Outbox | None = None, warning: str | None = None) -> None:
-    """Lay out the panel inside the current gr.Blocks.
-
-    outbox: Outbox or None. warning: a sentence for the red line above everything (`outbox.storage_warning`), or None.
-    """
-    Panel(sessions, predictor, outbox, Layout(warning)).connect()
-
-
 class Panel:
     """What the buttons do. Each answer is a dict {component: update}; a component that is not in it stays as it is."""
 
-    def __init__(self, sessions: Sessions, predictor: Predictor, outbox: Outbox | None, layout: Layout):
-        self.sessions, self.layout = sessions, layout
-        self.screen = Screen(layout, predictor, outbox)
+    def __init__(
+        self, sessions: Sessions, predictor: Predictor, outbox: Outbox | None = None, warning: str | None = None
+    ):
+        """Lay out the panel inside the current gr.Blocks. outbox: for what is said of copies. warning: a sentence for
+        the red line above everything (`hub_sync.storage_warning`), or None."""
+        self.sessions, self.layout = sessions, Layout(warning)
+        self.screen = Screen(self.layout, predictor, outbox)
 
     def connect(self) -> None:
         on = self.layout
@@ -82,7 +75,7 @@ class Panel:
         on.seat.resume(self.resume, None, **how)
         on.leave_button.click(self.leave, None, **how)
         on.join_button.click(self.join, [on.seat, on.pseudonym, on.role, on.years], **how)
-        on.compare_button.click(self.compare, [on.editor], [on.problem], **HOW)
+        on.compare_button.click(self.screen.compare, [on.editor], [on.problem], **HOW)
         on.start_button.click(self.start, [on.seat], **how)
         on.lock_button.click(self.lock, [on.seat, *on.fields], **how)
         on.save_button.click(self.save, [on.seat, *on.fields], **how)
@@ -139,16 +132,6 @@ class Panel:
 
     def start(self, seat: str) -> dict:
         return self._act(seat, (), lambda step: None, lambda desk, key, nothing: desk.familiarised())
-
-    def compare(self, carried: str) -> str:
-        """How well the practice outline lies on the drawn lesion; nothing is saved."""
-        try:
-            mask = draw_phantom("malignant", PRACTICE_SEED)[1]
-            height, width = mask.shape
-            overlap = dice(rasterise(editor.drawn(carried, PRACTICE), width, height), mask)
-            return remark_html(strings.PRACTICE_OVERLAP.format(percent=round(100 * overlap)))
-        except (EditorError, OutlineError) as error:
-            return problem_html(str(error))
 
     def lock(self, seat: str, *values: Any) -> dict:
         return self._act(seat, values, lambda step: answer_of(step, values), Desk.save_own)
@@ -237,20 +220,12 @@ class Panel:
 
     def _go_on(self, code: str, desk: Desk, receipt: Receipt | None) -> dict:
         """The next step; when it cannot be shown, at least that the one before is saved."""
-        on = self.layout
         try:
             return self.screen.step(code, desk, receipt=receipt)
         except Exception as error:
             if not isinstance(error, ReadingError):
                 LOG.exception("The next step of a reading session could not be shown.")
-            return {
-                on.receipt: receipt_html(receipt, self.screen.copies()) if receipt else "",
-                on.picture: gr.Column(visible=False),
-                **{part: gr.Column(visible=False) for part in on.forms.values()},
-                on.stuck: gr.Column(visible=True),
-                on.leave_out_button: gr.Button(visible=False),
-                **self.screen.refusal(strings.SAVED_BUT.format(problem=reason(error))),
-            }
+            return self.screen.stuck(error, receipt)
 
     def _overtaken(self, place: dict, desk: Desk, values: Sequence[Any]) -> dict:
         """The step that the reader saw is over: it was saved before, or the host closed the session."""
@@ -270,14 +245,7 @@ class Panel:
 
     def _shut_out(self, place: dict, values: Sequence[Any], unsaved: str = "") -> dict:
         """The code opens nothing any more: session deleted, reader removed, or another code given out."""
-        text = typed_text(place["key"], values) or unsaved
-        kept = {"code": "", "key": place["key"], "unsaved": text}
-        return {
-            **self.screen.door(),
-            self.layout.seat: json.dumps(kept) if text else "",
-            self.layout.unsaved: gr.Textbox(text, visible=bool(text)),
-            **self.screen.refusal(strings.SHUT_OUT),
-        }
+        return self.screen.shut_out(place["key"], typed_text(place["key"], values) or unsaved)
 
     def _answer(self, action: Callable[[], dict]) -> dict:
         """What the action shows, or a sentence; then all fields stay as they are."""

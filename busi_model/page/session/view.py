@@ -18,7 +18,7 @@ from busi_model.frame import Frame, Notice
 from busi_model.operating_point import OperatingPoint
 from busi_model.page import strings
 from busi_model.page.answers import model_record, program_descriptors
-from busi_model.page.remarks import problem_html, receipt_html
+from busi_model.page.remarks import problem_html, receipt_html, remark_html
 from busi_model.page.session.form import not_taken
 from busi_model.page.session.layout import Layout
 from busi_model.page.viewer import field as editor
@@ -26,8 +26,9 @@ from busi_model.page.viewer.field import EditorError
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.reading import words as store_words
-from busi_model.reading.errors import PictureError, ReadingError
+from busi_model.reading.errors import OutlineError, PictureError, ReadingError
 from busi_model.reading.hub_sync import Outbox, SyncState
+from busi_model.reading.outline import dice, rasterise
 from busi_model.reading.place import Step
 from busi_model.reading.progress import Desk
 from busi_model.reading.records import Model, OwnRead
@@ -58,6 +59,39 @@ class Screen:
             **dict.fromkeys((on.head, on.receipt, on.task, on.problem), ""),
             on.editor: editor.hide(),
         }
+
+    def shut_out(self, key: str | None, text: str) -> dict:
+        """The door again, for a code that opens nothing any more. text: what was typed at the step `key`."""
+        kept = {"code": "", "key": key, "unsaved": text}
+        return {
+            **self.door(),
+            self.layout.seat: json.dumps(kept) if text else "",
+            self.layout.unsaved: gr.Textbox(text, visible=bool(text)),
+            **self.refusal(strings.SHUT_OUT),
+        }
+
+    def stuck(self, error: Exception, receipt: Receipt | None) -> dict:
+        """A step was saved, and the next one cannot be shown."""
+        on = self.layout
+        return {
+            on.receipt: receipt_html(receipt, self.copies()) if receipt else "",
+            on.picture: gr.Column(visible=False),
+            **{part: gr.Column(visible=False) for part in on.forms.values()},
+            on.stuck: gr.Column(visible=True),
+            on.leave_out_button: gr.Button(visible=False),
+            **self.refusal(strings.SAVED_BUT.format(problem=reason(error))),
+        }
+
+    @staticmethod
+    def compare(carried: str) -> str:
+        """How well the practice outline lies on the drawn lesion, in words; nothing is saved."""
+        try:
+            mask = draw_phantom("malignant", PRACTICE_SEED)[1]
+            height, width = mask.shape
+            overlap = dice(rasterise(editor.drawn(carried, PRACTICE), width, height), mask)
+            return remark_html(strings.PRACTICE_OVERLAP.format(percent=round(100 * overlap)))
+        except (EditorError, OutlineError) as error:
+            return problem_html(str(error))
 
     def refusal(self, error: object) -> dict:
         return {self.layout.problem: problem_html(str(error))}
