@@ -32,6 +32,7 @@ from busi_model.training import distributed, splits, study
 from busi_model.training.cases import N_FOLDS, CaseError, check_cases
 from busi_model.training.history import LOGS, check_log
 from busi_model.training.layouts import find_hospitals
+from busi_model.training.one_network import Settings
 from busi_model.training.recipe import RunError, TrainConfig
 from busi_model.training.splits import found_table, write_manifest
 
@@ -100,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = TrainConfig(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(TrainConfig)})
         check_log(arguments.log)
-        settings = study.Settings(config, arguments.device, arguments.start, arguments.scratch_epochs, arguments.log)
+        settings = Settings(config, arguments.device, arguments.start, arguments.scratch_epochs, arguments.log)
         hospitals = find_hospitals(arguments.data, arguments.manifest)
         print("\n".join(line for hospital in hospitals for line in hospital.report()))
         print("\n".join(found_table(hospitals)), flush=True)

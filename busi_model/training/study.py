@@ -7,139 +7,30 @@ or nothing (the release). Whatever it is, the steps are the same: fit, predict, 
 
 import dataclasses
 import json
-import platform
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from busi_model import checkpoint
-from busi_model.files import write_json, written_whole
-from busi_model.names import CLINICIAN
-from busi_model.network import count_multiply_adds, count_parameters
+from busi_model.files import write_json
 from busi_model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
-from busi_model.preprocess import Preprocess
-from busi_model.training import calibrate, distributed, out_of_distribution
+from busi_model.training import calibrate, distributed
 from busi_model.training.cases import Case, Hospital
-from busi_model.training.dataset import ImageSet, load_images
 from busi_model.training.drawn_marks import paint_marks
 from busi_model.training.evaluate import evaluate_cases, write_report
-from busi_model.training.fit import Trainer
-from busi_model.training.history import opened_log
-from busi_model.training.out_of_distribution import LeftOut
-from busi_model.training.plots import WORST_NAME, plot_history, write_worst
-from busi_model.training.recipe import RunError, TrainConfig
+from busi_model.training.one_network import Settings, fit_part, recipe
+from busi_model.training.plots import WORST_NAME, write_worst
+from busi_model.training.recipe import RunError
+from busi_model.training.refusals import fitted_detector, measured_limits
 from busi_model.training.report import write_summary
 from busi_model.training.splits import Part, check_parts, everything
 from busi_model.training.subgroups import with_rates
 
 MARKED_CASES = 150  # of each hospital, on which marks are painted to look for a shortcut
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What all networks of a study share."""
-
-    config: TrainConfig
-    device: str = "auto"
-    start: str | None = None  # weights to go on from, where they have not seen what is held out
-    scratch_epochs: int | None = None  # of networks that cannot go on from them; None: as the others
-    log: str | None = None  # of `history.LOGS`, beside history.csv
-
-
-def fit_part(settings: Settings, part: Part, folder: Path, point: OperatingPoint | None = None) -> None:
-    """Train one network, or go on where it was stopped, and save it in folder/weights."""
-    config, start = settings.config, _start(settings, part)
-    if start is None and settings.scratch_epochs:
-        config = dataclasses.replace(config, epochs=settings.scratch_epochs)
-    preprocess = Trainer.preprocess_for(config)
-    images = load_images(part.training, preprocess, "training images")
-    trainer = Trainer(config, images, folder, settings.device, start=start.network if start else None)
-    parameters, multiply_adds = count_parameters(trainer.network), count_multiply_adds(trainer.network, config.size)
-    _describe(part, images, trainer, parameters, multiply_adds, start)
-    training = {
-        "recipe": recipe(config, start),
-        "held_out": part.name or None,
-        "n_training_images": {h: sum(c.hospital == h for c in part.training) for h in images.hospitals},
-        "parameters": parameters,
-        "multiply_adds": multiply_adds,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-    seen = frozenset(case.fingerprint() for case in part.training)
-    seen |= start.seen if start else frozenset()
-
-    def save() -> None:
-        network, point_ = trainer.averaged_network, point or OperatingPoint()
-        checkpoint.save(folder / "weights", network, trainer.preprocess, point_, training, {}, None, seen)
-        if trainer.history:
-            plot_history(trainer.history, folder / "curves.png", len(images), len(validation))
-
-    validation = _validation(part, preprocess, config.seed)
-    with opened_log(settings.log if distributed.is_first() else None, folder) as log:
-
-        def after_epoch() -> None:
-            save()
-            log(trainer.history[-1])
-
-        try:
-            trainer.fit(validation, after_epoch)
-        finally:  # also when it is stopped: what was learned so far is usable
-            if distributed.is_first() and trainer.history:
-                save()
-
-
-def _describe(
-    part: Part,
-    images: ImageSet,
-    trainer: Trainer,
-    parameters: int,
-    multiply_adds: int,
-    start: checkpoint.Checkpoint | None,
-) -> None:
-    each = zip(images.hospitals, trainer.shown, trainer.members, strict=True)
-    shown = ", ".join(f"{n} of {len(members)} of {name}" for name, n, members in each)
-    weights = ", ".join(f"{w:.2f}" for w in trainer.class_weights.tolist())
-    print(
-        f"{part.name or 'all'}: an epoch shows {shown}; {sum(map(len, part.held_out))} held out; class weights "
-        f"{weights}; {parameters / 1e6:.2f} M parameters, {multiply_adds / 1e9:.2f} G multiply-adds at "
-        f"{trainer.config.size} px; from {'the weights of --start' if start else 'an ImageNet encoder'}; "
-        f"{trainer.describe_device()}",
-        flush=True,
-    )
-
-
-def _validation(part: Part, preprocess: Preprocess, seed: int, most: int = 200) -> ImageSet:
-    """Held-out images for the progress line and the curves; no decision is taken by them."""
-    cases = [case for hospital in part.held_out for case in hospital]
-    chosen = np.random.default_rng(seed).permutation(len(cases))[:most]
-    return load_images([cases[i] for i in sorted(chosen)], preprocess, "held-out images")
-
-
-def _start(settings: Settings, part: Part) -> checkpoint.Checkpoint | None:
-    """The weights to go on from; None where there are none, or where they have seen what this part holds out."""
-    if settings.start is None:
-        return None
-    own = Path(settings.start, part.name, "weights") if part.name else Path(settings.start)
-    start = checkpoint.load(own if own.is_dir() else settings.start)
-    held_out = [case for hospital in part.held_out for case in hospital]
-    if held_out and not start.seen:
-        raise RunError(f"{settings.start} does not say which images it has seen, so nothing can be held out from it.")
-    return None if any(c.fingerprint() in start.seen for c in held_out) else start
-
-
-def recipe(config: TrainConfig, start: checkpoint.Checkpoint | None) -> dict:
-    """What two runs must share for the figures of one to speak for the other."""
-    started = "ImageNet encoder"
-    if start:
-        started = start.training.get("recipe") or start.weights_sha256
-    return {**dataclasses.asdict(config), "start": started}
 
 
 def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) -> None:
@@ -162,7 +53,7 @@ def run_study(settings: Settings, parts: list[Part], folder: Path, what: str) ->
             tables.append(evaluate_cases(predictor, cases))
             few = np.random.default_rng(0).permutation(len(cases))[:MARKED_CASES]
             marked.append(evaluate_cases(predictor, [cases[i] for i in sorted(few)], paint=paint_marks))
-    limits = _measure_ood(settings, parts, folders, folder)
+    limits = measured_limits(settings.device, parts, folders, folder)
     pooled = pd.concat(tables, ignore_index=True)
     everything = [h for those in predictions for h in those]
     point = with_rates(calibrate.fit_operating_point(everything, _words(everything, what)), pooled)
@@ -218,38 +109,6 @@ def _judge(
     return judge
 
 
-def _measure_ood(settings: Settings, parts: list[Part], folders: list[Path], folder: Path) -> dict[str, Any]:
-    """Where each part is one hospital: the limits of what is refused, fitted and measured on hospitals left out."""
-    alone = [len(part.held_out) == 1 and part.name == part.held_out[0][0].hospital for part in parts]
-    if len(parts) < 2 or not all(alone):
-        return {}
-    left_out = []
-    for place, part in zip(folders, parts, strict=True):
-        left_out.append(_left_out_inputs(settings, part, place))
-    report = out_of_distribution.measure_ood(left_out)
-    write_json(report, folder / "ood.json")
-    return {name: report[name] for name in ("ood_score", "ood_distance")}
-
-
-def _left_out_inputs(settings: Settings, part: Part, folder: Path) -> LeftOut:
-    """Minutes of work: kept beside the weights that they belong to, by what the network saw."""
-    predictor = Predictor.load(folder / "weights", settings.device)
-    tones = "-".join(map(str, predictor.preprocess.tones))
-    kept = folder / f"ood-{predictor.checkpoint.weights_sha256[:12]}-{tones}.npz"
-    if not kept.is_file():
-        others = _by_hospital(part.training)
-        found = out_of_distribution.left_out_inputs(predictor, part.name, part.held_out[0], others)
-        with written_whole(kept) as temporary, open(temporary, "wb") as file:
-            found.write(file)
-    return LeftOut.read(kept)
-
-
-def _by_hospital(cases: list[Case]) -> dict[str, list[Case]]:
-    """Name -> cases; clinicians' corrected ones are of hospitals that are unknown, and left out."""
-    names = dict.fromkeys(case.hospital for case in cases if case.hospital != CLINICIAN)
-    return {name: [case for case in cases if case.hospital == name] for name in names}
-
-
 def _predict(folder: Path, part: Part, device: str) -> list[calibrate.HeldOut]:
     predictor = Predictor.load(folder / "weights", device)
     return [calibrate.predict_held_out(predictor, cases) for cases in part.held_out]
@@ -270,12 +129,7 @@ def release(settings: Settings, hospitals: list[Hospital], folder: Path, operati
     fit_part(settings, part, folder, read_operating_point(operating_point))
     if not distributed.is_first():
         return
-    predictor = Predictor.load(folder / "weights", settings.device)
-    own = {
-        name: out_of_distribution.case_inputs(predictor, cases, out_of_distribution.IMAGES)
-        for name, cases in _by_hospital(part.training).items()
-    }
-    detector = out_of_distribution.fit_ood(own, out_of_distribution.stranger_inputs(predictor))
+    detector = fitted_detector(Predictor.load(folder / "weights", settings.device), part)
     checkpoint.replace(folder / "weights", ood=detector)
 
 
