@@ -6,9 +6,6 @@ order, preprocessing, operating point, training fingerprint, figures. Weights ar
 
 import dataclasses
 import hashlib
-import json
-import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +14,6 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 import torch
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
 from busi_model.files import write_bytes, write_json
@@ -26,6 +22,7 @@ from busi_model.network import MultiTaskUNet
 from busi_model.ood import N_STATISTICS, OodDetector
 from busi_model.operating_point import OperatingPoint
 from busi_model.preprocess import Preprocess
+from busi_model.weights_files import FORMAT, finite_json, read_config, read_ood, read_seen, read_weights
 from busi_model.weights_folder import (
     CONFIG_NAME,
     OLD_OOD_NAME,
@@ -36,7 +33,6 @@ from busi_model.weights_folder import (
     locate,
 )
 
-FORMAT = 1  # raised when older code can no longer read what newer code writes
 MAX_SIZE = 1024  # px, of the network's square; what is larger takes memory without bounds
 _Width = Annotated[int, Field(ge=1, le=2048)]
 Stored = TypeVar("Stored", Preprocess, OperatingPoint)  # dataclasses that config.json holds
@@ -124,7 +120,7 @@ def with_operating_point(loaded: Checkpoint, path: Path | str) -> Checkpoint:
     """The same weights with the operating point of a file that `busi calibrate` wrote. Raises CheckpointError."""
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
+        content = finite_json(path)
         point = _typed(OperatingPoint.from_dict(content["operating_point"]))
         digest = content["weights_sha256"]
         fitted_on = frozenset(content.get("fitted_on_images", ()))
@@ -149,7 +145,7 @@ def load(source: Path | str | None = None, revision: str | None = None) -> Check
     Raises CheckpointError with what was found, what was expected and what to do.
     """
     folder = locate(source, revision)
-    config = _read_config(folder / CONFIG_NAME)
+    config = read_config(folder / CONFIG_NAME)
     try:
         arguments = _Arguments.model_validate({key: config[key] for key in _Arguments.model_fields})
         network = MultiTaskUNet(**arguments.model_dump())
@@ -165,7 +161,7 @@ def load(source: Path | str | None = None, revision: str | None = None) -> Check
             "Take both files from one training run."
         ) from error
     weights_path = folder / WEIGHTS_NAME
-    network.load_state_dict(_read_weights(weights_path, network), strict=False)  # names and shapes are checked there
+    network.load_state_dict(read_weights(weights_path, network), strict=False)  # names and shapes are checked there
     network.eval().requires_grad_(False)
     digest = hashlib.sha256(weights_path.read_bytes()).hexdigest()
     return Checkpoint(
@@ -175,8 +171,8 @@ def load(source: Path | str | None = None, revision: str | None = None) -> Check
         training,
         figures,
         digest,
-        _read_ood(folder, n_inputs=network.encoder.channels[-1] + N_STATISTICS),
-        _read_seen(folder / SEEN_NAME),
+        read_ood(folder, n_inputs=network.encoder.channels[-1] + N_STATISTICS),
+        read_seen(folder / SEEN_NAME),
     )
 
 
@@ -196,91 +192,3 @@ def _typed(content: Stored) -> Stored:
 
 def _in_words(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)[:3])
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise CheckpointError(f"The weights folder has no {CONFIG_NAME}. Point to a folder written by train.py.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{CONFIG_NAME} is not readable JSON. Copy it again from where it was made.") from error
-    if not isinstance(config, dict) or "format" not in config:
-        raise CheckpointError(f"{CONFIG_NAME} was not written by this program: it lacks the key 'format'.")
-    if config["format"] != FORMAT:
-        raise CheckpointError(
-            f"{CONFIG_NAME} has format {config['format']}; this program reads format {FORMAT}. Update the program."
-        )
-    if config.get("class_names") != list(CLASS_NAMES):
-        raise CheckpointError(
-            f"{CONFIG_NAME} lists the classes {config.get('class_names')}; {list(CLASS_NAMES)} are expected."
-        )
-    return config
-
-
-def _finite(number: str) -> float:
-    if not math.isfinite(float(number)):
-        raise ValueError(f"{number} is not finite")
-    return float(number)
-
-
-def _read_ood(folder: Path, n_inputs: int) -> OodDetector | None:
-    """n_inputs: of the distance; the score takes the texture too."""
-    path = next((folder / name for name in (OOD_NAME, OLD_OOD_NAME) if (folder / name).is_file()), None)
-    if path is None:
-        return None
-    try:
-        with safe_open(path, framework="np") as file:
-            ood = OodDetector(**{name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 (not a dict)
-        ood.check(n_inputs)
-    except (SafetensorError, OSError, TypeError, ValueError, AttributeError, KeyError) as error:
-        raise CheckpointError(
-            f"{path.name} ({path.stat().st_size} bytes) was not written by train.py for these weights. Copy it again "
-            "from where it was made, or delete it to go without."
-        ) from error
-    return ood
-
-
-def _read_seen(path: Path) -> frozenset[str]:
-    if not path.is_file():
-        return frozenset()
-    try:
-        lines = path.read_text(encoding="ascii").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{SEEN_NAME} is damaged. Copy it again from where it was made.") from error
-    if wrong := [line for line in lines if not re.fullmatch("[0-9a-f]{16}", line)]:
-        raise CheckpointError(
-            f"{SEEN_NAME} holds {wrong[0][:20]!r}; lines of 16 hexadecimal digits are expected. Copy it again."
-        )
-    return frozenset(lines)
-
-
-def _read_weights(path: Path, network: MultiTaskUNet) -> dict[str, torch.Tensor]:
-    """State dict in fp32 whose names and shapes are the network's."""
-    if not path.is_file():
-        raise CheckpointError(f"The weights folder has no {WEIGHTS_NAME}. Point to a folder written by train.py.")
-    expected = {k: v.shape for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, RuntimeError, TypeError, ValueError, AttributeError) as error:
-        head = path.read_bytes()[:64]
-        found = "a pickle, which is never loaded" if head[:2] in (b"PK", b"\x80\x02") else "truncated or another format"
-        if head.startswith(b"version https://git-lfs"):
-            found = "a Git LFS pointer; run `git lfs pull`"
-        raise CheckpointError(
-            f"{WEIGHTS_NAME} ({path.stat().st_size} bytes) is not a whole safetensors file: {found}. "
-            "Copy or download it again."
-        ) from error
-    wrong = [k for k in expected if k not in tensors or tensors[k].shape != expected[k]]
-    wrong += [k for k in tensors if k not in expected]
-    if wrong:
-        raise CheckpointError(
-            f"{WEIGHTS_NAME} belongs to another network: {len(wrong)} of {len(expected)} tensors are missing, "
-            f"surplus or of another shape, {wrong[0]} first. Take both files from one training run."
-        )
-    if broken := [k for k, tensor in tensors.items() if not torch.isfinite(tensor).all()]:
-        raise CheckpointError(
-            f"{WEIGHTS_NAME} is damaged: {broken[0]} holds NaN or infinity. Copy or download it again."
-        )
-    return tensors

@@ -26,6 +26,7 @@ SPINE = (
     "ood",
     "quality",
     "weights_folder",
+    "weights_files",
     "checkpoint",
     "predict",
     "phantom",
@@ -54,7 +55,8 @@ MAY_IMPORT = {
     "ood": (),
     "quality": ("frame",),
     "weights_folder": (),
-    "checkpoint": ("weights_folder", "network", "ood", "operating_point", "preprocess"),
+    "weights_files": ("weights_folder", "network", "ood"),
+    "checkpoint": ("weights_folder", "weights_files", "network", "ood", "operating_point", "preprocess"),
     "predict": ("checkpoint", "image", "network", "ood", "preprocess", "quality"),
     "clinic": SPINE,
     "dicom_out": (*SPINE, "clinic"),
@@ -78,7 +80,7 @@ ONLY_IN = {
     "highdicom": ("dicom_out",),
     "pydicom": ("dicom", "dicom_out"),
     "ray": ("batch",),
-    "torch": ("encoder", "network", "checkpoint", "predict", "training", "clinic.explain"),
+    "torch": ("encoder", "network", "weights_files", "checkpoint", "predict", "training", "clinic.explain"),
 }
 
 
