@@ -60,7 +60,8 @@ def build(
         gr.HTML(_top_line(page.expects_oauth), apply_default_css=False, elem_id="top")
         with gr.Tabs(elem_id="page-tabs"):
             with gr.Tab(strings.TAB_READ):
-                images.build(predictor, private_folder, partial(feedback.Panel, store, outbox) if store else None)
+                asks = partial(feedback.Panel, store, outbox) if store else None
+                images.Panel(predictor, private_folder, asks).connect()
             if store:
                 sessions, gate = Sessions(store), HostGate()
                 with gr.Tab(strings.TAB_SESSION):

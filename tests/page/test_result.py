@@ -14,7 +14,7 @@ from busi_model.operating_point import OperatingPoint, Rate, ReliabilityBin, Thr
 from busi_model.page import plots, strings
 from busi_model.page.about import panel as about
 from busi_model.page.images import result
-from busi_model.page.images.panel import EXAMPLE_SEED
+from busi_model.page.images.layout import EXAMPLE_SEED
 from busi_model.page.viewer.component import packed
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
