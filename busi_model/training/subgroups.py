@@ -110,13 +110,12 @@ def subgroup_rows(table: pd.DataFrame) -> list[dict]:
     for name, values in by.items():
         for value, part in table.groupby(values.astype(str), sort=True):
             if value and len(part) >= 5:
-                correct = (part["predicted"] == part["class_name"]).astype(float)
                 rows.append(
                     {
                         "by": name,
                         "subgroup": value,
                         "n": len(part),
-                        "accuracy": asdict(rate(correct, part["group"])),
+                        "accuracy": asdict(rate(_hits(part), part["group"])),
                         "dice": asdict(rate(part["dice"], part["group"])),
                     }
                 )
@@ -128,7 +127,7 @@ def shortcut_figures(table: pd.DataFrame, marked: pd.DataFrame) -> dict[str, dic
 
     Both tables hold the same cases in the same order. A difference whose interval holds 0 shows no shortcut.
     """
-    plain, painted = ((t["predicted"] == t["class_name"]).astype(float) for t in (table, marked))
+    plain, painted = _hits(table), _hits(marked)
     some = painted.where(table["class_name"] == "benign", plain)
     figures = {
         "Accuracy, images as they are": plain,
@@ -138,15 +137,15 @@ def shortcut_figures(table: pd.DataFrame, marked: pd.DataFrame) -> dict[str, dic
         "Difference, marks on benign only": some - plain,
         "Lesion Dice, difference, marks on all": marked["dice"] - table["dice"],
     }
-    return {name: asdict(rate(values, table["group"])) for name, values in figures.items()}
+    return _rates(figures, table)
 
 
 def change_figures(table: pd.DataFrame, changed: pd.DataFrame) -> dict[str, dict]:
     """Accuracy as the images are and with something painted on or removed, and how each class's probability moves, by
     the true class. Both tables hold the same cases in the same order; a difference whose interval holds 0 shows
     nothing."""
-    truth, groups = table["class_name"], table["group"]
-    plain, after = ((t["predicted"] == t["class_name"]).astype(float) for t in (table, changed))
+    truth = table["class_name"]
+    plain, after = _hits(table), _hits(changed)
     figures = {}
     for name in ("all images", *CLASS_NAMES):
         chosen = truth.isin(CLASS_NAMES if name == "all images" else [name])
@@ -157,8 +156,16 @@ def change_figures(table: pd.DataFrame, changed: pd.DataFrame) -> dict[str, dict
             moved = (changed[column] - table[column]).where(truth == name)
             figures[f"Probability of {said}, {name} images, difference"] = moved
     figures["Lesion Dice, difference"] = changed["dice"] - table["dice"]
-    rates = {name: rate(values, groups) for name, values in figures.items()}
-    return {name: asdict(one) for name, one in rates.items() if one.n}
+    return {name: one for name, one in _rates(figures, table).items() if one["n"]}
+
+
+def _hits(table: pd.DataFrame) -> pd.Series:
+    """1.0 where the class is right."""
+    return (table["predicted"] == table["class_name"]).astype(float)
+
+
+def _rates(figures: dict[str, pd.Series], table: pd.DataFrame) -> dict[str, dict]:
+    return {name: asdict(rate(values, table["group"])) for name, values in figures.items()}
 
 
 def failures(table: pd.DataFrame, most: int = 30) -> dict[str, list[str]]:
