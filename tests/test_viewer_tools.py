@@ -188,7 +188,7 @@ def test_one_frame_is_judged_at_once_the_others_on_demand_and_the_worst_is_found
     assert [index for index, _ in last["scores"]] == [0, 1, 2, 3] and last["worst"] == 1
     assert last["worst_percent"] == round(100 * last["scores"][1][1])
     assert first.viewer["clip"] == progress["clip"] == ""  # not before all are judged
-    assert last["clip"].startswith("4 of 4 frames judged. Commonest class: ")
+    assert last["clip"].startswith("4 of 4 frames judged. Most frequent class: ")
     assert f"Most suspicious: frame 2, malignant {last['worst_percent']} %." in last["clip"]
     judging, worst = p.reader.frame(p.visit, None, dict(case=case.case_id, index=1))
     assert strings.ANALYSING in judging.words and worst.viewer["frame"] == 1 and worst.viewer["done"]

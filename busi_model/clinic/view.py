@@ -154,7 +154,8 @@ def _line_cover(shape: tuple[int, int], points_xy: np.ndarray, width_px: float) 
 
 
 def _number(overlay: Image.Image, outlines: list[np.ndarray]) -> None:
-    """Write 1, 2, ... beside the lesions, at their upper right and inside the frame, into `overlay`."""
+    """Write 1, 2, ... into `overlay`: right of each lesion's rightmost point, as the page does; where the frame ends
+    there, above the lesion."""
     width, height = overlay.size
     draw = ImageDraw.Draw(overlay)
     size_px = max(14, round(NUMBER_SHARE * max(height, width)))
@@ -162,8 +163,11 @@ def _number(overlay: Image.Image, outlines: list[np.ndarray]) -> None:
     stroke_px = max(1, size_px // 10)
     for number, outline in enumerate(outlines, start=1):
         text = str(number)
-        x = min(outline[:, 0].max() + stroke_px, width - draw.textlength(text, font) - 2 * stroke_px)
-        y = min(max(outline[:, 1].min() - size_px, 0), height - 1.5 * size_px)
+        x, y = outline[outline[:, 0].argmax()] + (3 * stroke_px, -0.6 * size_px)
+        rightmost = width - draw.textlength(text, font) - 2 * stroke_px
+        if x > rightmost:
+            x, y = rightmost, outline[:, 1].min() - 1.3 * size_px
+        y = min(max(y, 0), height - 1.5 * size_px)
         draw.text((x, y), text, LINE_RGB, font, stroke_width=stroke_px, stroke_fill=(0, 0, 0))
 
 

@@ -16,9 +16,9 @@ VERDICTS = {
 REASONS = {  # why the verdict is what it is
     "suspicious": "Malignant {probability}; {name} threshold {limit}.",
     "not_suspicious": "Malignant {probability}; {name} threshold {limit}. Not ruled out.",
-    "no_lesion": "Nothing is outlined, the class says normal. A lesion can be missed.",
-    "contradiction": "A region is outlined, the class says normal. Look yourself.",
-    "nothing_outlined": "The class says {class_name}, nothing is outlined. Look yourself.",
+    "no_lesion": "Nothing is outlined and the class is normal. A lesion can be missed.",
+    "contradiction": "A region is outlined, but the class is normal. Look yourself.",
+    "nothing_outlined": "The class is {class_name}, but nothing is outlined. Look yourself.",
     "open": "Malignant {probability} is below the {name} threshold, {limit}, but possible.",
     "no_threshold": "No threshold for malignancy was measured for these weights.",
     "not_ultrasound": "I am not sure that this is a breast ultrasound.",
@@ -34,10 +34,10 @@ OUTLINED_SEVERAL = "{count} regions are outlined."
 CLIP = {  # what a clip comes to, all its frames judged
     "judged": "{judged} of {frames} frames judged.",
     "none": "None of {frames} frames could be judged.",
-    "label": "Commonest class: {name}, in {share} % of them.",
+    "label": "Most frequent class: {name}, in {share} % of them.",
     "worst": "Most suspicious: frame {frame}, malignant {percent}.",
-    "agreement": "From frame to frame outlines agree with a mean Dice of {dice:.2f}.",
-    "no_agreement": "No two frames in a row have outlines to compare.",
+    "agreement": "Outlines of successive frames overlap by a mean Dice of {dice:.2f}.",
+    "no_agreement": "No two successive frames have outlines to compare.",
 }
 PROBABILITIES_CAPTION = "Probability of each class"
 COLUMN_CLASS, COLUMN_PROBABILITY = "Class", "Probability"
@@ -55,11 +55,11 @@ INSISTED_NOTE = "Shown at your request: the program would not judge this picture
 WARNINGS = {
     "blank": ("Blank picture", "It is almost uniform.", "Check that it shows tissue, and export it again."),
     "not_ultrasound": (
-        "Perhaps no breast ultrasound",
-        "It does not look like those that the program was made from.",
+        "Possibly not breast ultrasound",
+        "It does not look like the images that the program was made from.",
         "Open a gray still image of the breast; crop a screenshot or a photograph to the scan.",
     ),
-    "other_modality": ("No ultrasound, says the file", "{found}", "Open a B-mode still image of the breast."),
+    "other_modality": ("File says: not ultrasound", "{found}", "Open a B-mode still image of the breast."),
     "photo": (
         "A photograph of a screen",
         "Glare and tilt change what is seen.",
@@ -67,7 +67,7 @@ WARNINGS = {
     ),
     "window": ("More than the scan", "The scan is seen too small.", "Crop the picture to the scan."),
     "heads_disagree": (
-        "Outline and class contradict",
+        "Outline and class disagree",
         "One says that there is a lesion, the other that there is none.",
         "Rely on neither; look yourself.",
     ),
@@ -76,7 +76,7 @@ WARNINGS = {
         "They lie side by side, but one result is given for both.",
         "Crop the file to one of them.",
     ),
-    "low_confidence": ("Close classes", "They cannot be told apart well.", "Treat the class as open."),
+    "low_confidence": ("Class unclear", "The classes cannot be told apart well.", "Treat the class as open."),
     "uncertain": ("Several classes are possible", "", "Treat the class as open."),
     "colour": (
         "Colour in the picture",
@@ -88,7 +88,7 @@ WARNINGS = {
         "They can sway the result.",
         "A frame stored before measuring is best.",
     ),
-    "burned_in": ("Burned-in text, says the file", "{found}", "Crop a name away before you share it."),
+    "burned_in": ("File says: text burned in", "{found}", "Crop a name away before you share it."),
     "banner_blanked": (
         "Text beside the scan blanked",
         "{found}",
@@ -105,7 +105,7 @@ WARNINGS = {
     "inverted": ("Black and white exchanged", "{found}", "Compare it with the original before you trust it."),
     "rescaled": ("Gray levels stretched", "{found}", "Compare brightness with the original before you trust it."),
     "exif_turned": ("Turned picture", "{found}", "Check that the probe is at the top."),
-    "tag_ignored": ("Useless entry in the file", "{found}", "Export it again if a scale or a region is missing."),
+    "tag_ignored": ("Unusable entry in the file", "{found}", "Export it again if a scale or a region is missing."),
     "on_cpu": ("The graphics card was full", "{found}", "The result is as good; free the card for more speed."),
 }
 WARNING_UNKNOWN = ("A note on the picture", "{found}", "")
@@ -134,12 +134,12 @@ MEANING = {
     "malignant": "Of 100 images given a figure like this, about {percent} should be malignant.",
     "normal": "Of 100 images given a figure like this, about {percent} should show no lesion.",
 }
-MEANING_FITTED = "That was fitted on: {fitted_on}. On other machines, hospitals and patients it can be off."
+MEANING_FITTED = "The figures were fitted on {fitted_on}. On other machines, hospitals and patients they can be off."
 MEANING_NOT_FITTED = (
     "The figure is the network's own: it was not compared with outcomes yet. Read it as a ranking of the "
     "three classes, not as a frequency."
 )
-MEANING_LIMITS = "It speaks of the image as a whole, not of how exact the outline is."
+MEANING_LIMITS = "It is about the image as a whole, not about how exact the outline is."
 
 # Measurements
 MEASURES_HEADING = "Measurements"
@@ -152,7 +152,7 @@ MEASURES_ROWS = {
     "taller": "Taller than wide",
     "circularity": "Circularity",
     "top": "From top of image",
-    "margin": "Contour may lie",
+    "margin": "Contour uncertain by",
 }
 YES, NO = "yes", "no"
 PX, PX2, MM, MM2 = "{value} px", "{value} px²", "{value} mm", "{value} mm²"
@@ -161,7 +161,7 @@ PLUS_MINUS = "± {length}"
 NOT_MEASURED = "not measured"
 NO_MEASUREMENT = "± {length}: no measurement"
 NO_MEASUREMENT_NOTE = (
-    "Where the contour may lie as far off as half the lesion's own width, the lengths are no measurement."
+    "Where the contour is uncertain by half the lesion's own width, the lengths are not a measurement."
 )
 SPACING_NONE = (
     "Pixels only: the image does not say how large a pixel is. Mark a known length with “Set scale” to get millimetres."
@@ -169,7 +169,7 @@ SPACING_NONE = (
 SPACING_FILE = "Millimetres by the file: {row} mm per pixel down, {column} mm across."
 SPACING_MARK = "Millimetres by your mark: {row} mm per pixel; pixels are taken to be square."
 SPACING_CARRIED = "Millimetres by your mark in an earlier image of this size: {row} mm per pixel. Check that it fits."
-DESCRIPTOR_ROWS = {"shape": "Shape", "orientation": "Orientation", "posterior": "Behind it"}
+DESCRIPTOR_ROWS = {"shape": "Shape", "orientation": "Orientation", "posterior": "Posterior features"}
 DESCRIPTOR_WORDS = {  # by the word of `clinic.descriptors`
     "irregular": "irregular",
     "not irregular": "not irregular",
@@ -178,10 +178,10 @@ DESCRIPTOR_WORDS = {  # by the word of `clinic.descriptors`
     "posterior shadowing": "shadowing",
     "no posterior shadowing": "no shadowing",
 }
-DESCRIPTOR_NONE = "not said"
-DESCRIPTORS_NOTE = "Shape, orientation and what lies behind are measured; they are no BI-RADS category."
+DESCRIPTOR_NONE = "not given"
+DESCRIPTORS_NOTE = "Shape, orientation and posterior features are measured; they are not a BI-RADS category."
 DESCRIPTORS_NOTE_EDITED = (
-    "Of an edited outline only the orientation is said: the other words were fitted to the network's."
+    "Of an edited outline only the orientation is given: the other words were fitted to the network's outlines."
 )
 DESCRIPTOR_AGREEMENT = "{name}: kappa {kappa} ({low} to {high}, n = {n}) with {against}."
 DESCRIPTOR_AGAINST = {
@@ -191,7 +191,7 @@ DESCRIPTOR_AGAINST = {
 }
 MEASURES_NOTE = "Measured on the network's outline, not by hand."
 MEASURES_NOTE_EDITED = "Measured on the outline as it was edited by hand."
-MARGIN_COVERAGE = "The margin held {rate} of the reference contours."
+MARGIN_COVERAGE = "The margin contained {rate} of the reference contours."
 MARGIN_NONE = "No margin band was measured for these weights."
 
 # Take away

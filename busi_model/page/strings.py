@@ -93,7 +93,7 @@ CASE_STATES = {
 WAITING_HEADING = "The result appears here"
 WAITING_LINES = (
     "Look at the image yourself first.",
-    "The lesion is outlined and a verdict given, with what makes it doubtful.",
+    "The page then outlines the lesion and gives a verdict, with its doubts.",
     "Files are deleted after about an hour.",
 )
 OPENING = "Opening the image…"
@@ -133,7 +133,7 @@ SCALE_SHORT = "{length:.0f} px were marked; at least 10 px are expected."
 SCALE_LENGTH = "The length is {length} mm; 1 to 500 mm are expected."
 SCALE_IMPLAUSIBLE = "A pixel would be {found:.3g} mm; {low} to {high:g} mm are plausible."
 # Take away
-TAKE_HEADING = "Take away"
+TAKE_HEADING = "Export"
 TAKE_BUTTONS = {"overlay": "Overlay (PNG)", "mask": "Mask (PNG)", "data": "Data (JSON)", "report": "Report (PDF)"}
 TAKE_FILES = {  # {date} of today; {short}: the beginning of the pixels' hash
     "overlay": "busi-{date}-{short}-overlay.png",
@@ -331,7 +331,7 @@ SYNC_PROBLEM = "Not synced yet; {waiting} waiting for the private dataset. {prob
 
 # Quick feedback
 FEEDBACK_HEADING = "Do you agree with the class?"
-FEEDBACK_MORE = "Say more first: class, outline, comment"
+FEEDBACK_MORE = "Add details first: class, outline, comment"
 FEEDBACK_EDIT = "Correct the outline"
 FEEDBACK_BUTTONS = {"agree": "Agree", "disagree": "Disagree", "unsure": "Unsure"}
 FEEDBACK_AGAIN = "Give another answer"
@@ -371,6 +371,7 @@ HOST_OPEN = "Open"
 HOST_LOGIN_FIRST = "Give the password first; load the page again."
 HOST_NEW = "New session"
 HOST_NAME = "Name of the session (readers see it)"
+FILE_BOX_MORE = "Choose other files"
 HOST_IMAGES = "Images: drop or choose several"
 HOST_FOLDER = "or a folder on this machine (BUSI's masks in it are left out)"
 HOST_TRUTH = "Truth, if known: CSV with the columns image, class"
@@ -576,6 +577,6 @@ OUTLINE_REFUSED = "The outline was not taken over. {reason}"
 CROP_OUTSIDE = "The box {x0}, {y0}, {x1}, {y1} does not lie in the {width}x{height} px image."
 CROP_JUDGE = "Judge this part"
 CROP_SUGGESTED = "Parts of the picture that can be judged on their own:"
-CROPPED_NOTE = "Cut out of another image here: columns {left} to {right}, rows {top} to {bottom}."
+CROPPED_NOTE = "Cropped from another image: columns {left} to {right}, rows {top} to {bottom}."
 FILM, FILM_SLIDER = "Frames", "Frame"
 FRAME_LOST = "The frame could not be read. {reason}"

@@ -336,10 +336,10 @@ def test_a_summary_by_hand():
     assert line["mean_malignant"] == pytest.approx(0.466667) and line["outline_agreement"] == pytest.approx(0.6)
     assert "label" not in summary(rows[3:])
     assert in_words(line) == (
-        "3 of 4 frames judged. Commonest class: benign, in 67 % of them. Most suspicious: frame 3, malignant 90 %. "
-        "From frame to frame outlines agree with a mean Dice of 0.60."
+        "3 of 4 frames judged. Most frequent class: benign, in 67 % of them. Most suspicious: frame 3, malignant 90 %. "
+        "Outlines of successive frames overlap by a mean Dice of 0.60."
     )
-    assert in_words(summary(rows[:1])).endswith("No two frames in a row have outlines to compare.")
+    assert in_words(summary(rows[:1])).endswith("No two successive frames have outlines to compare.")
     assert in_words(summary(rows[3:])) == "None of 1 frames could be judged."
     full, half = np.ones((4, 4), bool), np.zeros((4, 4), bool)
     half[:2] = True

@@ -56,10 +56,10 @@ def finding(benign, malignant, normal, n_lesions=1, codes=()):
         (finding(0.9, 0.05, 0.05), "balanced", "not_suspicious", "Malignant 5 %; balanced threshold 40 %. Not ruled"),
         (finding(0.85, 0.12, 0.03), "balanced", "not_suspicious", "balanced threshold 40 %"),
         (finding(0.85, 0.12, 0.03), "sensitive", "suspicious", "Malignant 12 %; sensitive threshold 10 %"),
-        (finding(0.02, 0.03, 0.95, 0), "balanced", "no_lesion", "Nothing is outlined, the class says normal."),
-        (finding(0.02, 0.03, 0.95, 1), "balanced", "contradiction", "A region is outlined, the class says normal."),
+        (finding(0.02, 0.03, 0.95, 0), "balanced", "no_lesion", "Nothing is outlined and the class is normal."),
+        (finding(0.02, 0.03, 0.95, 1), "balanced", "contradiction", "A region is outlined, but the class is normal."),
         (finding(0.27, 0.34, 0.39, 1), "sensitive", "suspicious", "Malignant 34 %"),  # normal is the likeliest
-        (finding(0.95, 0.03, 0.02, 0), "balanced", "cannot_say", "The class says benign, nothing is outlined."),
+        (finding(0.95, 0.03, 0.02, 0), "balanced", "cannot_say", "The class is benign, but nothing is outlined."),
         (finding(0.6, 0.35, 0.05, 1), "balanced", "cannot_say", "below the balanced threshold, 40 %, but possible"),
         (finding(0.1, 0.87, 0.03, codes=["not_ultrasound"]), "balanced", "not_judged", "I am not sure that this is a"),
         (finding(0.1, 0.87, 0.03, codes=["blank"]), "balanced", "not_judged", "The picture is almost uniform."),
@@ -112,7 +112,7 @@ def test_several_possible_classes_leave_the_class_open():
 def test_warnings_come_in_order_of_weight_and_unknown_ones_keep_their_text():
     worded = report(finding(0.1, 0.87, 0.03, codes=["rescaled", "new_code", "marks", "heads_disagree"]), POINT)
     assert [w.code for w in worded.warnings] == ["heads_disagree", "marks", "rescaled", "new_code"]
-    assert worded.warnings_line == "Outline and class contradict; 3 more"
+    assert worded.warnings_line == "Outline and class disagree; 3 more"
     assert worded.warnings[-1].found == "It is new_code."
 
 
@@ -427,7 +427,7 @@ def test_descriptors_stand_in_the_table_with_their_agreement():
     assert rows[words.DESCRIPTOR_ROWS["posterior"]] == ["shadowing", words.DESCRIPTOR_NONE]
     assert rows[words.DESCRIPTOR_ROWS["orientation"]] == ["parallel", words.DESCRIPTOR_NONE]
     said = " ".join(lengths.notes(lesions, None, False, FITTED, described=described))
-    assert "no BI-RADS category" in said and words.DESCRIPTORS_NOTE_EDITED not in said
+    assert "not a BI-RADS category" in said and words.DESCRIPTORS_NOTE_EDITED not in said
     found = AGREEMENT["posterior"]
     figures = f"kappa {found.kappa:.2f} ({found.low:.2f} to {found.high:.2f}, n = {found.n})"
     assert f"{figures} with the radiologists of BrEaST" in said

@@ -75,7 +75,7 @@ def test_overlay_draws_on_the_edge_and_nowhere_else():
     for row in (29, 30, 79, 80):
         assert yellow(overlay)[row, 70]
     away = ~rectangle(120, 160, (26, 84, 36, 114)) | rectangle(120, 160, (34, 76, 44, 106))
-    away[10:50, 105:130] = False  # the lesion's number
+    away[20:90, 110:135] = False  # the lesion's number
     assert (overlay[away] == gray[away][:, None]).all()
     assert overlay[50, 38].max() < 0.6 * gray[50, 38]  # the dark rim, outside
     assert overlay[50, 111].max() < 0.8 * gray[50, 111]
@@ -97,11 +97,18 @@ def test_every_lesion_has_its_number_beside_it():
     gray = np.full((200, 300), 100, np.uint8)
     large, small = (60, 150, 40, 140), (90, 120, 220, 250)
     both = draw_overlay(gray, rectangle(200, 300, large, small))
-    beside_large = (slice(40, 80), slice(144, 170))  # upper right of the larger lesion
-    beside_small = (slice(70, 110), slice(254, 280))
+    beside_large = (slice(40, 170), slice(144, 170))
+    beside_small = (slice(70, 140), slice(254, 280))
     assert yellow(both)[beside_large].any() and yellow(both)[beside_small].any()
     alone = yellow(draw_overlay(gray, rectangle(200, 300, large)))
     assert alone[beside_large].any() and not alone[beside_small].any()
+
+
+def test_the_number_stands_where_the_lesion_reaches_furthest_right():
+    gray = np.full((300, 300), 100, np.uint8)
+    overlay = draw_overlay(gray, rectangle(300, 300, (50, 210, 60, 90), (200, 220, 60, 200)))  # an L
+    rows, columns = np.nonzero(yellow(overlay)[:, 204:])
+    assert 185 <= rows.mean() <= 235 and columns.max() < 30
 
 
 def test_numbers_stay_inside_the_frame():
