@@ -359,7 +359,7 @@ def test_without_a_lesion_there_is_no_segmentation(source, predicted):
 
 def test_without_the_extra_the_sentence_names_it(source, weights, predicted, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "highdicom", None)
-    with pytest.raises(DicomResultError, match=r"pip install busi-model\[dicom\]"):
+    with pytest.raises(DicomResultError, match=r"pip install '\.\[dicom\]'"):
         dicom_results(source / "still.dcm", predicted["still.dcm"], [], MODEL)
     arguments = ["predict", "--weights", str(weights), "--dicom-seg", "--out", str(tmp_path / "out"), str(source)]
     assert main(arguments) == 2
