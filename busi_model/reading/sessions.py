@@ -195,8 +195,7 @@ def _add_reader(connection: sqlite3.Connection, session_id: str) -> str:
     number = connection.execute(
         "SELECT coalesce(max(number), 0) + 1 FROM reader WHERE session_id = ?", (session_id,)
     ).fetchone()[0]
-    n_cases = connection.execute("SELECT count(*) FROM session_case WHERE session_id = ?", (session_id,)).fetchone()[0]
-    order = list(range(1, n_cases + 1))
+    order = list(range(1, _n_cases(connection, session_id) + 1))
     random.Random(f"{session['seed']}-{number}").shuffle(order)
     code = codes.make_code()
     connection.execute(
@@ -213,15 +212,17 @@ def _session(connection: sqlite3.Connection, session_id: str) -> sqlite3.Row:
     return row
 
 
+def _n_cases(connection: sqlite3.Connection, session_id: str) -> int:
+    return connection.execute("SELECT count(*) FROM session_case WHERE session_id = ?", (session_id,)).fetchone()[0]
+
+
 def _must_be_open(connection: sqlite3.Connection, session_id: str) -> None:
     if _session(connection, session_id)["closed_at"]:
         raise StageError("session_closed")
 
 
 def _session_info(connection: sqlite3.Connection, session: sqlite3.Row) -> SessionInfo:
-    n_cases = connection.execute("SELECT count(*) FROM session_case WHERE session_id = ?", (session["id"],)).fetchone()[
-        0
-    ]
+    n_cases = _n_cases(connection, session["id"])
     readers = []
     for reader in connection.execute(
         "SELECT * FROM reader WHERE session_id = ? AND removed_at IS NULL ORDER BY number", (session["id"],)
