@@ -92,7 +92,14 @@ def looks() -> dict:
     scripts = [path.read_text(encoding="utf-8") for path in (folder / "server" / "stream.js", folder / "page.js")]
     script = "\n".join([f"document.documentElement.lang = {json.dumps(strings.LANGUAGE)};", *scripts])
     sheets = [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.css"))]
-    return {"theme": calm_theme(), "css": "\n".join([CSS, *sheets]), "head": f"<script>{script}</script>"}
+    # Gradio's own words lack this one: the tooltip in a file box would read "common.upload".
+    missing = gr.I18n(en={"common.upload": strings.FILE_BOX_MORE})
+    return {
+        "theme": calm_theme(),
+        "css": "\n".join([CSS, *sheets]),
+        "head": f"<script>{script}</script>",
+        "i18n": missing,
+    }
 
 
 def walls(server_name: str, on_space: bool) -> Walls:

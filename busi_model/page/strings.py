@@ -215,6 +215,7 @@ DOOR_TEXT = (
 DOOR_CODE = "Code"
 DOOR_ENTER = "Enter"
 LEAVE = "Pause"
+LEAVE_DONE = "Leave"
 
 PSEUDONYM = "Pseudonym"
 PSEUDONYM_INFO = (
@@ -262,6 +263,11 @@ MISSING_CONFIDENCE = "Not saved yet: give your confidence as a number from 0 to 
 MISSING_VERDICT = "Not saved yet: say how the model's outline is."
 MISSING_ANSWERS = "Not saved yet: answer all ten statements."
 LESION_AND_NO_LESION = "Not saved yet: a lesion is outlined, and “No lesion” is ticked. Undo one of them."
+CLASS_AND_NO_LESION = "Not saved yet: your class is {class_name}, but “No lesion” is ticked. Change one of them."
+CLASS_AND_NOTHING = (
+    "Not saved yet: your class is {class_name}, but “Nothing is there” is chosen. If the lesion lies elsewhere, choose "
+    "“In the wrong place”."
+)
 GOOD_BUT_CHANGED = "Not saved yet: the outline is called good, but it was changed. Choose “Corrected by me”, or Reset."
 CORRECTED_BUT_UNCHANGED = "Not saved yet: the outline is as the model drew it. Correct it, or choose another answer."
 NOTHING_BUT_DRAWN = "Not saved yet: “Nothing is there” is chosen, but an outline was drawn. Delete it, or Reset."
@@ -401,6 +407,7 @@ HOST_LEFT_OUT = (
     "Readers went on without case {cases}, whose picture is damaged on the server. Make a session with the same image "
     "again: that puts it right here too."
 )
+HOST_NO_STUDY = "study.csv, the reader study, is not among the files: {reason}."
 HOST_CONFLICTS = "{count} of them differ from the known truth, which won: see conflicts.csv."
 HOST_TWO_TRUTHS = "{name}: the CSV says {csv}, its folder says {folder}. Correct one of the two; no session was made."
 HOST_CLOSED = "The session is closed: nothing more is taken, everything saved is kept."

@@ -32,6 +32,9 @@ def calm_theme() -> gr.themes.Base:
         button_medium_text_weight="700",
         button_small_text_weight="400",
         color_accent="*primary_700",
+        # An empty radio button or box must be seen, too (3:1).
+        checkbox_border_color="*neutral_500",
+        checkbox_border_color_dark="*neutral_400",
     )
 
 

@@ -130,7 +130,8 @@ results   readings(store, session_id) -> DataFrame, one row a reader and case (R
 report    write_csv(table, path) (cells that begin with = + - @ tab CR are escaped), write_jsonl(table, path),
           write_report(store, session_id, path): DECIDE-AI-shaped Markdown.
           write_downloads(store, session_id, folder) -> paths of readings.csv, readings.jsonl, summary.csv, report.md,
-          and where truths are known of study.csv, ratings-mrmcaov.csv, ratings.imrmc
+          where truths are known of ratings-mrmcaov.csv and ratings.imrmc, where they suffice of study.csv.
+          no_study(readings) -> why they do not, or ""
 
 export    export_cases(store, folder, session_ids=None) -> Exported(n_cases, skipped: {reason: n}, n_conflicts):
           BUSI's layout, conflicts.csv (readers against a known truth) and a manifest.csv whose source is "clinician";

@@ -1,21 +1,22 @@
 """A session as files to take away: tables as CSV and JSON lines, and a report in the order of DECIDE-AI.
 
-Enters: the store. Leaves: readings.csv, readings.jsonl, summary.csv, report.md; with known truths study.csv, and the
-ratings for iMRMC and MRMCaov. Readers' words are shown as text only: no cell begins a formula, no comment becomes
-Markdown or HTML.
+Enters: the store. Leaves: readings.csv, readings.jsonl, summary.csv, report.md; with known truths the ratings for
+iMRMC and MRMCaov, and study.csv where they suffice for it. Readers' words are shown as text only: no cell begins a
+formula, no comment becomes Markdown or HTML.
 """
 
 import csv
 import html
 import re
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
 from busi_model.files import without_formula
 from busi_model.reading.errors import RecordError, StoreError
 from busi_model.reading.figures import summarise
-from busi_model.reading.reader_study import crossed, imrmc_text, mrmcaov_table, study_table
+from busi_model.reading.reader_study import Block, crossed, imrmc_text, mrmcaov_table, study_table
 from busi_model.reading.results import learning_curve, readings, usability
 from busi_model.reading.store import Store
 
@@ -25,22 +26,24 @@ def write_downloads(store: Store, session_id: str, folder: Path | str) -> list[P
     folder = Path(folder)
     table = readings(store, session_id)
     known = table[table["truth"].notna()]
-    names = ["readings.csv", "readings.jsonl", "summary.csv", "report.md"]
-    names += ["study.csv", "ratings-mrmcaov.csv", "ratings.imrmc"] if len(known) else []
-    files = [folder / name for name in names]
+    writers = {
+        "readings.csv": lambda path: write_csv(table, path),
+        "readings.jsonl": lambda path: write_jsonl(table, path),
+        "summary.csv": lambda path: write_csv(summarise(table), path),
+        "report.md": lambda path: write_report(store, session_id, path),
+    }
+    if not no_study(table):
+        writers["study.csv"] = lambda path: write_csv(study_table(known), path)
+    if len(known):
+        writers["ratings-mrmcaov.csv"] = lambda path: write_csv(mrmcaov_table(known), path)
+        writers["ratings.imrmc"] = lambda path: path.write_text(imrmc_text(known), encoding="utf-8")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_csv(table, files[0])
-        write_jsonl(table, files[1])
-        write_csv(summarise(table), files[2])
-        write_report(store, session_id, files[3])
-        if len(known):
-            write_csv(study_table(known), files[4])
-            write_csv(mrmcaov_table(known), files[5])
-            files[6].write_text(imrmc_text(known), encoding="utf-8")
+        for name, write in writers.items():
+            write(folder / name)
     except OSError as error:
         raise StoreError("files_not_written", reason=str(error.strerror)) from error
-    return files
+    return [folder / name for name in writers]
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -180,13 +183,20 @@ for these readers alone. The FDA's iMRMC reads `ratings.imrmc`, R's MRMCaov read
 {variances}"""
 
 
-def _study(table: pd.DataFrame) -> str:
+def no_study(table: pd.DataFrame) -> str:
+    """Why these readings are not analysed as a reader study; "" if they are."""
     known = table[table["truth"].notna()]
     if known.empty:
-        return "Not analysed: no truth is known."
+        return "no truth is known"
     block = crossed(known)
-    if isinstance(block, str):
-        return f"Not analysed: {block.removeprefix('undefined: ')}."
+    return block.removeprefix("undefined: ") if isinstance(block, str) else ""
+
+
+def _study(table: pd.DataFrame) -> str:
+    if reason := no_study(table):
+        return f"Not analysed: {reason}."
+    known = table[table["truth"].notna()]
+    block = cast(Block, crossed(known))
     found = study_table(known)
     variances = ["merit", "var_reader", "var_read_reader", "error", "cov1", "cov2", "cov3"]
     results = found.drop(columns=["readers", "cases", "malignant", *variances[1:]])

@@ -86,6 +86,19 @@ def test_headline_and_picture_share_the_first_screen(open_staged_tab, tmp_path, 
     assert tab.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
 
 
+def test_with_two_lesions_no_cell_is_cut_off(staged_visitors, tmp_path):
+    for size in ({"width": 1280, "height": 720}, {"width": 390, "height": 844}):
+        tab = staged_visitors.open(viewport=size)
+        upload(tab, phantom_file(tmp_path, "malignant", 1, 302, 420))
+        expect_result(tab, 420, 302)
+        cells = tab.locator("#measures td")
+        assert cells.count() > 10
+        cells.nth(1).evaluate(
+            "(cell, said) => { cell.textContent = said; }", words.NO_MEASUREMENT.format(length="10.8 px")
+        )
+        assert tab.locator("#measures .scroll").evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
 def test_the_surround_of_the_picture_is_dark_and_the_look_is_remembered(staged_visitors, tmp_path):
     tab = staged_visitors.open(viewport={"width": 1440, "height": 900}, color_scheme="light")
     upload(tab, phantom_file(tmp_path, "malignant", 1, 300, 420))

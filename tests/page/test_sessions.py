@@ -183,8 +183,10 @@ class Reader:
     def finish(self):
         for number in range(1, 11):
             self.tab.locator(f"#sus-{number}").get_by_role("radio").nth(number % 5).check()
+        expect(self.tab.locator("#session-leave")).to_have_text(strings.LEAVE)
         self.tab.locator("#session-send").click()
         expect(self.tab.locator("#session-task h2")).to_have_text(strings.SESSION_TASKS["done"][0])
+        expect(self.tab.locator("#session-leave")).to_have_text(strings.LEAVE_DONE)  # nothing is left to pause
 
 
 def test_two_readers_a_reload_and_a_kill_lose_nothing(chromium, untrained, tmp_path):
@@ -411,6 +413,7 @@ def test_the_host_makes_watches_exports_and_deletes_a_session(chromium, store, t
         tab.locator("#host-name :is(input, textarea)").fill("Morning <i>1</i>")  # open: there is no session yet
         tab.set_input_files("#host-images input[type=file]", [tmp_path / f"benign ({i}).png" for i in range(2)])
         expect(tab.locator("#host-images tr")).to_have_count(2)
+        expect(tab.get_by_role("button", name=strings.FILE_BOX_MORE)).to_be_visible()  # Gradio: "common.upload"
         tab.set_input_files("#host-truth input[type=file]", manifest)
         expect(tab.locator("#host-truth tr")).to_have_count(1)
         tab.locator("#host-create").click()
@@ -439,10 +442,12 @@ def test_the_host_makes_watches_exports_and_deletes_a_session(chromium, store, t
         asked = []
         tab.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
         tab.locator("#host-downloads").click()
+        expect(tab.locator("#host-said")).to_contain_text("the reader study, is not among the files: 1 reader read")
         for name in ("readings.csv", "readings.jsonl", "summary.csv", "report.md", "corrected-cases.zip"):
             expect(tab.locator("#host-files")).to_contain_text(name.split(".")[0])
         assert "'=HYPERLINK()" in next(served.rglob("readings.csv")).read_text(encoding="utf-8-sig")
         tab.locator("#host-more button").first.click()
+        expect(tab.locator("#host-number input")).to_have_value("")
         tab.locator("#host-pseudonym :is(input, textarea)").fill("Otter")
         tab.locator("#host-remove").click()
         expect(tab.locator("#host-said")).to_contain_text("7 records of the reader were removed. No copy had left")
@@ -657,18 +662,22 @@ def test_outline_and_verdict_must_fit_each_other(seat):
     assert final(step, shown, "good").outline is None
     assert final(step, moved, "corrected").outline.polygons == moved
     assert final(step, moved, "wrong_place").outline.polygons == moved
-    assert final(step, [], "nothing_there", no_lesion=True).outline.polygons == []
+    assert final(step, [], "nothing_there", no_lesion=True, class_name="normal").outline.polygons == []
     refused = [
         (moved, "good", {}, strings.GOOD_BUT_CHANGED),
         (shown, "corrected", {}, strings.CORRECTED_BUT_UNCHANGED),
         (moved, "nothing_there", {}, strings.NOTHING_BUT_DRAWN),
         ([], "corrected", {}, strings.CONFIRM_NO_LESION),
         (moved, "corrected", {"no_lesion": True}, strings.LESION_AND_NO_LESION),
+        ([], "nothing_there", {"no_lesion": True}, strings.CLASS_AND_NO_LESION.format(class_name="benign")),
+        (shown, "nothing_there", {}, strings.CLASS_AND_NOTHING.format(class_name="benign")),
     ]
     for polygons, verdict, fields, words in refused:
         with pytest.raises(RecordError) as error:
             final(step, polygons, verdict, **fields)
         assert str(error.value) == words
+    with pytest.raises(RecordError, match="your class is malignant, but “No lesion” is ticked"):
+        session_form.own_read(own_step, Fields("malignant", 50, no_lesion=True, carried=carry(own_step, [])))
     none_given = session_form.own_read(own_step, Fields("benign", 50, carried=carry(own_step, [])))
     no_lesion = session_form.own_read(own_step, Fields("normal", 50, no_lesion=True, carried=carry(own_step, [])))
     assert none_given.outline is None and no_lesion.outline.polygons == []

@@ -359,7 +359,8 @@ def test_a_model_that_refuses_is_not_counted_as_an_opinion(store, tmp_path):
 def test_no_cell_of_the_csv_begins_a_formula(store, session, tmp_path):
     files = report.write_downloads(store, session, tmp_path / "out")
     names = ["readings.csv", "readings.jsonl", "summary.csv", "report.md"]
-    assert [path.name for path in files] == [*names, "study.csv", "ratings-mrmcaov.csv", "ratings.imrmc"]
+    assert [path.name for path in files] == [*names, "ratings-mrmcaov.csv", "ratings.imrmc"]  # no empty study.csv
+    assert "Not analysed: " in files[3].read_text(encoding="utf-8")
     with open(files[0], newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert rows[3]["comment"].startswith("'=HYPERLINK(1)\n<script>")

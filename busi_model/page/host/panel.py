@@ -101,7 +101,7 @@ class Panel:
             [on.open_button.click, on.password.submit],
             self.enter,
             [on.password],
-            [on.allowed, on.password, on.door, on.view, on.new, on.more, *on.shown],
+            [on.allowed, on.password, on.door, on.view, on.new, on.more, on.number, *on.shown],
             **HOW,
         )
         on.create_button.click(self.create, [on.allowed, *on.of_new], [*on.shown, *on.of_new, on.new], **HOW)

@@ -15,7 +15,7 @@ from pathlib import Path
 from busi_model.page import strings
 from busi_model.reading import results
 from busi_model.reading.export import Exported, export_cases
-from busi_model.reading.report import write_csv, write_downloads
+from busi_model.reading.report import no_study, write_csv, write_downloads
 from busi_model.reading.store import Store
 
 
@@ -60,7 +60,10 @@ class Takeaway:
         said = strings.HOST_EXPORTED.format(n_cases=exported.n_cases)
         if exported.n_conflicts:
             said += " " + strings.HOST_CONFLICTS.format(count=exported.n_conflicts)
-        return Prepared([*files, Path(archive)], said + skipped_words(exported))
+        said += skipped_words(exported)
+        if reason := no_study(results.readings(self.store, session_id)):
+            said += " " + strings.HOST_NO_STUDY.format(reason=reason)
+        return Prepared([*files, Path(archive)], said)
 
     def feedback(self) -> Prepared:
         with self.place("feedback") as place:

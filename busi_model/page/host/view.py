@@ -34,6 +34,7 @@ class Screen:
             on.view: gr.Column(visible=True),
             on.new: gr.Accordion(open=not infos),
             on.more: gr.Accordion(open=False),
+            on.number: gr.update(value=None),  # or an empty one shows 0
         }
 
     def refusal(self, error: object) -> dict:

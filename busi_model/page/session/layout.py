@@ -78,7 +78,8 @@ class Layout:
     def everything(self) -> list:
         """All that a step can change."""
         return [
-            *(self.seat, self.door, self.code, self.head_row, self.head, self.receipt, self.picture, self.task),
+            *(self.seat, self.door, self.code, self.head_row, self.head, self.leave_button, self.receipt),
+            *(self.picture, self.task),
             *(self.profile, self.years, self.practice, self.case, self.as_before, self.of_model, self.questionnaire),
             *(self.stuck, self.leave_out_button, self.unsaved),
             *(self.lock_button, self.save_button, self.problem, *self.fields),

@@ -125,6 +125,7 @@ class Screen:
             on.door: gr.Column(visible=False),
             on.head_row: gr.Row(visible=True),
             on.head: progress_html(step),
+            on.leave_button: strings.LEAVE_DONE if step.stage in ("done", "closed") else strings.LEAVE,
             on.receipt: receipt_html(receipt, self.copies()) if receipt else "",
             on.task: task_html(step, self.predictor.operating_point),
             on.problem: problem_html(problem) if problem else "",
