@@ -123,7 +123,7 @@ def test_without_the_extra_the_sentence_names_it(clips, tmp_path, monkeypatch):
     files += [get_testdata_file(name, download=False) for name in names]
     for file in files:
         for ask in (read_image, count_frames):
-            with pytest.raises(ImageError, match=r"`pip install busi-model\[dicom\]` brings"):
+            with pytest.raises(ImageError, match=r"`pip install '\.\[dicom\]'` in BUSI's folder brings"):
                 ask(file)
 
 

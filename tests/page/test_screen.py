@@ -45,19 +45,27 @@ def drop(tab, *paths, name="dropped.png"):
     )
 
 
+def fills(tab):
+    """How much of the stage the picture takes, by the side that bounds it."""
+    box, stage = (tab.locator(which).bounding_box() for which in (PICTURE, "#viewer .overlay svg"))
+    return max(box["width"] / stage["width"], box["height"] / stage["height"])
+
+
 @pytest.mark.parametrize("shape", [(300, 420), (420, 300), (306, 900)], ids=["landscape", "portrait", "wide"])
 def test_the_picture_is_whole_and_stays_in_view_from_1100_px_on(open_staged_tab, tmp_path, shape):
     tab = open_staged_tab(viewport={"width": 1280, "height": 720})
     upload(tab, phantom_file(tmp_path, "malignant", 1, *shape))
     expect_result(tab, shape[1], shape[0])
+    boxes = {}
     for width, height in SCREENS:
         tab.set_viewport_size({"width": width, "height": height})
         frame = tab.locator(PICTURE)
         wait_until(tab, lambda: inside(frame.bounding_box(), width, height))  # noqa: B023 (used at once)
+        wait_until(tab, lambda: fills(tab) > 0.97)  # the viewer follows the window a moment later
         box, stage = frame.bounding_box(), tab.locator("#viewer .overlay svg").bounding_box()
+        boxes[width, height] = box
         assert inside(stage, width, height)
-        fills = max(box["width"] / stage["width"], box["height"] / stage["height"])
-        assert 0.97 < fills < 1.01
+        assert 0.97 < fills(tab) < 1.01
         assert stage["height"] > 0.6 * height and stage["width"] > 0.4 * width
         line, tabs = tab.locator(".topline").bounding_box(), tab.get_by_role("tablist").first.bounding_box()
         assert line["y"] == 0 and line["height"] <= 56 and tabs["y"] + tabs["height"] <= 56
@@ -68,7 +76,8 @@ def test_the_picture_is_whole_and_stays_in_view_from_1100_px_on(open_staged_tab,
     tab.set_viewport_size({"width": 1280, "height": 720})
     column = tab.locator("#result-column")
     assert column.evaluate("node => node.scrollHeight > node.clientHeight")
-    before = tab.locator(PICTURE).bounding_box()
+    before = boxes[1280, 720]
+    wait_until(tab, lambda: tab.locator(PICTURE).bounding_box() == before)
     tab.locator("#feedback-agree").scroll_into_view_if_needed()
     assert column.evaluate("node => node.scrollTop") > 0 and tab.locator(PICTURE).bounding_box() == before
     assert inside(before, 1280, 720)
