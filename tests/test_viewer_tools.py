@@ -72,7 +72,7 @@ def test_an_edited_outline_becomes_the_shown_one_and_comes_back_to_the_digit(pan
     assert answer.viewer["model"] == before.viewer["model"]  # the model's stays available
     assert answer.viewer["band"] == [] and words.OUTLINE_EDITED in answer.viewer["alt"]
     mask = rasterise(DRAWN, 560, 440)
-    assert case.lesions[0].area_px2 == mask.sum() and f"{mask.sum()} px²" in answer.measures
+    assert case.lesions[0].area_px2 == mask.sum() and f"{mask.sum()}\u00a0px²" in answer.measures
     for said in (answer.words, answer.text):
         assert words.OUTLINE_EDITED in said
     assert words.MEASURES_NOTE_EDITED in answer.measures

@@ -33,9 +33,9 @@ TEMPLATES = Environment(
 
 
 def as_html(template: str, **values: object) -> str:
-    """template: name of a file in templates/, without ".html". No line ends between a figure and its per-cent sign."""
+    """template: name of a file in templates/, without ".html". No line ends between a figure and its unit."""
     shown = TEMPLATES.get_template(f"{template}.html").render(words=words, **values)
-    return re.sub(r"(?<=\d) %", "\u00a0%", shown)
+    return re.sub(r"(?<=\d) (?=%|mm|px)", "\u00a0", shown)
 
 
 def spoken(report: Report) -> str:

@@ -122,7 +122,7 @@ MEANING_RATES = "Measured at this threshold: sensitivity {sensitivity}; specific
 MEANING_NO_THRESHOLD = (
     "No threshold for malignancy was measured for these weights: sensitivity and specificity are unknown."
 )
-MEANING_SET = "The classes named as possible held the true one in {rate} of held-out images."
+MEANING_SET = "The classes named as possible contained the true one in {rate} of held-out images."
 MEANING_OBSERVED = {
     "benign": "Of held-out images given {low} to {high} % for benign, {rate} were benign.",
     "malignant": "Of held-out images given {low} to {high} % for malignant, {rate} were malignant.",

@@ -60,7 +60,8 @@ INBOX_WORDS = {
     "none": "No file was in it.",
 }
 PRIVACY = (
-    "Downloads hold pixels only, no file name and no metadata; files are deleted after about an hour. "
+    "Apart from DICOM, downloads carry no file name and no metadata of the image. Files are deleted after about an "
+    "hour. "
     "Crop away a name that is burned into the picture before you open it."
 )
 EXAMPLES_HEADING = "No image at hand? Synthetic examples, drawn by a program; no patient is in them."

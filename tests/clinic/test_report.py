@@ -362,6 +362,9 @@ def test_no_cell_of_the_pdf_lies_on_another(prediction, n_lesions, spacing, monk
         for other_left, _, other_baseline, other in boxes:
             if other_left > left and abs(baseline - other_baseline) < 4:
                 assert right < other_left + 1, f"{text} reaches into {other}"
+    for row in lengths.table(lesions)[1:] if n_lesions == 1 else ():
+        cells = [baseline for _, _, baseline, text in boxes if text in row]
+        assert len(cells) >= 2 and any(abs(cells[0] - other) < 0.1 for other in cells[1:]), row  # on one line
     lines = sorted({(round(left), round(baseline)) for left, _, baseline, _ in boxes})
     for (left, low), (other_left, high) in zip(lines, lines[1:], strict=False):
         assert left != other_left or high - low >= 4, "two lines lie on each other"
@@ -399,6 +402,8 @@ def test_measurements_are_pixels_until_the_spacing_is_known():
     shown = measured(lesions)
     assert "3200 px²" in shown and words.SPACING_NONE in shown and words.MARGIN_NONE in shown
     shown = measured(measure_lesions(mask, spacing_mm=(0.1, 0.2)), (0.1, 0.2))
+    page = as_html("measures", table=lengths.table(lesions), notes=["."])
+    assert "3200\u00a0px²" in page  # no line ends there
     assert "64.0 mm² (3200 px²)" in shown and "0.1 mm per pixel down, 0.2 mm across" in shown
     assert words.MEASURES_NOTE in shown
     header, *rows = lengths.table(lesions)
