@@ -376,9 +376,11 @@ def test_on_a_phone_each_step_begins_with_its_picture(seated):
 def test_another_answer_after_the_model_goes_by_keys_too(seated, store):
     tab = seated.tab
     seated.arrive(1)
+    expect(tab.locator("#case-class input").first).to_be_focused()
     for key in ("Space", "Enter", "7", "0", "Enter"):  # benign, 70
         tab.keyboard.press(key)
     seated.arrive(1, final=True)
+    expect(tab.locator("#session-same")).to_be_focused()
     tab.keyboard.press("Tab")
     for key in ("ArrowUp", "Enter", "5", "Enter", "ArrowUp", "Enter"):  # normal, 5; nothing is there
         tab.keyboard.press(key)

@@ -206,7 +206,7 @@ def test_a_marked_scale_gives_millimetres(staged_tab, tmp_path):
     tab.locator(f"{SCALE} input[type=number]").fill("20")
     press(tab, "Enter")
     expect(tab.locator("#measures")).to_contain_text("0.1 mm per pixel")
-    expect(tab.locator("#measures tbody td").first).to_have_text(re.compile(r"^1[34]\.\d mm \(1[34]\d px\)$"))
+    expect(tab.locator("#measures tbody td").first).to_have_text(re.compile(r"^1[34]\.\d\smm\s\(1[34]\d\spx\)$"))
     assert re.search(r"1[34]\.\d x 1[34]\.\d mm\.", tab.locator("#text textarea").input_value())
     tab.locator("#viewer .forget").click()
     expect(tab.locator("#measures")).not_to_contain_text("mm²")
