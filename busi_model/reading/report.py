@@ -9,7 +9,6 @@ import csv
 import html
 import re
 from pathlib import Path
-from typing import cast
 
 import pandas as pd
 
@@ -185,19 +184,24 @@ for these readers alone. The FDA's iMRMC reads `ratings.imrmc`, R's MRMCaov read
 
 def no_study(table: pd.DataFrame) -> str:
     """Why these readings are not analysed as a reader study; "" if they are."""
+    block = _block(table)
+    return block if isinstance(block, str) else ""
+
+
+def _block(table: pd.DataFrame) -> Block | str:
+    """What a reader study is made of, or why there is none."""
     known = table[table["truth"].notna()]
     if known.empty:
         return "no truth is known"
     block = crossed(known)
-    return block.removeprefix("undefined: ") if isinstance(block, str) else ""
+    return block.removeprefix("undefined: ") if isinstance(block, str) else block
 
 
 def _study(table: pd.DataFrame) -> str:
-    if reason := no_study(table):
-        return f"Not analysed: {reason}."
-    known = table[table["truth"].notna()]
-    block = cast(Block, crossed(known))
-    found = study_table(known)
+    block = _block(table)
+    if isinstance(block, str):
+        return f"Not analysed: {block}."
+    found = study_table(table[table["truth"].notna()])
     variances = ["merit", "var_reader", "var_read_reader", "error", "cov1", "cov2", "cov3"]
     results = found.drop(columns=["readers", "cases", "malignant", *variances[1:]])
     shown = found[variances].map(lambda cell: cell if isinstance(cell, str) else float(f"{cell:.3g}"))
