@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -99,9 +99,8 @@ class Case:
 
     @property
     def label(self) -> str:
-        """The likeliest class, of a refused image too."""
-        probabilities = self.prediction.class_probabilities
-        return max(probabilities, key=probabilities.__getitem__)
+        """The likeliest class, of a refused image too: what is kept of it is `Prediction.judged_anyway`."""
+        return cast(str, self.prediction.label)
 
     @property
     def mask(self) -> np.ndarray:
