@@ -16,11 +16,13 @@ busi backup FILE | restore FILE               the records of readers, also while
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
 from busi_model import commands
 from busi_model.errors import UserError, remedy
+from busi_model.interrupts import interruptible
 
 TRAINING_PACKAGES = ("monai", "seaborn", "sklearn")  # what the extra `train` brings
 
@@ -202,7 +204,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parse_arguments(arguments)
     name = asked.run.__name__
     try:
-        return asked.run(asked)
+        with interruptible(signal.SIGINT):
+            return asked.run(asked)
+    except KeyboardInterrupt:
+        print(f"{name}: stopped.", file=sys.stderr)
+        return 130
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

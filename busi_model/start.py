@@ -53,6 +53,9 @@ def run(name: str = "app.py", load: Callable[..., Predictor] = Predictor.load) -
             raise SystemExit(f"{name}: {error}") from None
         except Stopped:
             pass
+        except Exception:  # compiled code may make an error of its own of a signal that meets it
+            if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+                raise
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # Python and torch would take seconds to give back every object; the system does it at once

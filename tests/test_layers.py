@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "frame": (),
     "colour": ("frame",),
     "errors": (),
+    "interrupts": (),
     "files": (),
     "names": (),
     "words": (),
@@ -70,7 +71,7 @@ MAY_IMPORT = {
     "start": (*SPINE, "language", "page", "reading"),
     "__init__": (),
 }
-EVERYWHERE = ("errors", "files", "names", "words")  # they need nothing themselves
+EVERYWHERE = ("errors", "files", "interrupts", "names", "words")  # they need nothing themselves
 ROOMS = ("about", "feedback", "host", "images", "session")  # of page/, a panel each
 PUTS_THEM_TOGETHER = ("page", "page.api")
 # Heavy packages and the only places that may name them.

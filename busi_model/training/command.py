@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import cast
 
 from busi_model.errors import remedy
+from busi_model.interrupts import interruptible
 from busi_model.network import DeviceError, choose_device
 from busi_model.training import distributed, splits, study
 from busi_model.training.cases import N_FOLDS, CaseError, check_cases
@@ -81,9 +82,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def main(words: Sequence[str] | None = None) -> int:
     arguments = parse_arguments(words)
-    # A plain `kill` stops as Ctrl-C does; a shell that runs us in the background has both switched off.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         arguments.device = choose_device(arguments.device)
     except DeviceError as error:
@@ -99,28 +97,8 @@ def main(words: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.out)
     try:
-        config = TrainConfig(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(TrainConfig)})
-        check_log(arguments.log)
-        settings = Settings(config, arguments.device, arguments.start, arguments.scratch_epochs, arguments.log)
-        hospitals = find_hospitals(arguments.data, arguments.manifest)
-        print("\n".join(line for hospital in hospitals for line in hospital.report()))
-        print("\n".join(found_table(hospitals)), flush=True)
-        check_cases([case for hospital in hospitals for case in hospital.cases if case.split != "test"])
-        folder.mkdir(parents=True, exist_ok=True)
-        if distributed.is_first():
-            for hospital in hospitals:
-                write_manifest(hospital.cases, folder / f"split-{hospital.name}.csv")
-        if arguments.leave_one_out:
-            study.run_study(settings, splits.by_hospital(hospitals), folder, "left out")
-        elif arguments.cross_validate:
-            study.run_study(settings, splits.by_fold(hospitals, of=arguments.hold_out_of), folder, "out of fold")
-        elif arguments.folds == "all":
-            study.release(settings, hospitals, folder, arguments.operating_point)
-        elif arguments.folds in map(str, range(N_FOLDS)):
-            parts = splits.by_fold(hospitals, [int(arguments.folds)], arguments.hold_out_of)
-            study.run_study(settings, parts, folder, "held out")
-        else:
-            raise RunError(f"--folds is {arguments.folds!r}; 0 to {N_FOLDS - 1}, or all, is expected.")
+        with interruptible(signal.SIGINT, signal.SIGTERM):
+            _run(arguments, folder)
     except (CaseError, RunError, RuntimeError, ValueError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 1
@@ -133,3 +111,28 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"Stopped. {folder} holds the last whole epoch: the same command resumes it.", file=sys.stderr)
         return 130
     return 0
+
+
+def _run(arguments: argparse.Namespace, folder: Path) -> None:
+    config = TrainConfig(**{f.name: getattr(arguments, f.name) for f in dataclasses.fields(TrainConfig)})
+    check_log(arguments.log)
+    settings = Settings(config, arguments.device, arguments.start, arguments.scratch_epochs, arguments.log)
+    hospitals = find_hospitals(arguments.data, arguments.manifest)
+    print("\n".join(line for hospital in hospitals for line in hospital.report()))
+    print("\n".join(found_table(hospitals)), flush=True)
+    check_cases([case for hospital in hospitals for case in hospital.cases if case.split != "test"])
+    folder.mkdir(parents=True, exist_ok=True)
+    if distributed.is_first():
+        for hospital in hospitals:
+            write_manifest(hospital.cases, folder / f"split-{hospital.name}.csv")
+    if arguments.leave_one_out:
+        study.run_study(settings, splits.by_hospital(hospitals), folder, "left out")
+    elif arguments.cross_validate:
+        study.run_study(settings, splits.by_fold(hospitals, of=arguments.hold_out_of), folder, "out of fold")
+    elif arguments.folds == "all":
+        study.release(settings, hospitals, folder, arguments.operating_point)
+    elif arguments.folds in map(str, range(N_FOLDS)):
+        parts = splits.by_fold(hospitals, [int(arguments.folds)], arguments.hold_out_of)
+        study.run_study(settings, parts, folder, "held out")
+    else:
+        raise RunError(f"--folds is {arguments.folds!r}; 0 to {N_FOLDS - 1}, or all, is expected.")

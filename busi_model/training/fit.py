@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
+from busi_model import interrupts
 from busi_model.errors import remedy
 from busi_model.files import written_whole
 from busi_model.network import MultiTaskUNet, choose_device
@@ -167,6 +168,7 @@ class Trainer:
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
         augment_s, started = 0.0, time.perf_counter()
         for step in range(self.steps):
+            interrupts.check()
             batch = order[step * self.config.batch : (step + 1) * self.config.batch]
             own = distributed.own_share(len(batch))
             indices = batch[own]

@@ -1,6 +1,7 @@
 """train.py and `python -m busi_model` as a user runs them."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,11 +10,12 @@ import time
 import pytest
 import torch
 
-from busi_model import checkpoint
+from busi_model import checkpoint, commands
 from busi_model.__main__ import main
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.training import command as training
+from busi_model.training import one_network
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -103,6 +105,25 @@ def test_stopping_leaves_usable_weights_and_can_be_resumed(phantoms, tmp_path, s
     assert (tmp_path / "last.pt").is_file()
 
 
+@pytest.mark.parametrize("fate", ["another error", "lost"])
+def test_a_signal_that_meets_compiled_code_stops_all_the_same(phantoms, tmp_path, monkeypatch, capsys, fate):
+    def plot(*_):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            if fate == "another error":
+                raise TypeError("affine_transform(): incompatible function arguments") from None
+
+    monkeypatch.setattr(one_network, "plot_history", plot)
+    before = signal.getsignal(signal.SIGTERM)
+    arguments = ["--data", phantoms, "--out", tmp_path, "--epochs", "500", "--size", "64", "--batch", "4"]
+    assert _train_here(*arguments) == 130
+    assert "resumes it" in capsys.readouterr().err
+    assert _epochs(tmp_path) == 1
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_a_killed_training_goes_on_where_it_was(phantoms, tmp_path):
     arguments = ["--data", phantoms, "--out", tmp_path, "--epochs", "500", "--size", "64", "--batch", "4"]
     command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments), "--device", "cpu"]
@@ -167,3 +188,19 @@ def test_shipped_weights_outline_a_real_lesion(data_dir, shipped):
     prediction = Predictor.load(shipped, device="cpu")(frame)
     dice = 2 * (prediction.mask & truth).sum() / (prediction.mask.sum() + truth.sum())
     assert dice > 0.8
+
+
+@pytest.mark.parametrize("what", [None, RuntimeError("made of the signal by compiled code")])
+def test_ctrl_c_ends_any_command_without_a_traceback(monkeypatch, capsys, what):
+    def backup(_):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            if what is None:
+                raise
+            raise what from None
+
+    monkeypatch.setattr(commands, "backup", backup)
+    assert main(["backup", "file.zip"]) == 130
+    assert capsys.readouterr().err == "backup: stopped.\n"
