@@ -29,28 +29,22 @@ WINDOW = {"width": 1440, "height": 900}
 # Everything that is waited for is awaited frame by frame: what is timed is what a reader can see.
 WATCH = """
 window.frame = () => new Promise(requestAnimationFrame);
-window.address = () => document.querySelector("#viewer .overlay image.frame")?.getAttribute("href");
+window.address = () => document.querySelector("#viewer .overlay canvas.frame")?.dataset.href;
 window.verdict = () => document.querySelector("#result [data-verdict]");
-window.drawn = async () => {
-  const picture = new Image();
-  picture.src = address();
-  await picture.decode();
-  await frame();
-};
 document.addEventListener("change", (event) => {
   if (!event.target.closest("#upload")) return;
   const [begin, before] = [performance.now(), address()];
   window.took = (async () => {
-    while (!verdict() || address() === before) await frame();
-    await drawn();
+    while (!verdict() || !address() || address() === before) await frame();
+    await frame();
     return performance.now() - begin;
   })();
 }, true);
 window.next = async () => {
   const [begin, before, column] = [performance.now(), address(), document.querySelector("#result-column")];
   document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "n", bubbles: true }));
-  while (column.inert || !verdict() || address() === before) await frame();
-  await drawn();
+  while (column.inert || !verdict() || !address() || address() === before) await frame();
+  await frame();
   return performance.now() - begin;
 };
 null;

@@ -164,10 +164,10 @@ def expect_result(tab, width, height):
 
 
 def shown_picture(tab):
-    """The displayed picture's pixels (H, W), as the server delivered them; the browser may have fetched them ahead."""
-    kind, content = tab.locator("#viewer .overlay image.frame").evaluate(
+    """The displayed picture's pixels (H, W), as the server delivered them; once it is drawn."""
+    kind, content = tab.locator("#viewer .overlay canvas.frame[data-href]").evaluate(
         """async (picture) => {
-            const blob = await (await fetch(picture.getAttribute("href"))).blob();
+            const blob = await (await fetch(picture.dataset.href)).blob();
             const reader = new FileReader();
             await new Promise((done) => { reader.onload = done; reader.readAsDataURL(blob); });
             return [blob.type, reader.result.split(",")[1]];

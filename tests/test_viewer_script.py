@@ -167,12 +167,13 @@ def test_a_frame_is_asked_for_when_the_reader_rests_on_it(bench):
     assert bench.tab.locator(".film .at").inner_text() == "Frame 3 of 5"
     bench.tab.wait_for_function("window.sent.some(([name]) => name === 'frame')")
     assert bench.sent("film") == [{"case": "a"}] and bench.sent("frame") == [{"case": "a", "index": 2}]
-    bench.show(film(film={"first": {"url": "/x/busi-frame-0000.jpg"}, "ready": 5}))  # previews, of the turn before
-    shown = bench.tab.locator(".overlay image.frame")
-    assert shown.get_attribute("href") == "/x/busi-frame-0002.jpg"
+    first = gray_png(400, 300) + "#frame-0000."
+    bench.show(film(film={"first": {"url": first}, "ready": 5}))  # previews, of the turn before
+    shown = bench.tab.locator(".overlay canvas.frame")
+    expect(shown).to_have_attribute("data-href", re.compile(r"#frame-0002\.$"))
     expect(bench.tab.locator(".overlay .outline")).to_be_hidden()  # it belongs to another frame
     bench.show(film(turn=2, frame=2, image={"url": gray_png(400, 300) + "#2"}))
-    assert shown.get_attribute("href").endswith("#2")
+    expect(shown).to_have_attribute("data-href", re.compile("#2$"))
     expect(bench.tab.locator(".overlay .outline path.line")).to_be_visible()
 
 
@@ -232,3 +233,64 @@ def test_what_is_on_is_drawn_and_nothing_else(bench):
         bench.press(key)
         assert drawing.is_visible() != before
     assert re.search("show-axes", bench.tab.locator(".viewer").get_attribute("class"))
+
+
+GATED = """() => {
+  const real = window.fetch;
+  window.gates = [];
+  window.fetch = async (address) => {
+    await new Promise((open) => window.gates.push(open));
+    return real(address);
+  };
+}"""
+GRAYS = """canvas => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.reduce((sum, value) => sum + value, 0) / data.length;
+}"""
+
+
+def test_a_picture_that_comes_late_never_stands_under_another_images_outline(bench):
+    canvas = bench.tab.locator(".overlay canvas.frame")
+    bench.show(scene())
+    expect(canvas).to_have_attribute("data-href", re.compile("^data:"))
+    assert canvas.evaluate(GRAYS) > 0
+    bench.tab.evaluate(GATED)
+    for turn, case in ((2, "b"), (3, "c")):
+        bench.show(scene(case=case, turn=turn, width=300, image={"url": gray_png(300, 300) + f"#{case}"}))
+        assert canvas.evaluate(GRAYS) == 0  # the image before is gone with its outline
+    for number in (1, 0):  # the answers overtake each other
+        bench.tab.evaluate(f"async () => {{ gates[{number}](); await new Promise((done) => setTimeout(done, 100)); }}")
+        assert canvas.get_attribute("data-href").endswith("#c")
+
+
+def test_a_lost_picture_is_asked_for_again_by_the_next_answer(bench):
+    canvas = bench.tab.locator(".overlay canvas.frame")
+    bench.tab.evaluate("() => { window.real = fetch; window.fetch = () => Promise.reject(new TypeError()); }")
+    bench.show(scene())
+    assert canvas.get_attribute("data-href") is None
+    bench.tab.evaluate("() => { window.fetch = window.real; }")
+    bench.show(scene(made=2))
+    expect(canvas).to_have_attribute("data-href", re.compile("^data:"))
+
+
+def test_side_by_side_shows_the_same_picture_twice(bench):
+    bench.show(scene())
+    original, overlay = (bench.tab.locator(f".{kind} canvas.frame") for kind in ("original", "overlay"))
+    expect(overlay).to_have_attribute("data-href", re.compile("^data:"))
+    bench.tab.locator("[data-do=beside]").click()
+    assert original.evaluate(GRAYS) == overlay.evaluate(GRAYS) > 0
+    boxes = [part.bounding_box() for part in (original, overlay)]
+    assert boxes[0]["width"] == boxes[1]["width"] and boxes[0]["y"] == boxes[1]["y"]
+    bench.show(scene(case="b", turn=2, image={"url": gray_png(400, 300) + "#b"}))
+    expect(original).to_have_attribute("data-href", re.compile("#b$"))
+    assert original.evaluate(GRAYS) == overlay.evaluate(GRAYS) > 0
+
+
+def test_a_picture_larger_than_a_tablets_canvas_is_shown_whole(bench):
+    bench.show(scene(width=8000, height=5000, image={"url": gray_png(400, 250)}))
+    canvas = bench.tab.locator(".overlay canvas.frame")
+    expect(canvas).to_have_attribute("data-href", re.compile("^data:"))
+    assert canvas.evaluate("canvas => canvas.width * canvas.height") <= 16e6
+    box, at = canvas.bounding_box(), bench.at(-0.5, -0.5)
+    assert (box["x"], box["y"]) == pytest.approx(at, abs=0.5)
+    assert box["width"] / box["height"] == pytest.approx(1.6, rel=1e-3)

@@ -123,8 +123,8 @@ class Reader:
         self.tab.get_by_role("option", name="sonographer").click()
         self.tab.locator("#years input").fill("3")
         self.tab.locator("#session-join").click()
-        self.picture = self.tab.locator("#session-editor .overlay image.frame")
-        self.last_source = self.picture.get_attribute("href")
+        self.picture = self.tab.locator("#session-editor .overlay canvas.frame[data-href]")
+        self.last_source = self.picture.get_attribute("data-href")
         self.tab.locator("#session-start").click()
 
     def open(self):
@@ -160,8 +160,8 @@ class Reader:
     def lock(self, position):
         self.arrive(position)
         assert self.tab.locator("#session-editor circle").count() == 0  # no outline of the model before the lock
-        expect(self.picture).not_to_have_attribute("href", self.last_source)
-        self.last_source = self.picture.get_attribute("href")
+        expect(self.picture).not_to_have_attribute("data-href", self.last_source)
+        self.last_source = self.picture.get_attribute("data-href")
         gray = np.asarray(Image.open(io.BytesIO(base64.b64decode(self.last_source.split(",")[1]))))
         self.seen.append(image_sha256(gray))
         self.fill(position)
@@ -354,7 +354,7 @@ def test_the_picture_of_a_case_is_whole_and_stays_in_view(seated):
     tab = seated.tab
     tab.set_viewport_size({"width": 1280, "height": 720})
     seated.lock(1)
-    frame = tab.locator("#session-editor .overlay image.frame")
+    frame = tab.locator("#session-editor .overlay canvas.frame")
     box = frame.bounding_box()
     assert box["y"] >= 0 and box["y"] + box["height"] <= 720 and box["height"] > 300
     tab.locator("#session-save").scroll_into_view_if_needed()
@@ -367,7 +367,7 @@ def test_on_a_phone_each_step_begins_with_its_picture(seated):
     tab.set_viewport_size({"width": 390, "height": 844})
     for step in (seated.lock, seated.decide):
         step(1)  # by buttons far below the picture
-        expect(tab.locator("#session-editor .overlay image.frame")).to_be_in_viewport(ratio=0.9)
+        expect(tab.locator("#session-editor .overlay canvas.frame")).to_be_in_viewport(ratio=0.9)
     tab.locator("#session-lock").click()
     expect(tab.locator("#session-problem")).to_contain_text(strings.MISSING_CLASS)
     expect(tab.locator("#session-problem")).to_be_in_viewport(ratio=1)

@@ -14,13 +14,14 @@ from busi_model.page import strings
 from tests.browser import expect_result, phantom_file, shown_outlines, upload, wait_until
 
 PICTURE = "#viewer .overlay svg"
+FRAME = "#viewer .overlay canvas.frame"
 SCALE = "#viewer form.scale"
 # Where a point of the drawing and the same point of the picture are on the screen, [x, y] each.
 ON_SCREEN = """(svg, points) => {
   const path = svg.querySelector(".outline path.line").getScreenCTM();
-  const frame = svg.querySelector("image.frame");
+  const frame = svg.parentNode.querySelector("canvas.frame");
   const box = frame.getBoundingClientRect();
-  const [w, h] = [frame.width.baseVal.value, frame.height.baseVal.value];
+  const [w, h] = [frame.offsetWidth, frame.offsetHeight];
   return points.map(([x, y]) => {
     const drawn = new DOMPoint(x, y).matrixTransform(path);
     return [drawn.x, drawn.y, box.x + ((x + 0.5) / w) * box.width, box.y + ((y + 0.5) / h) * box.height, box.width / w];
@@ -138,7 +139,7 @@ def test_zoom_keeps_the_pixel_under_the_pointer_and_100_percent_is_100_percent(s
     staged(tab, tmp_path)
     press(tab, "1")
     assert zoom_percent(tab) == 100
-    frame = tab.locator(f"{PICTURE} image.frame")
+    frame = tab.locator(FRAME)
     assert frame.bounding_box()["width"] == pytest.approx(420, abs=0.5)
     at = tab.locator(PICTURE).bounding_box()
     x, y = at["x"] + at["width"] / 2 + 60, at["y"] + at["height"] / 2 - 40
@@ -200,7 +201,7 @@ def test_a_marked_scale_gives_millimetres(staged_tab, tmp_path):
     staged(tab, tmp_path)
     expect(tab.locator("#measures")).to_contain_text(words.SPACING_NONE.split(".")[0])
     press(tab, "1", "k")
-    frame = tab.locator(f"{PICTURE} image.frame").bounding_box()
+    frame = tab.locator(FRAME).bounding_box()
     for y in (50, 250):  # 200 px on the screen and, at 100 %, in the picture
         tab.mouse.click(frame["x"] + 10, frame["y"] + y)
     tab.locator(f"{SCALE} input[type=number]").fill("20")
@@ -255,7 +256,7 @@ def test_a_refused_picture_is_shown_without_a_result_until_insisted(staged_tab, 
     upload(tab, phantom_file(tmp_path, "benign", 1, 308, 420))
     expect(tab.locator("#result h2")).to_have_text(words.VERDICTS["not_judged"])
     expect(tab.locator("#result")).to_contain_text(words.WARNINGS["not_ultrasound"][2])
-    assert tab.locator(f"{PICTURE} image.frame").count() == 1
+    assert tab.locator(FRAME).count() == 1
     assert tab.locator(f"{PICTURE} path.line").count() == 0
     assert tab.locator("#viewer [data-do=explain]").is_disabled()
     expect(tab.locator("#take-report")).not_to_be_visible()

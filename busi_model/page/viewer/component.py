@@ -18,7 +18,10 @@ MODES = ("window", "ruler", "scale", "crop", "edit")  # what a drag or a click d
 # In a form the outlines are what is asked for, and nothing may be shown that was computed of the picture.
 FIELD_ACTIONS = ("outline", "model", "beside", "edit", "window", "ruler", "fit", "full", "reset", "keep", "keys")
 
-
+GRAY_WINDOW = (
+    '<filter x="0" y="0" width="1" height="1" color-interpolation-filters="sRGB"><feComponentTransfer>'
+    '<feFuncR type="linear"/><feFuncG type="linear"/><feFuncB type="linear"/></feComponentTransfer></filter>'
+)
 APART = ("turn", "made", "case", "image", "heat", "film")  # what comes first, and pictures that Gradio serves
 
 
@@ -55,7 +58,8 @@ def _markup(use: str) -> str:
     texts = strings.VIEWER_TEXTS | {"margin": strings.MARGIN_NOTE, "nomargin": words.MARGIN_NONE}
     data = " ".join(f'data-{name}="{html.escape(text)}"' for name, text in texts.items())
     stages = "".join(
-        f'<figure class="stage {kind}"{hidden}><svg role="img" aria-label="" tabindex="0"></svg>'
+        f'<figure class="stage {kind}"{hidden}><canvas class="frame" aria-hidden="true"></canvas>'
+        f'<svg role="img" aria-label="" tabindex="0">{GRAY_WINDOW if kind == "overlay" else ""}</svg>'
         f"<figcaption>{caption}</figcaption></figure>"
         for kind, caption, hidden in (
             ("original", strings.VIEWER_ORIGINAL, " hidden"),

@@ -55,10 +55,8 @@ function drawFilm() {
   root.classList.toggle("between", isFilm() && index !== data.frame);
   if (!isFilm()) return;
   const between = index !== data.frame; // what was found belongs to another frame
-  for (const image of root.querySelectorAll("image.frame")) {
-    const href = between ? preview(index) : url(data.image);
-    if (href && image.getAttribute("href") !== href) image.setAttribute("href", href);
-  }
+  const href = between ? preview(index) : url(data.image);
+  if (href) show(href);
   [slider.max, slider.value] = [data.frames - 1, index];
   const at = words("frame", { number: index + 1, frames: data.frames });
   slider.setAttribute("aria-valuetext", at);

@@ -1,5 +1,5 @@
-// The picture on the screen: two SVG stages of one view (the frame alone, the frame with what was found), zoom,
-// movement, gray window. The files of this folder are put together, in the order of component.py, into one function
+// The picture on the screen: two stages of one view (the frame alone, the frame with what was found), each a canvas with
+// the picture under an SVG with the lines; zoom, movement, gray window. The files of this folder are put together, in the order of component.py, into one function
 // that Gradio runs once with element, trigger, props and watch given. Points are [x, y] in frame pixels, pixel centres
 // being whole numbers. All words come from the markup. Gradio takes a name in quotes here for an event of the
 // component.
@@ -8,12 +8,18 @@ const root = element.querySelector(".viewer");
 const stages = root.querySelector(".stages");
 const svgs = [...root.querySelectorAll(".stage svg")];
 const [originalSvg, overlaySvg] = svgs;
+const [originalCanvas, overlayCanvas] = root.querySelectorAll("canvas.frame");
+const filter = root.querySelector("filter"); // the gray window; its id is our own: several viewers stand in one document
+filter.id = `window-${Math.random().toString(36).slice(2)}`;
+const LARGEST = 16e6; // pixels of a canvas on an iPad
 const PLAIN = { level: 127.5, width: 255 }; // the window that shows gray levels as they are
 const ZOOMS = [0.05, 40];
-const mine = Math.random().toString(36).slice(2); // ids of filters: several viewers stand in one document
 let data = { turn: -1, case: null, image: null }; // what result.py describes
 let view = { x: 0, y: 0, zoom: 1, fitted: true }; // frame pixel in the middle, screen pixels a frame pixel
 let gray = { ...PLAIN };
+let wanted = null; // address of the picture that is to be seen; what is seen stands in data-href of the canvas
+let asks = 0; // how often one was asked for
+let newest = 0; // the ask that was answered last
 
 const make = (name, attributes = {}, ...children) => {
   const node = document.createElementNS(SVG, name);
@@ -38,13 +44,35 @@ function label(p, text, x = 6, y = 5) {
   return node;
 }
 
-function picture(svg) {
-  const id = `window-${mine}-${svg === overlaySvg ? "overlay" : "original"}`;
-  const levels = ["R", "G", "B"].map((c) => make(`feFunc${c}`, { type: "linear" }));
-  const filter = make("filter", { id, x: 0, y: 0, width: 1, height: 1, "color-interpolation-filters": "sRGB" },
-    make("feComponentTransfer", {}, ...levels));
-  for (const node of [...svg.children]) if (!node.classList.contains("editing")) node.remove();
-  svg.prepend(filter, layerImage("frame", url(data.image)));
+// Another image: nothing is seen until it is there.
+function newPicture() {
+  const scale = Math.min(1, Math.sqrt(LARGEST / (data.width * data.height)));
+  for (const canvas of [originalCanvas, overlayCanvas]) {
+    [canvas.width, canvas.height] = [data.width * scale, data.height * scale];
+    [canvas.style.width, canvas.style.height] = [`${data.width}px`, `${data.height}px`];
+    delete canvas.dataset.href;
+  }
+  [wanted, newest] = [null, asks];
+}
+// The picture at this address, drawn as soon as it is there, unless a later one is there already. On a canvas, since
+// browsers keep every decoded <image> for as long as the tab lives: 100 pictures of 600 x 500 took 160 MB.
+async function show(href) {
+  if (href === wanted) return;
+  wanted = href;
+  const ask = ++asks;
+  try {
+    const bitmap = await createImageBitmap(await (await fetch(href)).blob());
+    if (ask > newest) {
+      newest = ask;
+      paint(overlayCanvas, bitmap, href);
+      if (on.beside) paint(originalCanvas, bitmap, href);
+    }
+    bitmap.close();
+  } catch { /* the connection is lost, or the picture gone: the next answer asks again */ }
+}
+function paint(canvas, source, href) {
+  canvas.getContext("2d").drawImage(source, 0, 0, canvas.width, canvas.height);
+  canvas.dataset.href = href;
 }
 // Pixel centres are whole numbers, so the picture begins half a pixel before 0.
 const layerImage = (name, href) => make("image",
@@ -62,14 +90,16 @@ function place() {
   const box = [view.x - w / 2 / view.zoom, view.y - h / 2 / view.zoom, w / view.zoom, h / view.zoom].join(" ");
   const slope = 255 / gray.width;
   const plain = gray.level === PLAIN.level && gray.width === PLAIN.width;
-  for (const svg of svgs) {
-    svg.setAttribute("viewBox", box);
-    const image = svg.querySelector(".frame");
-    svg.querySelectorAll("filter feComponentTransfer > *").forEach((node) => {
-      node.setAttribute("slope", slope);
-      node.setAttribute("intercept", 0.5 - (slope * gray.level) / 255);
-    });
-    plain ? image.removeAttribute("filter") : image.setAttribute("filter", `url(#${svg.querySelector("filter").id})`);
+  filter.querySelectorAll("feComponentTransfer > *").forEach((node) => {
+    node.setAttribute("slope", slope);
+    node.setAttribute("intercept", 0.5 - (slope * gray.level) / 255);
+  });
+  for (const svg of svgs) svg.setAttribute("viewBox", box);
+  const left = w / 2 - (view.x + 0.5) * view.zoom; // pixel centres are whole numbers
+  const top = h / 2 - (view.y + 0.5) * view.zoom;
+  for (const canvas of [originalCanvas, overlayCanvas]) {
+    canvas.style.transform = `translate(${left}px, ${top}px) scale(${view.zoom})`;
+    canvas.style.filter = plain ? "" : `url(#${filter.id})`;
   }
   for (const node of overlaySvg.querySelectorAll("[data-x]")) {
     node.setAttribute("transform", `translate(${node.dataset.x} ${node.dataset.y}) scale(${1 / view.zoom})`);

@@ -13,7 +13,7 @@ let seen = null; // size of the picture that was shown last
 let mode = null; // a name of `tools`, or null: a drag moves the picture
 
 function draw() {
-  svgs.forEach(picture);
+  for (const node of [...overlaySvg.children]) if (!node.matches(".editing, filter")) node.remove();
   originalSvg.setAttribute("aria-label", root.querySelector(".original figcaption").textContent);
   const layers = Object.fromEntries(["margin", "axes", "model", "outline", "calipers", "marks", "crop"]
     .map((name) => [name, make("g", { class: name })]));
@@ -53,6 +53,8 @@ function refresh() {
   root.classList.toggle("edited", changed && !field);
   root.classList.toggle("measured", measured());
   root.querySelector(".original").hidden = !on.beside;
+  const { href } = overlayCanvas.dataset;
+  if (on.beside && href && originalCanvas.dataset.href !== href) paint(originalCanvas, overlayCanvas, href);
   root.classList.toggle("empty", !usable);
   stages.dataset.mode = mode || "move";
   overlaySvg.setAttribute("role", mode === "edit" ? "application" : "img");
@@ -109,12 +111,15 @@ function load() {
     revision = data.revision || 0;
     takeOutlines(sceneKey(), data.drawn || models());
   } else if (data.revision === revision && !unsent && !drag) takeOutlines(sceneKey(), data.drawn || models());
+  if (!sameCase) newPicture();
+  else if (!overlayCanvas.dataset.href) wanted = null;
   if (data.image) {
     seen = { width: data.width, height: data.height };
     stages.style.setProperty("--ratio", data.width / data.height);
     draw();
     drawPartButtons();
-  } else svgs.forEach((svg) => svg.replaceChildren());
+    if (!isFilm()) show(url(data.image));
+  } else overlaySvg.querySelectorAll(":scope > :not(filter)").forEach((node) => node.remove());
   if (!data.done && mode === "edit" && !field) setModeQuietly(null);
   refresh();
 }
