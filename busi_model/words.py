@@ -99,11 +99,11 @@ NOTICES = {
     "colour": "Colour lies on the picture, as of Doppler or elastography; only its brightness is used. Export the "
     "frame without.",
     "exif_turned": "The picture was turned or mirrored as its EXIF tag asks.",
-    "first_frame": "The file holds {count} frames; only the first was read.",
-    "first_of_many": "The file holds more than {count} frames; only the first was read.",
+    "first_frame": "The file holds {count} frames; this is of the first.",
+    "first_of_many": "The file holds more than {count} frames; this is of the first.",
     "inverted": "Black and white were exchanged, as the file asks.",
     "marks": "Calipers or text lie on the picture and can sway the result. Open the frame without them.",
-    "middle_frame": "The file holds {count} frames; frame {frame}, in the middle, was read.",
+    "middle_frame": "The file holds {count} frames; this is of frame {frame}, in the middle.",
     "nothing_outlined": "The class is {class_name}, but no lesion is outlined. Look for it yourself.",
     "not_ultrasound": "I am not sure that this is a breast ultrasound. There is no result; open a B-mode image of the "
     "breast, or have this one judged anyway, with care.",

@@ -351,7 +351,7 @@ def test_first_of_several_frames(read_bytes, image_format):
     frame = read_bytes(encoded(frames[0], image_format, save_all=True, append_images=frames[1:], **lossless))
     np.testing.assert_array_equal(frame.gray, frames[0])
     assert codes(frame) == ["first_frame"]
-    assert frame.notices[0].text == "The file holds 3 frames; only the first was read."
+    assert frame.notices[0].text == "The file holds 3 frames; this is of the first."
 
 
 def test_frame_that_the_caller_chose_is_read_without_a_notice():

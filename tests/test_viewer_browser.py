@@ -121,7 +121,9 @@ def test_a_box_is_cut_out_and_judged_as_an_image_of_its_own(staged_tab, tmp_path
     expect(tab.locator(NOTE)).to_contain_text("200 by 150 px")
     judge.click()
     expect_result(tab, 200, 150)
-    expect(tab.locator(".worklist li")).to_have_count(2)
+    names = tab.locator(".worklist li i")
+    expect(tab.locator(".worklist li b")).to_have_text(["Image 1", "Image 2, cropped"])
+    assert names.nth(0).inner_text() == names.nth(1).inner_text() != ""
     expect(tab.locator(NOTE)).to_have_text(strings.CROPPED_NOTE.format(left=40, right=239, top=30, bottom=179))
     press(tab, "p")
     expect_result(tab, 420, 300)

@@ -24,11 +24,21 @@ class Mended(ValueError):  # noqa: N818 - it reads as what it says
         self.polygons = repaired.polygons
 
 
-def outline_answer(key: str, shown: Outline, verdict: str | None, no_lesion: bool, carried: str) -> dict:
+def need_one_opinion(class_name: str | None, no_lesion: bool, nothing_there: bool = False) -> None:
+    """A lesion's class, and that there is none, are not taken together. Raises RecordError."""
+    if class_name not in (None, "normal") and (no_lesion or nothing_there):
+        text = strings.CLASS_AND_NO_LESION if no_lesion else strings.CLASS_AND_NOTHING
+        raise RecordError(text.format(class_name=strings.CLASS_NAMES[class_name].lower()))
+
+
+def outline_answer(
+    key: str, shown: Outline, verdict: str | None, no_lesion: bool, carried: str, class_name: str | None
+) -> dict:
     """outline_verdict, outline and no_lesion_confirmed of a record, when they fit each other.
 
     key: what the editor's value must belong to. shown: the model's outline, as it stood in the editor at first.
-    verdict: of `records.OUTLINE_VERDICTS`, or None. no_lesion: ticked. carried: the editor's value.
+    verdict: of `records.OUTLINE_VERDICTS`, or None. no_lesion: ticked. carried: the editor's value. class_name: the
+    reader's own.
     Raises RecordError, EditorError, OutlineError or Mended.
     """
     polygons = editor.drawn(carried, key)
@@ -43,6 +53,7 @@ def outline_answer(key: str, shown: Outline, verdict: str | None, no_lesion: boo
         raise RecordError(strings.LESION_AND_NO_LESION)
     if changed and not polygons and not no_lesion:
         raise RecordError(strings.CONFIRM_NO_LESION)
+    need_one_opinion(class_name, no_lesion, verdict == "nothing_there" and bool(shown.polygons))
     return {
         "outline_verdict": verdict,
         "outline": sound_outline(polygons, shown.width, shown.height) if changed else None,

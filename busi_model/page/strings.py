@@ -76,6 +76,7 @@ REOPEN = "Undo: open {count} again"
 # Worklist. The class is not in it: the next image should be looked at before its result is known.
 WORKLIST = "Open images"
 WORKLIST_ITEM = "Image {number}"
+WORKLIST_CROP = "Image {number}, cropped"
 WORKLIST_CLOSE = "Close {name}"
 LEAVE_QUESTION = "Leave this page? Your images stay open for an hour in this tab; Back again leaves."
 WORKLIST_PREVIOUS, WORKLIST_NEXT = "Previous", "Next"

@@ -658,7 +658,7 @@ def test_any_frame_of_a_cine_loop(read, place, compress):
     frame = read(ds)
     np.testing.assert_array_equal(frame.gray, frames[2])
     assert codes(frame) == ["middle_frame"]
-    assert frame.notices[0].text == "The file holds 5 frames; frame 3, in the middle, was read."
+    assert frame.notices[0].text == "The file holds 5 frames; this is of frame 3, in the middle."
     expected = "Frame 6 was asked for; the file holds 5, counted from 1. Choose one of them."
     assert refusal(read, ds, 5) == expected
     assert "Frame 0 was asked for" in refusal(read, ds, -1)

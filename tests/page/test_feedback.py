@@ -89,6 +89,19 @@ def test_an_outline_edited_in_the_viewer_is_saved_with_the_opinion(desk):
     assert record.content["outline"]["polygons"] == moved and record.content["outline_verdict"] == "corrected"
 
 
+def test_a_lesions_class_and_no_lesion_are_asked_about(desk):
+    seen = desk.cases[0].case_id
+    for typed, text in (
+        ({"no_lesion": True}, None),  # of a picture with an outline: undo one of them
+        ({"verdict": "nothing_there"}, strings.CLASS_AND_NOTHING.format(class_name="malignant")),
+    ):
+        answer = desk.panel.send("disagree", desk.sent(seen, own_class="malignant", **typed))
+        assert (text or strings.LESION_AND_NO_LESION) in answer[desk.panel.problem]
+    assert desk.store.records() == []
+    desk.panel.send("disagree", desk.sent(seen, own_class="normal", verdict="nothing_there"))
+    assert len(desk.store.records()) == 1
+
+
 def test_of_images_that_were_closed_no_draft_is_kept(desk):
     first, second = desk.cases
     desk.panel.turn(desk.sent(first.case_id, comment="y" * 50_000), second.case_id)

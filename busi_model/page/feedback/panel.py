@@ -179,6 +179,7 @@ class Panel:
         model = model_record(case.prediction, self.weights_sha256)
         drawn = None if case.drawn is None else case.drawn.polygons  # as it was edited in the viewer
         carried = editor.value(key, model.outline.polygons if drawn is None else drawn)
+        answer = outline_answer(key, model.outline, typed["verdict"], typed["no_lesion"], carried, typed["own_class"])
         return Feedback.checked(
             verdict=verdict,
             model=model,
@@ -186,7 +187,7 @@ class Panel:
             own_class=typed["own_class"],
             comment=typed["comment"] or "",
             keep_image=typed["keep_image"],
-            **outline_answer(key, model.outline, typed["verdict"], typed["no_lesion"], carried),
+            **answer,
         )
 
 

@@ -175,6 +175,8 @@ class Reader:
             yield self.screen.step(case, visit, threshold_name, str(error))
             return
         self._holders[part.case_id] = visit
+        if case.case_id in visit.tokens:  # the same file's name
+            visit.tokens[part.case_id] = visit.tokens[case.case_id]
         visit.case_ids.insert(visit.case_ids.index(case.case_id) + 1, part.case_id)
         yield from self._turn(part, visit, threshold_name)
 

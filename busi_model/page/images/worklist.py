@@ -108,7 +108,7 @@ def item(case: Case, number: int, token: str | None, looked_at: bool) -> dict:
     return {
         "case": case.case_id,
         "token": token,
-        "name": strings.WORKLIST_ITEM.format(number=number),
+        "name": (strings.WORKLIST_CROP if case.crop else strings.WORKLIST_ITEM).format(number=number),
         "state": strings.CASE_STATES[state],
         "thumbnail": str(thumbnail) if case.thumbnail_png else None,
         "picture": str(picture) if case.is_judged and case.film is None else None,

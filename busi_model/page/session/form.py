@@ -11,7 +11,7 @@ from typing import Any, cast
 from busi_model.clinic import words
 from busi_model.names import DESCRIPTOR_WORDS
 from busi_model.page import strings
-from busi_model.page.answers import Mended, outline_answer, sound_outline
+from busi_model.page.answers import Mended, need_one_opinion, outline_answer, sound_outline
 from busi_model.page.viewer import field as editor
 from busi_model.reading.errors import ReadingError, RecordError
 from busi_model.reading.place import Saved, Step
@@ -106,7 +106,7 @@ def own_read(step: Step, fields: Fields) -> OwnRead:
     polygons = editor.drawn(fields.carried, cast(str, step.key))  # a step of a case has a key, and a picture
     if polygons and fields.no_lesion:
         raise RecordError(strings.LESION_AND_NO_LESION)
-    _need_one_opinion(fields)
+    need_one_opinion(fields.class_name, fields.no_lesion)
     size = cast(int, step.width), cast(int, step.height)
     outline = sound_outline(polygons, *size) if polygons or fields.no_lesion else None
     return OwnRead.checked(
@@ -125,8 +125,7 @@ def final_read(step: Step, fields: Fields) -> FinalRead:
         raise RecordError(strings.MISSING_VERDICT)
     shown = cast(Model, step.model).outline  # the model was revealed
     key = cast(str, step.key)
-    outline = outline_answer(key, shown, fields.outline_verdict, fields.no_lesion, fields.carried)
-    _need_one_opinion(fields, outlined=bool(shown.polygons))
+    outline = outline_answer(key, shown, fields.outline_verdict, fields.no_lesion, fields.carried, fields.class_name)
     return FinalRead.checked(
         class_name=fields.class_name,
         confidence=fields.confidence,
@@ -139,16 +138,6 @@ def final_read(step: Step, fields: Fields) -> FinalRead:
 
 def _descriptors(fields: Fields) -> Descriptors | None:
     return Descriptors.checked(**fields.descriptors) if fields.descriptors else None
-
-
-def _need_one_opinion(fields: Fields, outlined: bool = False) -> None:
-    """A lesion's class, and that there is none, are not taken together. outlined: the model outlined something."""
-    if fields.class_name in (None, "normal"):
-        return
-    nothing = outlined and fields.outline_verdict == "nothing_there"
-    if fields.no_lesion or nothing:
-        text = strings.CLASS_AND_NO_LESION if fields.no_lesion else strings.CLASS_AND_NOTHING
-        raise RecordError(text.format(class_name=strings.CLASS_NAMES[fields.class_name].lower()))
 
 
 def _need_class_and_confidence(fields: Fields) -> None:
