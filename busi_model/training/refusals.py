@@ -11,9 +11,9 @@ from busi_model.files import write_json, written_whole
 from busi_model.names import CLINICIAN
 from busi_model.ood import OodDetector
 from busi_model.predict import Predictor
-from busi_model.training import out_of_distribution
+from busi_model.training import ood_data, out_of_distribution
 from busi_model.training.cases import Case
-from busi_model.training.out_of_distribution import LeftOut
+from busi_model.training.ood_data import LeftOut
 from busi_model.training.splits import Part
 
 
@@ -37,7 +37,7 @@ def _left_out_inputs(device: str, part: Part, folder: Path) -> LeftOut:
     kept = folder / f"ood-{predictor.checkpoint.weights_sha256[:12]}-{tones}.npz"
     if not kept.is_file():
         others = _by_hospital(part.training)
-        found = out_of_distribution.left_out_inputs(predictor, part.name, part.held_out[0], others)
+        found = ood_data.left_out_inputs(predictor, part.name, part.held_out[0], others)
         with written_whole(kept) as temporary, open(temporary, "wb") as file:
             found.write(file)
     return LeftOut.read(kept)
@@ -52,7 +52,7 @@ def _by_hospital(cases: list[Case]) -> dict[str, list[Case]]:
 def fitted_detector(predictor: Predictor, part: Part) -> OodDetector:
     """Of the pictures that a network saw, against drawn ones and photographs."""
     own = {
-        name: out_of_distribution.case_inputs(predictor, cases, out_of_distribution.IMAGES)
+        name: ood_data.case_inputs(predictor, cases, ood_data.IMAGES)
         for name, cases in _by_hospital(part.training).items()
     }
-    return out_of_distribution.fit_ood(own, out_of_distribution.stranger_inputs(predictor))
+    return out_of_distribution.fit_ood(own, ood_data.stranger_inputs(predictor))

@@ -99,6 +99,15 @@ def test_sensitivity_at_specificity_by_hand():
     assert np.isnan(metrics.sensitivity_at_specificity(score, np.zeros(20, bool)))
 
 
+@given(st.integers(0, 10**6), st.integers(2, 60), st.sampled_from([1, 2, 17]), st.sampled_from([0.0, 0.5, 0.9, 1.0]))
+def test_sensitivity_at_specificity_is_read_off_the_curve(seed, n, levels, specificity):
+    rng = np.random.default_rng(seed)
+    score, positive = rng.integers(0, levels, n) / 7, np.arange(n) % 3 == 0  # with ties
+    false_positive, sensitivity, _ = sklearn.metrics.roc_curve(positive, score, drop_intermediate=False)
+    best = sensitivity[false_positive <= 1 - specificity + 1e-12].max()
+    assert metrics.sensitivity_at_specificity(score, positive, specificity) == best
+
+
 @given(st.integers(0, 10**6), st.integers(2, 60), st.sampled_from([1, 2, 17]))
 def test_the_area_is_scikit_learns(seed, n, digits):
     rng = np.random.default_rng(seed)

@@ -12,15 +12,15 @@ from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.training.layouts import find_cases
 from busi_model.training.not_ultrasound import Stranger, other_ultrasound, strangers
-from busi_model.training.out_of_distribution import (
+from busi_model.training.ood_data import (
     Inputs,
     LeftOut,
     case_inputs,
-    fit_ood,
+    gray_strangers,
     left_out_inputs,
-    measure_ood,
     picture_inputs,
 )
+from busi_model.training.out_of_distribution import fit_ood, measure_ood
 from busi_model.training.report import ood_section
 
 D = 8 + N_STATISTICS + N_TEXTURE
@@ -114,7 +114,7 @@ def test_inputs_of_a_hospital_left_out_survive_a_file(left_out, tmp_path):
 @pytest.fixture(scope="module")
 def some_strangers():
     """One in twenty, to be quick."""
-    return [s for number, s in enumerate(strangers()) if number % 20 == 0 and s.kind != "blank"]
+    return [s for s in gray_strangers()[::20] if s.kind != "blank"]
 
 
 def test_a_predictor_with_a_fitted_detector_refuses_strangers_and_keeps_it_on_disk(
@@ -141,8 +141,8 @@ def test_a_predictor_with_a_fitted_detector_refuses_strangers_and_keeps_it_on_di
 
 def test_a_hospital_left_out_is_seen_through_the_network_that_is_given(untrained, phantoms, monkeypatch):
     few = [Stranger("noise", "n", f"n {i}", np.full((70, 80), 60 * i, np.uint8)) for i in range(3)]
-    monkeypatch.setattr("busi_model.training.out_of_distribution.strangers", lambda seed: few)
-    monkeypatch.setattr("busi_model.training.out_of_distribution.other_ultrasound", lambda: few[:1])
+    monkeypatch.setattr("busi_model.training.ood_data.gray_strangers", lambda seed: few)
+    monkeypatch.setattr("busi_model.training.ood_data.other_ultrasound", lambda: few[:1])
     predictor, cases = Predictor.load(untrained, device="cpu"), find_cases(phantoms)
     found = left_out_inputs(predictor, "here", cases[:4], {"there": cases[4:]})
     assert found.own.shape[0] == 4 and found.others["there"].shape[0] == len(cases) - 4
