@@ -186,6 +186,13 @@ def choose_device(device: str = "auto") -> str:
     raise DeviceError(f"The device {device!r} is not there: this machine has {has}. Use --device auto or cpu.")
 
 
+def native_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes bfloat16 itself, which halves a training step; elsewhere float32 is quicker."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
 def use_one_thread() -> None:
     """From now on, in this process: for processes that share the cores among themselves."""
     torch.set_num_threads(1)

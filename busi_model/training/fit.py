@@ -6,9 +6,7 @@ best one would be to look at the validation images.
 
 import ctypes
 import dataclasses
-import errno
 import os
-import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,17 +18,16 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from busi_model import interrupts
-from busi_model.errors import remedy
-from busi_model.files import written_whole
-from busi_model.network import MultiTaskUNet, choose_device
+from busi_model.network import MultiTaskUNet, choose_device, native_bfloat16
 from busi_model.preprocess import TONES, Preprocess
-from busi_model.training import distributed
+from busi_model.training import distributed, kept
 from busi_model.training.augment import Augmenter, Draws
 from busi_model.training.dataset import ImageSet
-from busi_model.training.history import validate, write_history
+from busi_model.training.history import validate
 from busi_model.training.loss import class_weights, denominators, multi_task_loss
 from busi_model.training.recipe import RunError, TrainConfig, shares
 
+STATEFUL = ("network", "averaged", "optimizer", "schedule")  # what a run is resumed from, of `Trainer`
 STEPS_A_FIGURE = 10  # between two updates of the losses shown: each makes the host wait for the GPU
 
 
@@ -65,7 +62,7 @@ class Trainer:
         self.parallel = distributed.parallel(self.network, self.device)
         torch.backends.cudnn.benchmark = self.device.type == "cuda"  # few sizes, many steps: trying pays
         self.augment = Augmenter(config.size, seed=config.seed)
-        self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and _native_bfloat16(self.device))
+        self.bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and native_bfloat16(self.device))
         self.members = [(train.hospital_numbers == h).nonzero()[:, 0] for h in range(len(train.hospitals))]
         self.shown = shares([len(m) for m in self.members], config.epoch_images or len(train), config.balance)
         rates = torch.zeros(len(train))
@@ -213,51 +210,18 @@ class Trainer:
         return {**dataclasses.asdict(self.config), "cases": names}
 
     def _save(self) -> None:
-        state = {
-            "identity": self._run_identity(),
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "history": self.history,
-        }
-        try:
-            with written_whole(self.folder / "last.pt") as temporary:  # a kill during the write leaves the epoch before
-                torch.save(state, temporary)
-            write_history(self.history, self.folder / "history.csv")
-        except (OSError, RuntimeError) as error:  # PyTorch's writer says RuntimeError of a full disk
-            temporary.unlink(missing_ok=True)
-            known = (
-                error if isinstance(error, OSError) and error.errno else OSError(errno.ENOSPC, "the disk may be full")
-            )
-            raise RunError(
-                f"{self.folder} cannot be written ({known.strerror}). {remedy(known)} "
-                "Then the same command resumes from the epoch before."
-            ) from error
+        parts = {name: getattr(self, name).state_dict() for name in STATEFUL}
+        kept.save(self.folder, {"identity": self._run_identity(), **parts, "history": self.history})
 
     def _resume(self) -> None:
-        path = self.folder / "last.pt"
-        if not distributed.all_equal(path.is_file(), self.device):
-            raise RunError(f"Not all processes see {path}. Give --out a folder that all machines share.")
-        if not path.is_file():
+        there = kept.there(self.folder)
+        if not distributed.all_equal(there, self.device):
+            raise RunError(f"Not all processes see {kept.FILE} in {self.folder}. Give --out a folder that all share.")
+        if not there:
             return
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise RunError(
-                f"{path} is damaged, or no checkpoint of this program. Delete it to begin anew, or give a new --out."
-            ) from error
-        ours = self._run_identity()
-        changed = [key for key in ours if state["identity"].get(key) != ours[key]]
-        if changed:
-            raise RunError(
-                f"{self.folder} holds a run with other settings ({', '.join(changed)}). "
-                "Give --out a new folder, or the settings of that run to resume it."
-            )
-        self.network.load_state_dict(state["network"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        state = kept.load(self.folder, self._run_identity(), self.device)
+        for name in STATEFUL:
+            getattr(self, name).load_state_dict(state[name])
         self.history = state["history"]
 
 
@@ -284,9 +248,3 @@ def _ema(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
         torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))  # young averages forget faster
 
     return update
-
-
-def _native_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
