@@ -187,7 +187,7 @@ def choose_device(device: str = "auto") -> str:
 
 
 def native_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes bfloat16 itself, which halves a training step; elsewhere float32 is quicker."""
+    """Whether the device computes bfloat16 itself; elsewhere float32 is quicker."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
