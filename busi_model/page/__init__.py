@@ -28,7 +28,7 @@ from busi_model.page.server.log import bound_output, log_discreetly
 from busi_model.page.server.login import Accounts, LoginError
 from busi_model.page.server.walls import Walls
 from busi_model.page.session import panel as session
-from busi_model.page.theme import CSS, calm_theme
+from busi_model.page.theme import CSS, LARGE_SCREEN, calm_theme
 from busi_model.predict import Predictor
 from busi_model.reading.access import HostGate
 from busi_model.reading.hub_sync import Outbox, storage_warning
@@ -97,7 +97,7 @@ def looks() -> dict:
     return {
         "theme": calm_theme(),
         "css": "\n".join([CSS, *sheets]),
-        "head": f"<script>{script}</script>",
+        "head": f"{LARGE_SCREEN}<script>{script}</script>",
         "i18n": missing,
     }
 

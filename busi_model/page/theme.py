@@ -4,6 +4,10 @@ import gradio as gr
 
 # Weights 400 and 700 only: Gradio's 600 file of this font lacks most letters.
 FONT = (gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif")
+# Gradio's large text in rem: it follows the browser's own size of letters, and LARGE_SCREEN.
+TEXT = gr.themes.Size("0.625rem", "0.75rem", "0.875rem", "1rem", "1.25rem", "1.5rem", "1.75rem", name="text_lg_rem")
+# For the head of the page: Gradio keeps `css` to what is inside its own container.
+LARGE_SCREEN = "<style>@media (min-width: 2600px) { html { font-size: 125%; } }</style>"
 MONO = ("ui-monospace", "Consolas", "monospace")
 
 
@@ -13,7 +17,7 @@ def calm_theme() -> gr.themes.Base:
         primary_hue="teal",
         secondary_hue="teal",
         neutral_hue="slate",
-        text_size="lg",
+        text_size=TEXT,
         font=FONT,
         font_mono=MONO,
     ).set(

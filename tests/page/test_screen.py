@@ -51,6 +51,19 @@ def fills(tab):
     return max(box["width"] / stage["width"], box["height"] / stage["height"])
 
 
+def test_letters_are_larger_on_a_large_screen(open_staged_tab, tmp_path):
+    tab = open_staged_tab(viewport={"width": 1440, "height": 900})
+    upload(tab, phantom_file(tmp_path, "malignant", 1, 300, 420))
+    expect_result(tab, 420, 300)
+    parts = ["#clear", "#feedback-agree", "#result .verdict", ".worklist li b", "#viewer .overlay text"]
+    size = "node => parseFloat(getComputedStyle(node).fontSize)"
+    before = [tab.locator(part).first.evaluate(size) for part in parts]
+    tab.set_viewport_size({"width": 3840, "height": 2160})
+    wanted = [pytest.approx(1.25 * px) for px in before]
+    wait_until(tab, lambda: [tab.locator(part).first.evaluate(size) for part in parts] == wanted)  # buttons grow slowly
+    assert tab.locator(".topline").bounding_box()["height"] <= 56
+
+
 @pytest.mark.parametrize("shape", [(300, 420), (420, 300), (306, 900)], ids=["landscape", "portrait", "wide"])
 def test_the_picture_is_whole_and_stays_in_view_from_1100_px_on(open_staged_tab, tmp_path, shape):
     tab = open_staged_tab(viewport={"width": 1280, "height": 720})
