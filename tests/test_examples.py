@@ -11,7 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from busi_model import __version__
+from busi_model import __main__ as program
+from busi_model import __version__, commands
 from busi_model.__main__ import parse_arguments
 from busi_model.phantom import draw_phantom
 from busi_model.training import command as training
@@ -64,6 +65,27 @@ def test_every_link_leads_to_a_file(page):
     place = (ROOT / page).parent
     for target in LINK.findall((ROOT / page).read_text(encoding="utf-8")):
         assert (place / target).exists(), f"{page} links to {target}"
+
+
+def test_the_architectures_map_has_each_module_and_no_other():
+    """Of the spine and of the folders whose modules it names one by one; every folder and file of another name is new
+    or gone."""
+    map_ = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("```")[1]
+    package = ROOT / "busi_model"
+    one_by_one = [package, *(package / folder for folder in ("clinic", "training", "reading"))]
+    modules = {path.stem for folder in one_by_one for path in folder.glob("*.py")}
+    folders = {path.parent.name for path in package.rglob("__init__.py")}
+    assert modules | folders <= set(re.findall(r"\w+", map_))
+    there = {path.name for folder in (package, ROOT / "benchmarks", ROOT / "tests") for path in folder.rglob("*.py")}
+    assert set(re.findall(r"\b\w+\.py\b", map_)) <= there | {"app.py", "train.py"}
+
+
+def test_the_command_lines_help_has_each_command():
+    names = [name for name, what in vars(commands).items() if getattr(what, "__module__", "") == commands.__name__]
+    names = [name for name in names if not name.startswith("_")]
+    assert len(names) >= 13
+    for name in names:
+        assert re.search(rf"^busi (\w.* \| )?{name} ", str(program.__doc__), re.MULTILINE), name
 
 
 def test_the_readme_is_short():

@@ -1,5 +1,6 @@
 """What a DICOM file is, from its first bytes alone: a picture, or something else that is kept beside pictures."""
 
+import os
 import re
 
 HEAD_BYTES = 1024  # the class of a file stands within the first few hundred
@@ -21,6 +22,12 @@ def is_dicom(head: bytes) -> bool:
         return True
     # Without a preamble the first element is of group 2 or 8; no other kind of picture begins like that.
     return head[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and len(head) >= 132
+
+
+def is_dicom_file(path: str | os.PathLike) -> bool:
+    """`is_dicom` of a file's first bytes. Raises OSError."""
+    with open(path, "rb") as file:
+        return is_dicom(file.read(HEAD_BYTES))
 
 
 def is_surely_dicom(head: bytes) -> bool:

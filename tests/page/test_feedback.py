@@ -3,10 +3,12 @@
 from types import SimpleNamespace
 
 import gradio as gr
+import numpy as np
 import pytest
 
 from busi_model.page import strings
 from busi_model.page.feedback import panel as feedback
+from busi_model.page.host.cases import read_cases
 from busi_model.page.images.opened import OpenImages
 from busi_model.page.images.worklist import Visit
 from busi_model.phantom import draw_phantom
@@ -14,6 +16,8 @@ from busi_model.reading.errors import StoreError
 from busi_model.reading.pictures import image_sha256
 from busi_model.reading.store import Store
 from tests.page.test_reader import Oracle
+from tests.picture_files import dataset, region, written
+from tests.test_banner import screen
 
 
 @pytest.fixture
@@ -78,6 +82,32 @@ def test_what_was_typed_comes_back_with_its_image_and_the_receipt_is_not_touched
     assert 'data-form="empty"' in new[panel.problem] and new[panel.comment]["value"] == ""
     panel.send("agree", desk.sent(first.case_id))
     assert [record.content["comment"] for record in desk.store.records()] == ["typed on", ""]
+
+
+def test_a_dicom_picture_is_kept_without_the_text_beside_its_scan(desk, tmp_path):
+    """As in a session, under whose hash it is then found; what is not kept is known by the pixels that were shown."""
+    scan = draw_phantom("benign", 3, 300, 380)[0]
+    gray, painted, box = screen(scan, 0, 220, 18, (48, 64, 48, 64))
+    whole = region((box.left, box.top, box.right - 1, box.bottom - 1))
+    path = tmp_path / "1.2.840.113619.2.55"
+    path.write_bytes(written(dataset(gray, SequenceOfUltrasoundRegions=[whole])))
+    case = desk.images.analyse(desk.images.add(path))
+    part = desk.images.analyse(desk.images.cut(case, (0, 0, gray.shape[1], box.bottom)))
+    desk.visit.case_ids += [case.case_id, part.case_id]
+    for one in (case, part):
+        desk.visit.shown = one.case_id
+        desk.panel.send("agree", desk.sent(one.case_id, keep_image=True))
+    records = desk.store.records()
+    assert [record.image_kept for record in records] == [True, True]
+    whole, cut = (desk.store.picture(record.image_sha256) for record in records)
+    assert (gray[painted] > 40).any() and not (whole[painted] > 40).any()
+    assert not (cut[painted[: box.bottom]] > 40).any()
+    np.testing.assert_array_equal(whole[box.top : box.bottom, box.left : box.right], scan)
+    (of_session,) = read_cases([path], None)
+    np.testing.assert_array_equal(of_session.gray, whole)
+    desk.drafts.keys.clear()
+    desk.panel.send("agree", desk.sent(part.case_id))
+    assert desk.store.records()[-1].image_sha256 == image_sha256(part.frame.gray)
 
 
 def test_an_outline_edited_in_the_viewer_is_saved_with_the_opinion(desk):

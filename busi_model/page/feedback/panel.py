@@ -133,9 +133,10 @@ class Panel:
         """Save one opinion. When that fails the fields stay as they are."""
         try:
             key, case = self._case(values)
-            record = self._record(verdict, key, case, {name: values[part] for name, part in self.by_name.items()})
-            gray = case.prediction.frame.gray if record.keep_image else None
-            receipt = self.store.save_feedback(key, record, gray)
+            typed = {name: values[part] for name, part in self.by_name.items()}
+            gray = case.kept_gray if typed["keep_image"] else case.frame.gray
+            record = self._record(verdict, key, case, typed, image_sha256(gray))
+            receipt = self.store.save_feedback(key, record, gray if record.keep_image else None)
         except (ReadingError, EditorError, Mended) as error:
             return self._refusal(error)
         except Exception:  # the reader must not lose the text, and the cause belongs in the log
@@ -175,7 +176,7 @@ class Panel:
     def _refusal(self, error: object) -> dict:
         return {self.problem: problem_html(str(error))}
 
-    def _record(self, verdict: str, key: str, case: Any, typed: dict) -> Feedback:
+    def _record(self, verdict: str, key: str, case: Any, typed: dict, sha256: str) -> Feedback:
         model = model_record(case.prediction, self.weights_sha256)
         drawn = None if case.drawn is None else case.drawn.polygons  # as it was edited in the viewer
         carried = editor.value(key, model.outline.polygons if drawn is None else drawn)
@@ -183,7 +184,7 @@ class Panel:
         return Feedback.checked(
             verdict=verdict,
             model=model,
-            image_sha256=image_sha256(case.prediction.frame.gray),
+            image_sha256=sha256,
             own_class=typed["own_class"],
             comment=typed["comment"] or "",
             keep_image=typed["keep_image"],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from busi_model.banner import without_banner
 from busi_model.batch import find
-from busi_model.dicom.kind import HEAD_BYTES, is_dicom
+from busi_model.dicom.kind import is_dicom_file
 from busi_model.image import ImageError
 from busi_model.names import CLASS_NAMES, outlined_stem
 from busi_model.page import strings
@@ -54,7 +54,8 @@ def read_cases(paths: list[Path], manifest: Path | str | None) -> Iterator[NewCa
             raise RecordError(strings.HOST_TWO_TRUTHS.format(name=path.name, csv=given, folder=of_folder))
         try:
             frame = read_image(path)
-            gray = without_banner(frame).gray if _is_dicom(path) else frame.gray  # a scanner writes names beside a scan
+            scanned = is_dicom_file(path)  # a scanner writes names beside a scan
+            gray = without_banner(frame).gray if scanned else frame.gray
             yield NewCase(gray, given or of_folder)
         except ImageError as error:
             raise RecordError(strings.HOST_BAD_IMAGE.format(name=path.name, error=error)) from error
@@ -79,11 +80,6 @@ def read_truth(path: Path | str) -> dict[str, str]:
         if truth.setdefault(image, class_name) != class_name:
             raise RecordError("manifest_twice", number=number)
     return truth
-
-
-def _is_dicom(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return is_dicom(file.read(HEAD_BYTES))
 
 
 def _plain(name: str) -> str:

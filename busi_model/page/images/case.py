@@ -13,9 +13,11 @@ from typing import Any, cast
 
 import numpy as np
 
+from busi_model.banner import without_banner
 from busi_model.clinic.descriptors import Descriptor, describe
 from busi_model.clinic.measure import Lesion, measure_lesions
 from busi_model.clinic.view import encode_png, thumbnail
+from busi_model.dicom.kind import is_dicom_file
 from busi_model.image import Frame, ImageError
 from busi_model.page.images.drawn import BYTES_PER_POINT, Drawn
 from busi_model.page.images.film import Film
@@ -40,6 +42,7 @@ class Case:
     source: Source | None  # until it is read
     folder: Path  # for what the browser fetches
     synthetic: bool = False
+    is_dicom: bool = False  # a scanner writes names beside the scan
     identity: dict | None = field(default=None, repr=False)  # of a DICOM file: what ties results to it, with the name
     thumbnail_png: bytes = b""
     error: str | None = None  # why the image cannot be read, in words
@@ -74,6 +77,12 @@ class Case:
         if self._frame is None:
             raise RuntimeError("The image has no frame yet; `OpenImages.open` reads it.")
         return self._frame
+
+    @property
+    def kept_gray(self) -> np.ndarray:
+        """What may be kept of the shown frame, uint8 (H, W), as of a session's cases: of a DICOM file without the text
+        beside its scan."""
+        return without_banner(self.frame).gray if self.is_dicom else self.frame.gray
 
     @property
     def is_judged(self) -> bool:
@@ -131,6 +140,7 @@ class Case:
                 self.show(source if isinstance(source, Frame) else read_image(source))
                 if isinstance(source, Path):
                     self.film, self.identity = Film.of(source, self.frame), read_identity(source)
+                    self.is_dicom = is_dicom_file(source)
                 self.thumbnail_png = encode_png(thumbnail(self.frame.gray, THUMBNAIL_PX))
             except ImageError as error:
                 self.error = str(error)

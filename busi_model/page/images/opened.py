@@ -76,7 +76,7 @@ class OpenImages:
         with case.lock:
             part = self.add(part_of(case.frame, corners), case.synthetic, case.holder)
             part.spacing_mm, part.marked, part.carried = case.spacing_mm, case.marked, case.carried
-            part.crop = corners
+            part.crop, part.is_dicom = corners, case.is_dicom
         return part
 
     def open(self, case: Case) -> Case:
