@@ -1,6 +1,7 @@
 """The reading panel's own functions: late answers, refusals, other people's ids, memory. No browser is needed."""
 
 import html
+import io
 import json
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import gradio as gr
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 
 from busi_model.clinic import words
 from busi_model.image import Notice
@@ -24,7 +26,8 @@ from busi_model.page.images.worklist import Visit
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Prediction
 from tests.browser import phantom_file
-from tests.picture_files import dataset, written
+from tests.picture_files import dataset, region, written
+from tests.test_banner import screen
 
 RATE = Rate(0.9, 0.8, 0.95, 100)
 POINT = OperatingPoint(
@@ -304,6 +307,19 @@ def test_dicom_results_of_a_dicom_file(panel, tmp_path, n_frames, number):
         frames = {int(one.value) for one in made.iterall() if one.keyword == "ReferencedFrameNumber"}
         assert frames == ({number} if number else set())
     assert b"Doe" not in p.reader.takeaway.content("data", p.images.get(step.case_id), None)
+
+
+def test_what_is_taken_away_of_a_dicom_file_has_no_text_beside_its_scan(panel, tmp_path):
+    p = panel()
+    gray, painted, box = screen(draw_phantom("benign", 3, 300, 380)[0], 0, 220, 18, (48, 64, 48, 64))
+    scan = region((box.left, box.top, box.right - 1, box.bottom - 1))
+    path = tmp_path / "1.2.840.113619.2.55"
+    path.write_bytes(written(dataset(gray, SequenceOfUltrasoundRegions=[scan])))
+    *_, step = p.reader.read([path], p.visit, None)
+    case = p.images.get(step.case_id)
+    overlay = np.asarray(Image.open(io.BytesIO(p.reader.takeaway.content("overlay", case, None))))
+    text = overlay[painted & (np.ptp(overlay, axis=2) < 10)]  # the outline has a colour
+    assert (gray[painted] > 40).any() and text.size and not (text > 40).any()
 
 
 @pytest.mark.filterwarnings("ignore:::pydicom", "ignore:::highdicom")

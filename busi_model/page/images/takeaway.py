@@ -74,7 +74,7 @@ class Takeaway:
         Raises DicomResultError."""
         if kind in KINDS:
             return self._dicom(kind, case)
-        gray, mask = case.frame.gray, case.mask
+        gray, mask = case.kept_gray, case.mask
         if kind == "mask":
             return encode_png(mask)
         if kind == "overlay":
