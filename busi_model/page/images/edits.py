@@ -45,8 +45,7 @@ def _filled(polygons: list[list[list[float]]], width: int, height: int) -> np.nd
     mask = np.zeros((height, width), bool)
     for polygon in polygons:
         for region in regions(rasterise([[(x, y) for x, y in polygon]], width, height))[:1]:
-            rows, columns = region.filled.shape
-            mask[region.top : region.top + rows, region.left : region.left + columns] |= region.filled
+            mask[region.place] |= region.filled
     return mask
 
 
