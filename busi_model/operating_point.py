@@ -167,7 +167,7 @@ class OperatingPoint:
         a lesion could reasonably lie."""
         return (mask_probability >= self.margin_outside) & (mask_probability < self.margin_inside)
 
-    def threshold(self, name: str) -> Threshold | None:
+    def threshold(self, name: str | None) -> Threshold | None:
         """The threshold of that name; None where none was fitted."""
         return next((t for t in self.thresholds if t.name == name), None)
 

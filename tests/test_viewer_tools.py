@@ -17,7 +17,7 @@ from busi_model.clinic.explain import scan_area
 from busi_model.frame import Box, Frame, Notice
 from busi_model.page import strings
 from busi_model.page.images.worklist import Visit
-from busi_model.page.viewer.outlines import model_polygons
+from busi_model.page.viewer.field import model_polygons
 from busi_model.phantom import draw_phantom
 from busi_model.reading.outline import rasterise
 from tests.browser import phantom_file

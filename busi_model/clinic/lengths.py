@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from busi_model.clinic import words
 from busi_model.clinic.descriptors import AGREEMENT, Descriptor
 from busi_model.clinic.measure import Lesion
-from busi_model.clinic.report import is_measured, rate_words
+from busi_model.clinic.report import rate_words
 from busi_model.operating_point import OperatingPoint
 
 Described = Sequence[tuple[Descriptor, ...]]  # what `describe` says of each lesion; empty: nothing is said
@@ -42,7 +42,7 @@ def notes(
         spacing_words(spacing_mm, marked, carried),
         words.MEASURES_NOTE_EDITED if edited else words.MEASURES_NOTE,
     ]
-    if not all(is_measured(lesion) for lesion in lesions):
+    if not all(lesion.is_measured for lesion in lesions):
         sentences.append(words.NO_MEASUREMENT_NOTE)
     if all(lesion.margin_px is None for lesion in lesions):
         sentences += [] if edited else [words.MARGIN_NONE]
@@ -61,7 +61,7 @@ def spacing_words(spacing_mm: tuple[float, float] | None, marked: bool, carried:
 
 def lesion_sentence(lesion: Lesion) -> str:
     """For a report: its two axes, in millimetres where they are known."""
-    if not is_measured(lesion):
+    if not lesion.is_measured:
         return words.TEXT_NO_MEASUREMENT.format(number=lesion.number)
     unit, axes = words.PX, (lesion.longest_axis_px, lesion.perpendicular_axis_px)
     if lesion.longest_axis_mm is not None and lesion.perpendicular_axis_mm is not None:
@@ -98,7 +98,7 @@ def _word(described: Sequence[Descriptor], code: str) -> str:
 def _cells(lesion: Lesion) -> dict[str, str]:
     margin = words.NOT_MEASURED
     if lesion.margin_px is not None:
-        said = words.PLUS_MINUS if is_measured(lesion) else words.NO_MEASUREMENT
+        said = words.PLUS_MINUS if lesion.is_measured else words.NO_MEASUREMENT
         margin = said.format(length=_quantity(lesion.margin_px, lesion.margin_mm))
     return {
         "longest": _quantity(lesion.longest_axis_px, lesion.longest_axis_mm),

@@ -55,6 +55,12 @@ class Lesion:
             return self.height_mm > self.width_mm
         return self.height_px > self.width_px
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether its lengths say anything: not where the contour may lie off by half of its shorter axis, so that the
+        two borders could meet."""
+        return self.margin_px is None or self.margin_px < self.perpendicular_axis_px / 2
+
 
 def measure_lesions(
     mask: np.ndarray,

@@ -9,7 +9,6 @@ in `render`.
 from dataclasses import dataclass
 
 from busi_model.clinic import words
-from busi_model.clinic.measure import Lesion
 from busi_model.frame import Notice
 from busi_model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.predict import Prediction
@@ -60,7 +59,7 @@ class Warned:
         return " ".join(part for part in (f"{self.title}:", self.found, self.advice) if part)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What is said of one picture, in reading order."""
 
@@ -68,14 +67,14 @@ class Report:
     headline: str  # the verdict in words
     reason: str  # one line: what decided
     threshold: Threshold | None  # the one in use
-    outlined: str  # how many regions are outlined; "" where the reason says it
+    outlined: str = ""  # how many regions are outlined; "" where the reason says it
     notes: tuple[str, ...]  # synthetic, edited, shown although refused
-    class_line: str  # "" when not judged
-    rows: tuple[ClassRow, ...]
-    muted: bool  # outline and class contradict each other: neither can be relied on
-    open: bool  # more than one class is possible
+    class_line: str = ""  # "" when not judged
+    rows: tuple[ClassRow, ...] = ()
+    muted: bool = False  # outline and class contradict each other: neither can be relied on
+    open: bool = False  # more than one class is possible
     warnings: tuple[Warned, ...]  # the weightiest first
-    meaning: tuple[str, ...]  # what the figures mean, in sentences
+    meaning: tuple[str, ...] = ()  # what the figures mean, in sentences
 
     @property
     def facts(self) -> str:
@@ -106,7 +105,7 @@ def report(
     network said of a picture that it would not judge. synthetic: the picture is one of our phantoms. edited: the
     outline is no longer the network's.
     """
-    threshold = in_use(point, threshold_name)
+    threshold = point.threshold(threshold_name) or next(iter(point.thresholds), None)  # None: none was measured
     warnings = warned(finding.warnings)
     notes = (words.SYNTHETIC,) * synthetic + (words.OUTLINE_EDITED,) * edited
     if finding.refused and insisted and not synthetic:
@@ -118,14 +117,8 @@ def report(
             headline=words.VERDICTS["not_judged"],
             reason=words.REASONS[code],
             threshold=threshold,
-            outlined="",
             notes=notes,
-            class_line="",
-            rows=(),
-            muted=False,
-            open=False,
             warnings=warnings,
-            meaning=(),
         )
     possible = point.class_set(finding.class_probabilities)
     label = possible[0]
@@ -154,7 +147,7 @@ def report(
         meaning=(
             *((words.SYNTHETIC_NOTE,) if synthetic else ()),
             *((words.INSISTED_NOTE,) if finding.refused and not synthetic else ()),
-            *_threshold_meaning(values, finding, threshold),
+            *_threshold_meaning(values, verdict, threshold),
             *_set_meaning(possible, point),
             *_class_meaning(label, finding.class_probabilities[label], point),
         ),
@@ -179,11 +172,6 @@ def decide(finding: Finding, possible: tuple[str, ...], threshold: Threshold | N
     if not finding.n_lesions:
         return "no_lesion", "no_lesion"
     return "not_suspicious", "not_suspicious"
-
-
-def in_use(point: OperatingPoint, name: str | None) -> Threshold | None:
-    """The threshold of that name, else the first; None where none was measured."""
-    return next((t for t in point.thresholds if t.name == name), next(iter(point.thresholds), None))
 
 
 def warned(notices: tuple[Notice, ...]) -> tuple[Warned, ...]:
@@ -218,12 +206,6 @@ def rate_words(rate: Rate | None) -> str:
     return words.RATE.format(value=value, low=low, high=high, n=rate.n)
 
 
-def is_measured(lesion: Lesion) -> bool:
-    """Whether its lengths say anything: not where the contour may lie off by half of its shorter axis, so that the two
-    borders could meet."""
-    return lesion.margin_px is None or lesion.margin_px < lesion.perpendicular_axis_px / 2
-
-
 def _class_line(finding: Finding, possible: tuple[str, ...]) -> str:
     if len(possible) == len(finding.class_probabilities):
         return words.CLASS_OPEN_ALL
@@ -234,12 +216,11 @@ def _class_line(finding: Finding, possible: tuple[str, ...]) -> str:
     return words.CLASS_LINE.format(name=words.CLASS_NAMES[possible[0]].lower(), percent=figure)
 
 
-def _threshold_meaning(values: dict[str, str], finding: Finding, threshold: Threshold | None) -> tuple[str, ...]:
+def _threshold_meaning(values: dict[str, str], verdict: str, threshold: Threshold | None) -> tuple[str, ...]:
     """On which side of the threshold in use the picture lies, and how good that threshold was."""
     if threshold is None:
         return (words.MEANING_NO_THRESHOLD,)
-    reached = finding.class_probabilities["malignant"] >= threshold.malignant_probability
-    side = words.MEANING_VERDICTS["suspicious" if reached else "not_suspicious"].format(**values)
+    side = words.MEANING_VERDICTS["suspicious" if verdict == "suspicious" else "not_suspicious"].format(**values)
     sensitivity, specificity = rate_words(threshold.sensitivity), rate_words(threshold.specificity)
     return side, words.MEANING_RATES.format(sensitivity=sensitivity, specificity=specificity)
 

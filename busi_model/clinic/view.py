@@ -34,6 +34,12 @@ class Region:
     left: int
     filled: np.ndarray  # bool (h, w), no larger than the lesion, holes filled
 
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Its rows and columns of the frame."""
+        height, width = self.filled.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
     def outline_xy(self) -> np.ndarray:
         """As in `outlines_xy`."""
         (outline, *_) = _contours_xy(self.filled)

@@ -120,7 +120,7 @@ def open_source(file: BinaryIO) -> Source:
     header += file.read(4) if explicit else b""
     little = "<" if syntax.is_little_endian else ">"
     if not header:
-        _refuse_without_pixels("Rows" in tags)
+        raise ImageError("no_pixels" if "Rows" in tags else "no_picture")
     if struct.unpack(f"{little}HH", header[:4]) != (PIXEL_DATA.group, PIXEL_DATA.element):
         raise ImageError("no_integers")
     _refuse_segmentation(tags)
@@ -130,7 +130,7 @@ def open_source(file: BinaryIO) -> Source:
     if syntax == uid.JPEGExtended12Bit and tags.BitsStored > 8:
         _refuse_compression(syntax)
     if not decoder_for(syntax)[1] or (syntax in FILMS and not importlib.util.find_spec("cv2")):
-        _ask_for_extra(syntax)
+        raise ImageError("needs_extra", method=syntax.name)
     careful = Tags(tags)
     stated = careful.numbers("NumberOfFrames", usable=bool)
     n_frames = tags.NumberOfFrames = int(stated[0]) if stated else 1
@@ -160,11 +160,6 @@ def open_source(file: BinaryIO) -> Source:
 def _length(header: bytes, syntax: uid.UID) -> int:
     """Bytes of the pixel data, as its element says."""
     return int.from_bytes(header[-4:], "little" if syntax.is_little_endian else "big")
-
-
-def _refuse_without_pixels(described: bool) -> NoReturn:
-    """described: whether the file says of what size its picture is."""
-    raise ImageError("no_pixels" if described else "no_picture")
 
 
 def _complete(tags: Dataset, syntax: uid.UID) -> None:
@@ -248,7 +243,3 @@ def _refuse_compression(syntax: uid.UID) -> NoReturn:
     # The name comes from the standard's list: what the file itself says could be any text.
     name = syntax.name if syntax in uid.UID_dictionary else "unknown_method"
     raise ImageError("compressed_12_bits" if syntax == uid.JPEGExtended12Bit else "compressed", method=name)
-
-
-def _ask_for_extra(syntax: uid.UID) -> NoReturn:
-    raise ImageError("needs_extra", method=syntax.name)

@@ -75,9 +75,7 @@ def segmentation(reference: Reference, prediction: Prediction, model: dict[str, 
         return None
     masks = np.zeros((1, *prediction.mask.shape, len(found)), np.uint8)
     for number, region in enumerate(found):
-        height, width = region.filled.shape
-        place = (slice(region.top, region.top + height), slice(region.left, region.left + width))
-        masks[0][place][..., number] = region.filled & prediction.mask[place]
+        masks[0][region.place][..., number] = region.filled & prediction.mask[region.place]
     algorithm = hd.AlgorithmIdentificationSequence(NAME, codes.DCM.ArtificialIntelligence, _version(model))
     segments = [
         hd.seg.SegmentDescription(
@@ -98,7 +96,9 @@ def segmentation(reference: Reference, prediction: Prediction, model: dict[str, 
         masks,
         "BINARY",
         segments,
-        **_equipment(reference, "seg", SEG_SERIES, model),
+        **_identity(reference, "seg", SEG_SERIES),
+        manufacturer_model_name=model["version"],
+        software_versions=_version(model),
         device_serial_number=model["weights_sha256"][:16],
         content_label="LESIONS",
         content_description="Outlines by a network for research",
@@ -142,7 +142,7 @@ def report(reference: Reference, prediction: Prediction, lesions: list[Lesion], 
         described = describe(prediction.frame.gray, lesion)
         group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
             hd.sr.TrackingIdentifier(reference.uid("lesion", str(lesion.number)), f"Lesion {lesion.number}"),
-            hd.sr.ImageRegion("POLYLINE", _closed(lesion.outline_xy) + 0.5, hd.sr.SourceImageForRegion(*source)),
+            hd.sr.ImageRegion("POLYLINE", lesion.outline_xy + 0.5, hd.sr.SourceImageForRegion(*source)),
             finding_type=codes.SCT.Lesion,
             algorithm_id=algorithm,
             finding_sites=[hd.sr.FindingSite(codes.SCT.Breast)],
@@ -161,7 +161,6 @@ def report(reference: Reference, prediction: Prediction, lesions: list[Lesion], 
         [reference.identity],
         content,
         **_identity(reference, "sr", SR_SERIES),
-        manufacturer=MAKER,
         is_complete=True,
     )
     made.SeriesDescription = "BUSI measurements (research)"
@@ -177,7 +176,6 @@ def capture(reference: Reference, prediction: Prediction, gray: np.ndarray) -> D
         "RGB",
         8,
         "PATIENT",
-        manufacturer=MAKER,
         pixel_spacing=frame.spacing_mm,  # type: ignore[arg-type]  # highdicom says whole numbers, and takes any
         patient_orientation=("L", "F"),  # highdicom asks for one; what ultrasound has is unknown
         transfer_syntax_uid="1.2.840.10008.1.2.1",
@@ -201,14 +199,7 @@ def _identity(reference: Reference, kind: str, series_number: int) -> dict[str, 
         "series_number": series_number,
         "sop_instance_uid": reference.uid(kind),
         "instance_number": reference.frame_number or 1,
-    }
-
-
-def _equipment(reference: Reference, kind: str, series_number: int, model: dict[str, str]) -> dict[str, Any]:
-    return _identity(reference, kind, series_number) | {
         "manufacturer": MAKER,
-        "manufacturer_model_name": model["version"],
-        "software_versions": _version(model),
     }
 
 
@@ -216,21 +207,16 @@ def _version(model: dict[str, str]) -> str:
     return f"weights {model['weights_sha256'][:12]}"
 
 
-def _closed(outline_xy: np.ndarray) -> np.ndarray:
-    return outline_xy if (outline_xy[0] == outline_xy[-1]).all() else np.vstack([outline_xy, outline_xy[:1]])
-
-
 def _measurements(lesion: Lesion) -> list[hd.sr.Measurement]:
     """In millimetres where they are known, else in pixels."""
-    unit, mm = ("px", False) if lesion.area_mm2 is None else ("mm", True)
-    area = hd.sr.Measurement(
-        codes.SCT.Area, round(getattr(lesion, f"area_{unit}2"), 3), codes.UCUM.SquareMillimeter if mm else _PIXELS
-    )
-    length = codes.UCUM.Millimeter if mm else _PIXELS
-    return [
-        area,
-        *(hd.sr.Measurement(name, round(getattr(lesion, f"{field}_{unit}"), 3), length) for field, name in _LENGTHS),
+    unit, area_unit, length_unit = "px", _PIXELS, _PIXELS
+    if lesion.area_mm2 is not None:
+        unit, area_unit, length_unit = "mm", codes.UCUM.SquareMillimeter, codes.UCUM.Millimeter
+    area = hd.sr.Measurement(codes.SCT.Area, round(getattr(lesion, f"area_{unit}2"), 3), area_unit)
+    lengths = [
+        hd.sr.Measurement(name, round(getattr(lesion, f"{field}_{unit}"), 3), length_unit) for field, name in _LENGTHS
     ]
+    return [area, *lengths]
 
 
 def _numbers(described: tuple[Descriptor, ...]) -> list[hd.sr.Measurement]:

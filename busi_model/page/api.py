@@ -18,9 +18,8 @@ from busi_model.image import ImageError
 from busi_model.names import ClassName
 from busi_model.page import strings
 from busi_model.page.images.case import Case
-from busi_model.page.images.inbox import uploaded
 from busi_model.page.images.takeaway import Takeaway, model_version
-from busi_model.page.server.decoding import read_image
+from busi_model.page.server.decoding import read_image, uploaded
 from busi_model.predict import Prediction, Predictor
 
 LOG = logging.getLogger(__name__)

@@ -71,7 +71,7 @@ sessions  Sessions(store)
               cases: iterable of NewCase(gray uint8 (H, W), truth: ClassName | None = None); only the pixels are kept,
               no file name: cases are numbered in the order given.
           .list() -> [SessionInfo(session_id, name, created_at, closed, read_first, n_cases, readers)], newest first;
-              readers: [ReaderInfo(number, pseudonym | None, role, years, done, total, stage, last_seen)]
+              readers: [ReaderInfo(number, pseudonym | None, role, years, done, stage, last_seen)]
           .renew_code(session_id, number) -> code     .add_reader(session_id) -> code     .close(session_id)
           .delete(session_id)     .remove_reader(session_id, pseudonym); both -> Deletion, synced copies included
           .enter(code, client="") -> Desk   raises CodeError

@@ -19,6 +19,8 @@ from busi_model.reading.questionnaire import Questionnaire
 from busi_model.reading.records import Checked, FinalRead, LeftOut, Model, OwnRead, Profile
 from busi_model.reading.store import Receipt, Store
 
+_OF_MODEL = ("weights_sha256", "weights_revision")  # columns of a record: which model was on the screen
+
 
 def fold(pseudonym: str) -> str:
     """Two pseudonyms are one when they differ in case or blanks only."""
@@ -116,7 +118,7 @@ class Desk:
             ).fetchone()
             if taken:
                 raise RecordError("pseudonym_taken")
-            if self._has_records(connection):
+            if connection.execute("SELECT 1 FROM record WHERE reader_id = ?", (self._reader_id,)).fetchone():
                 return  # the profile went out with them, and records do not change
             connection.execute(
                 "UPDATE reader SET pseudonym = ?, pseudonym_folded = ?, role = ?, years = ?, last_seen = ? "
@@ -143,7 +145,12 @@ class Desk:
     def reveal(self, key: str, model: Model) -> Model:
         """Keep what the model says before it is shown; the first one counts, whatever weights run later."""
         with self._store.write() as connection:
-            self._insert_reveal(connection, key, model)
+            known = connection.execute(
+                "SELECT 1 FROM record WHERE key = ? AND reader_id = ? AND kind = 'reveal'", (key, self._reader_id)
+            ).fetchone()
+            if not known:
+                columns = {name: getattr(model, name) for name in _OF_MODEL}
+                self._insert(connection, key, "reveal", model, model_mask_png=model.mask_png, **columns)
             row = connection.execute("SELECT * FROM record WHERE key = ?", (key,)).fetchone()
         return _model(row)
 
@@ -168,21 +175,6 @@ class Desk:
     def _save(self, key: str, kind: str, content: Checked, **columns: Any) -> Receipt:
         with self._store.write() as connection:
             return self._insert(connection, key, kind, content, **columns)
-
-    def _insert_reveal(self, connection: sqlite3.Connection, key: str, model: Model) -> None:
-        known = connection.execute(
-            "SELECT 1 FROM record WHERE key = ? AND reader_id = ? AND kind = 'reveal'", (key, self._reader_id)
-        ).fetchone()
-        if not known:
-            self._insert(
-                connection,
-                key,
-                "reveal",
-                model,
-                model_mask_png=model.mask_png,
-                weights_sha256=model.weights_sha256,
-                weights_revision=model.weights_revision,
-            )
 
     def _insert(self, connection: sqlite3.Connection, key: str, kind: str, content: Checked, **columns: Any) -> Receipt:
         """Insert when it is this step's turn; a key saved before goes to `Store.insert`, which compares."""
@@ -215,8 +207,7 @@ class Desk:
                 "times_shown": shown["times"] if shown else None,
             }
             if kind == "final" and (reveal := self._saved(connection, place.case_number, "reveal")):
-                # Which model was on the screen.
-                columns |= {name: reveal[name] for name in ("weights_sha256", "weights_revision")}
+                columns |= {name: reveal[name] for name in _OF_MODEL}
             connection.execute("UPDATE reader SET last_seen = ? WHERE id = ?", (clock.now(), self._reader_id))
         return self._store.insert(connection, key, kind, content, **columns)
 
@@ -228,10 +219,6 @@ class Desk:
             raise StageError("reader_gone")
         session = connection.execute("SELECT * FROM session WHERE id = ?", (reader["session_id"],)).fetchone()
         return session, reader
-
-    def _has_records(self, connection: sqlite3.Connection) -> bool:
-        found = connection.execute("SELECT 1 FROM record WHERE reader_id = ?", (self._reader_id,)).fetchone()
-        return found is not None
 
     def _saved(self, connection: sqlite3.Connection, case_number: int | None, kind: str) -> sqlite3.Row | None:
         return connection.execute(

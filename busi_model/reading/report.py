@@ -90,9 +90,9 @@ def write_report(store: Store, session_id: str, path: Path | str) -> None:
         protocol=_READ_FIRST if session["read_first"] else _MODEL_AT_ONCE,
         people=_markdown_table(people),
         models=_markdown_table(_models(table)),
-        figures=_markdown_table(_rounded(summarise(table))),
+        figures=_markdown_table(summarise(table).round(3)),
         study=_study(table),
-        curve=_markdown_table(_rounded(learning_curve(table))),
+        curve=_markdown_table(learning_curve(table).round(3)),
         usability=_markdown_table(usability(store, session_id)),
         outlines=_markdown_table(_counts(table, "outline_verdict")),
         safety=_markdown_table(_worsened(table)),
@@ -205,9 +205,7 @@ def _study(table: pd.DataFrame) -> str:
     variances = ["merit", "var_reader", "var_read_reader", "error", "cov1", "cov2", "cov3"]
     results = found.drop(columns=["readers", "cases", "malignant", *variances[1:]])
     shown = found[variances].map(lambda cell: cell if isinstance(cell, str) else float(f"{cell:.3g}"))
-    return _STUDY.format(
-        words=block.words, results=_markdown_table(_rounded(results)), variances=_markdown_table(shown)
-    )
+    return _STUDY.format(words=block.words, results=_markdown_table(results.round(3)), variances=_markdown_table(shown))
 
 
 def as_text(words: object) -> str:
@@ -228,10 +226,6 @@ def _cell(cell: str | float | None) -> str:
     return (
         "" if cell is None or pd.isna(cell) else as_text(cell) if isinstance(cell, str) else f"{cell + 0.0:g}"
     )  # no -0
-
-
-def _rounded(table: pd.DataFrame) -> pd.DataFrame:
-    return table.round(3)
 
 
 def _models(table: pd.DataFrame) -> pd.DataFrame:

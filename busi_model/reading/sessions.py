@@ -48,8 +48,7 @@ class ReaderInfo:
     pseudonym: str | None  # None: has not come yet
     role: str | None
     years: float | None
-    done: int  # cases
-    total: int
+    done: int  # of the session's cases
     stage: str
     last_seen: str | None
 
@@ -115,7 +114,8 @@ class Sessions:
     def add_reader(self, session_id: str) -> str:
         """A further reader; returns the code."""
         with self.store.write() as connection:
-            _must_be_open(connection, session_id)
+            if _session(connection, session_id)["closed_at"]:
+                raise StageError("session_closed")
             return _add_reader(connection, session_id)
 
     def renew_code(self, session_id: str, number: int) -> str:
@@ -216,13 +216,11 @@ def _n_cases(connection: sqlite3.Connection, session_id: str) -> int:
     return connection.execute("SELECT count(*) FROM session_case WHERE session_id = ?", (session_id,)).fetchone()[0]
 
 
-def _must_be_open(connection: sqlite3.Connection, session_id: str) -> None:
-    if _session(connection, session_id)["closed_at"]:
-        raise StageError("session_closed")
-
-
 def _session_info(connection: sqlite3.Connection, session: sqlite3.Row) -> SessionInfo:
-    n_cases = _n_cases(connection, session["id"])
+    left_out = connection.execute(
+        "SELECT DISTINCT case_number FROM record WHERE session_id = ? AND kind = 'left_out' ORDER BY 1",
+        (session["id"],),
+    ).fetchall()
     readers = []
     for reader in connection.execute(
         "SELECT * FROM reader WHERE session_id = ? AND removed_at IS NULL ORDER BY number", (session["id"],)
@@ -235,7 +233,6 @@ def _session_info(connection: sqlite3.Connection, session: sqlite3.Row) -> Sessi
                 reader["role"],
                 reader["years"],
                 place.done,
-                n_cases,
                 place.stage,
                 reader["last_seen"],
             )
@@ -246,13 +243,7 @@ def _session_info(connection: sqlite3.Connection, session: sqlite3.Row) -> Sessi
         session["created_at"],
         session["closed_at"] is not None,
         bool(session["read_first"]),
-        n_cases,
+        _n_cases(connection, session["id"]),
         readers,
-        tuple(
-            row[0]
-            for row in connection.execute(
-                "SELECT DISTINCT case_number FROM record WHERE session_id = ? AND kind = 'left_out' ORDER BY 1",
-                (session["id"],),
-            )
-        ),
+        tuple(row["case_number"] for row in left_out),
     )

@@ -149,21 +149,16 @@ def fit_operating_point(held_out: list[HeldOut], fitted_on: str) -> OperatingPoi
 
 
 def thresholds(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[Threshold, ...]:
-    """Calibrated probabilities (N, 3), class numbers (N,), weights (N,) -> "balanced" and "sensitive", not measured.
-    None without both malignant images and others: there is nothing to choose by."""
+    """Calibrated probabilities (N, 3), class numbers (N,), weights (N,) -> "balanced", where sensitivity + specificity
+    is greatest (Youden, Cancer 1950), and "sensitive", the highest with a sensitivity of at least SENSITIVITY; not
+    measured. None without both malignant images and others: there is nothing to choose by."""
     score, malignant = probabilities[:, MALIGNANT], labels == MALIGNANT
     if malignant.all() or not malignant.any():
         return ()
-    return tuple(
-        Threshold(name, choose(score, malignant, weights), None, None)
-        for name, choose in (("balanced", _balanced_threshold), ("sensitive", _sensitive_threshold))
-    )
-
-
-def margins(hospitals: list[HeldOut], point: OperatingPoint) -> dict[str, Any]:
-    """The fields of the margin band: margin_inside, margin_outside."""
-    half_band = _half_band(hospitals, point)
-    return {"margin_inside": float(expit(half_band)), "margin_outside": float(expit(-half_band))}
+    false_positive_rate, sensitivity, candidates = roc_curve(malignant, score, sample_weight=weights)
+    balanced = min(1.0, candidates[np.argmax(sensitivity - false_positive_rate)])
+    sensitive = candidates[np.argmax(sensitivity >= SENSITIVITY)]
+    return Threshold("balanced", float(balanced), None, None), Threshold("sensitive", float(sensitive), None, None)
 
 
 def conformal_probability(probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
@@ -173,21 +168,9 @@ def conformal_probability(probabilities: np.ndarray, labels: np.ndarray, weights
     return _weighted_quantile(truth, weights, 1 - corrected)
 
 
-def _balanced_threshold(score: np.ndarray, malignant: np.ndarray, weights: np.ndarray) -> float:
-    """Where sensitivity + specificity is greatest (Youden, Cancer 1950)."""
-    false_positive_rate, sensitivity, thresholds = roc_curve(malignant, score, sample_weight=weights)
-    return float(min(1.0, thresholds[np.argmax(sensitivity - false_positive_rate)]))
-
-
-def _sensitive_threshold(score: np.ndarray, malignant: np.ndarray, weights: np.ndarray) -> float:
-    """The highest with a sensitivity of at least SENSITIVITY."""
-    _, sensitivity, thresholds = roc_curve(malignant, score, sample_weight=weights)
-    return float(thresholds[np.argmax(sensitivity >= SENSITIVITY)])
-
-
-def _half_band(hospitals: list[HeldOut], point: OperatingPoint) -> float:
-    """Half-width of the margin band, in calibrated logits: it holds CONTOUR_SHARE of the reference contours of lesions
-    that were found, each lesion counting alike."""
+def margins(hospitals: list[HeldOut], point: OperatingPoint) -> dict[str, Any]:
+    """The fields of the margin band, margin_inside and margin_outside: it holds CONTOUR_SHARE of the reference contours
+    of lesions that were found, each lesion counting alike."""
     distances, weights = [], []
     for hospital in hospitals:
         for logits, mask in zip(hospital.mask_logits, hospital.masks, strict=True):
@@ -196,9 +179,10 @@ def _half_band(hospitals: list[HeldOut], point: OperatingPoint) -> float:
                 contour = mask & ~binary_erosion(mask, border_value=0)
                 distances.append(np.abs(logits[contour].astype(np.float64)) / point.mask_temperature)
                 weights.append(np.full(len(distances[-1]), 1 / len(distances[-1]) / len(hospital.labels)))
-    if not distances:
-        return 0.0
-    return _weighted_quantile(np.concatenate(distances), np.concatenate(weights), CONTOUR_SHARE)
+    half = 0.0  # of the band's width, in calibrated logits
+    if distances:
+        half = _weighted_quantile(np.concatenate(distances), np.concatenate(weights), CONTOUR_SHARE)
+    return {"margin_inside": float(expit(half)), "margin_outside": float(expit(-half))}
 
 
 def pixel_thresholds(hospitals: list[HeldOut], point: OperatingPoint) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from busi_model import checkpoint
 from busi_model.files import write_json
-from busi_model.operating_point import OperatingPoint
 from busi_model.training.recipe import RunError
-from busi_model.training.report import figure_table, ood_section, trust_sections
+from busi_model.training.report import figure_table, ood_section, operating_point_section, trust_sections
 
 MODEL_NAME = "BUSI multi-task U-Net"
 JUDGED = "{name}: the recipe, trained without the hospital that judges it"  # of the model-index: not these weights
@@ -120,15 +119,15 @@ def write_card(
     loaded = checkpoint.load(folder)
     studies = [(words, *_study(place)) for words, place in ((ABROAD, abroad), (HOME, home)) if place]
     summary = _read(Path(abroad, "evaluation", "summary.json")) if abroad else None
-    evaluations = [_read(Path(place, "metrics.json")) for place in evaluation_folders]
+    contents = [content for *_, of_study in studies for content in of_study]
+    contents += [_read(Path(place, "metrics.json")) for place in evaluation_folders]
     ood = Path(abroad, "ood.json") if abroad else None
     config_path = folder / checkpoint.CONFIG_NAME
     config = json.loads(config_path.read_text(encoding="utf-8"))
-    everything = [content for _, _, contents in studies for content in contents] + evaluations
-    config["figures"] = {content["title"]: content for content in everything}
+    config["figures"] = {content["title"]: content for content in contents}
     write_json(config, config_path)
     refused = _read(ood) if ood and ood.is_file() else None
-    text = front_matter(summary) + card_text(loaded, studies, evaluations, refused)
+    text = front_matter(summary) + card_text(loaded, [study[:2] for study in studies], contents, refused)
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
@@ -194,19 +193,19 @@ def _eval_result(hospital: str, dataset_name: str, name: str, metric_name: str, 
 
 def card_text(
     loaded: checkpoint.Checkpoint,
-    studies: list[tuple[str, str, list[dict]]],
-    evaluations: list[dict],
+    studies: list[tuple[str, str]],
+    contents: list[dict],
     refused: dict | None,
 ) -> str:
-    """The card as Markdown, below its front matter. studies: (introduction, table with a row a hospital, contents of
-    metrics.json); evaluations: contents of metrics.json; refused: of ood.json."""
+    """The card as Markdown, below its front matter. studies: (introduction, table with a row a hospital); contents: of
+    each metrics.json; refused: of ood.json."""
     lines = [HEADER]
-    for introduction, table, _ in studies:
+    for introduction, table in studies:
         lines += [introduction, table]
     if refused:
         lines += ood_section(refused)
-    lines += [*_operating_point(loaded.operating_point), "", USE, LIMITS, CLAIM, "## Figures in full", ""]
-    for content in [content for _, _, contents in studies for content in contents] + evaluations:
+    lines += [*operating_point_section(loaded.operating_point), "", USE, LIMITS, CLAIM, "## Figures in full", ""]
+    for content in contents:
         lines += [f"### {content['title']}", "", _whose(content, loaded), "", figure_table(content), ""]
         lines += [line for remark in content.get("remarks", ()) for line in (remark, "")]
         lines += trust_sections(content)
@@ -222,38 +221,3 @@ def _whose(evaluation: dict, loaded: checkpoint.Checkpoint) -> str:
     else:
         whose = f"Not these weights: {evaluation['weights_sha256']}, none of which saw the images that it is judged on"
     return f"{whose}; {evaluation['n_images']} images in {evaluation['n_groups']} groups."
-
-
-def _operating_point(point: OperatingPoint) -> list[str]:
-    silent = f"nothing is outlined where neither head is surer of a lesion than {point.least_evidence:.3f}; "
-    silent = silent if point.least_evidence > 0 else ""
-    faint = (
-        f", in a faint lesion from {point.faint_share} of the surest pixels' probability" if point.faint_share else ""
-    )
-    lines = [
-        "## Operating point",
-        "",
-        f"Fitted on {point.fitted_on}, each hospital counting alike. Class temperature {point.temperature:.3f}, bias "
-        f"{', '.join(f'{b:+.2f}' for b in point.class_bias)} (benign, malignant, normal), mask "
-        f"temperature {point.mask_temperature:.3f}. A pixel is lesion from {point.mask_threshold} on{faint}; specks "
-        f"below {100 * point.min_lesion_share:.1f} % of the image are dropped; {silent}"
-        f"the margin band runs from {point.margin_outside:.2f} to {point.margin_inside:.2f}; a class stays in the set "
-        f"from {point.conformal_probability:.3f} on, malignant also from the threshold in use on.",
-    ]
-    if point.class_mix:
-        mix = ", ".join(f"{share:.0%}" for share in point.class_mix)
-        lines += ["", f"The probabilities assume this mix of benign, malignant and normal images: {mix}."]
-    lines += ["", "The rates are means over hospitals left out, each judged by a point fitted on the others."]
-    if point.thresholds:
-        lines += [
-            "",
-            "| suspicious of malignancy | from probability | sensitivity | specificity |",
-            "|---|---|---|---|",
-        ]
-    for t in point.thresholds:
-        rates = (
-            f"{r.value:.3f} ({r.low:.3f}-{r.high:.3f}), n = {r.n}" if r else "not measured"
-            for r in (t.sensitivity, t.specificity)
-        )
-        lines.append(f"| {t.name} | {t.malignant_probability:.3f} | {' | '.join(rates)} |")
-    return lines

@@ -8,8 +8,7 @@ CPU build, and none of the packages that only training needs.
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -222,7 +221,7 @@ def _push(folder: Path, patterns: Iterable[str], repository: str, kind: str) -> 
             "No Hugging Face token was found. Log in with `hf auth login`, or set HF_TOKEN to one that may write."
         )
     api = HfApi()
-    with _hub_errors(repository):
+    try:
         sdk = "gradio" if kind == "space" else None
         address = api.create_repo(repository, repo_type=kind, private=True, exist_ok=True, space_sdk=sdk)
         api.upload_folder(
@@ -232,13 +231,6 @@ def _push(folder: Path, patterns: Iterable[str], repository: str, kind: str) -> 
             allow_patterns=list(patterns),
             commit_message=f"Push by busi_model: {kind}",
         )
-    return str(address)
-
-
-@contextmanager
-def _hub_errors(repository: str) -> Iterator[None]:
-    try:
-        yield
     except HFValidationError as error:
         raise PublishError(f"{repository!r} is no repository name; owner/name is expected.") from error
     except OfflineModeIsEnabled as error:
@@ -255,3 +247,4 @@ def _hub_errors(repository: str) -> Iterator[None]:
             f"The push to {repository!r} broke off ({type(error).__name__}). Run the same again: a commit is made "
             "whole or not at all."
         ) from error
+    return str(address)

@@ -9,6 +9,7 @@ import numpy as np
 
 from busi_model.files import write_json
 from busi_model.names import CLASS_NAMES
+from busi_model.operating_point import OperatingPoint
 
 SUMMARY_FIGURES = (  # of the table that has a row a hospital
     ("Dice", "dice_mean"),
@@ -109,10 +110,7 @@ def trust_sections(content: dict) -> list[str]:
         lines += [f"| {name} | {_share(r)} |" for name, r in figures.items()]
     lines += ["", "| by | subgroup | n | accuracy | lesion Dice |", "|---|---|---|---|---|"]
     for row in content["subgroups"]:
-        accuracy, dice = (
-            f"{row[k]['value']:.3f} ({row[k]['low']:.3f}-{row[k]['high']:.3f})" if row[k]["n"] else "-"
-            for k in ("accuracy", "dice")
-        )
+        accuracy, dice = (_cell(row[k]) if row[k]["n"] else "-" for k in ("accuracy", "dice"))
         lines.append(f"| {row['by']} | {row['subgroup']} | {row['n']} | {accuracy} | {dice} |")
     return [*lines, ""]
 
@@ -150,6 +148,42 @@ def _cell(figure: dict | None) -> str:
     if figure is None or figure["value"] is None or np.isnan(figure["value"]):
         return "-"
     return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})"
+
+
+def operating_point_section(point: OperatingPoint) -> list[str]:
+    """Lines of Markdown for the model card: how the weights decide, and what that is worth."""
+    silent = f"nothing is outlined where neither head is surer of a lesion than {point.least_evidence:.3f}; "
+    silent = silent if point.least_evidence > 0 else ""
+    faint = (
+        f", in a faint lesion from {point.faint_share} of the surest pixels' probability" if point.faint_share else ""
+    )
+    lines = [
+        "## Operating point",
+        "",
+        f"Fitted on {point.fitted_on}, each hospital counting alike. Class temperature {point.temperature:.3f}, bias "
+        f"{', '.join(f'{b:+.2f}' for b in point.class_bias)} (benign, malignant, normal), mask "
+        f"temperature {point.mask_temperature:.3f}. A pixel is lesion from {point.mask_threshold} on{faint}; specks "
+        f"below {100 * point.min_lesion_share:.1f} % of the image are dropped; {silent}"
+        f"the margin band runs from {point.margin_outside:.2f} to {point.margin_inside:.2f}; a class stays in the set "
+        f"from {point.conformal_probability:.3f} on, malignant also from the threshold in use on.",
+    ]
+    if point.class_mix:
+        mix = ", ".join(f"{share:.0%}" for share in point.class_mix)
+        lines += ["", f"The probabilities assume this mix of benign, malignant and normal images: {mix}."]
+    lines += ["", "The rates are means over hospitals left out, each judged by a point fitted on the others."]
+    if point.thresholds:
+        lines += [
+            "",
+            "| suspicious of malignancy | from probability | sensitivity | specificity |",
+            "|---|---|---|---|",
+        ]
+    for t in point.thresholds:
+        rates = (
+            f"{r.value:.3f} ({r.low:.3f}-{r.high:.3f}), n = {r.n}" if r else "not measured"
+            for r in (t.sensitivity, t.specificity)
+        )
+        lines.append(f"| {t.name} | {t.malignant_probability:.3f} | {' | '.join(rates)} |")
+    return lines
 
 
 def ood_section(report: dict) -> list[str]:

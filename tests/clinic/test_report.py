@@ -21,7 +21,7 @@ from busi_model.clinic.descriptors import AGREEMENT, describe
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.pdf import RIGHT, as_pdf
 from busi_model.clinic.render import as_html, as_json, as_text, pixels_sha256, spoken
-from busi_model.clinic.report import Finding, is_measured, percent, report
+from busi_model.clinic.report import Finding, percent, report
 from busi_model.clinic.view import draw_overlay
 from busi_model.image import Frame, Notice
 from busi_model.names import CLASS_NAMES, DESCRIPTOR_WORDS
@@ -485,7 +485,7 @@ def test_a_contour_that_may_lie_anywhere_is_said_to_be_no_measurement():
     mask = rectangle(400, 400, (150, 250, 122, 278))  # 156 px across
     band = rectangle(400, 400, (33, 367, 5, 395)) & ~mask
     (lesion,) = measure_lesions(mask, band)
-    assert lesion.margin_px > 100 and not is_measured(lesion)
+    assert lesion.margin_px > 100 and not lesion.is_measured
     shown = measured([lesion])
     assert "px: no measurement" in shown and words.NO_MEASUREMENT_NOTE in shown
     worded = report(finding(0.1, 0.87, 0.03), POINT)

@@ -22,7 +22,8 @@ from busi_model.clinic.view import encode_png
 from busi_model.page import strings
 from busi_model.page.server import guard as server
 from busi_model.page.server import wire
-from busi_model.page.server.visits import COOKIE, MAX_OF_COOKIE, MAX_VISITS, Visits
+from busi_model.page.server.visitor import COOKIE
+from busi_model.page.server.visits import MAX_OF_COOKIE, MAX_VISITS, Visits
 from busi_model.phantom import draw_phantom
 from busi_model.words import REFUSALS
 from tests import bombs

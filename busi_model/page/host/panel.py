@@ -21,7 +21,7 @@ from busi_model.page.host.layout import Layout
 from busi_model.page.host.results import results_html
 from busi_model.page.host.takeaway import Takeaway
 from busi_model.page.host.view import Screen
-from busi_model.page.server.visits import browser_of
+from busi_model.page.server.visitor import browser_of
 from busi_model.reading.access import HostGate
 from busi_model.reading.errors import ReadingError, RecordError
 from busi_model.reading.hub_sync import Outbox

@@ -89,7 +89,7 @@ def readers_html(info: SessionInfo) -> str:
             reader.pseudonym or strings.HOST_NOT_HERE_YET,
             reader.role or "",
             "" if reader.years is None else f"{reader.years:g}",
-            f"{reader.done} / {reader.total}",
+            f"{reader.done} / {info.n_cases}",
             strings.HOST_STAGES[reader.stage],
             _minute(reader.last_seen or ""),
         )

@@ -14,8 +14,8 @@ from busi_model.dicom_out.write import KINDS, DicomResultError
 from busi_model.image import ImageError
 from busi_model.page import strings
 from busi_model.page.images.case import Case, Source
+from busi_model.page.images.edits import corners_of
 from busi_model.page.images.opened import OpenImages
-from busi_model.page.images.part import corners_of
 from busi_model.page.images.result import Screen, Step, empty_data, message_html, waiting_html
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import Visit, worklist_of

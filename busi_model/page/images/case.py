@@ -19,12 +19,10 @@ from busi_model.clinic.measure import Lesion, measure_lesions
 from busi_model.clinic.view import encode_png, thumbnail
 from busi_model.dicom.kind import is_dicom_file
 from busi_model.image import Frame, ImageError
-from busi_model.page.images.drawn import BYTES_PER_POINT, Drawn
+from busi_model.page.images.edits import BYTES_PER_POINT, Corners, Drawn, marked_spacing
 from busi_model.page.images.film import Film
-from busi_model.page.images.part import Corners
-from busi_model.page.images.scale import marked_spacing
 from busi_model.page.server.decoding import read_identity, read_image
-from busi_model.page.viewer.outlines import model_polygons
+from busi_model.page.viewer.field import model_polygons
 from busi_model.predict import Prediction
 
 THUMBNAIL_PX = 96

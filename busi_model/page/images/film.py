@@ -16,7 +16,7 @@ from PIL import Image
 from busi_model.batch import clips
 from busi_model.clinic.view import thumbnail
 from busi_model.image import Frame, ImageError
-from busi_model.page.images.drawn import Drawn
+from busi_model.page.images.edits import Drawn
 from busi_model.page.server.decoding import count_frames, read_image
 from busi_model.predict import Prediction, Predictor
 

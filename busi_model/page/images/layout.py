@@ -2,6 +2,7 @@
 What they do is in panel.py."""
 
 import base64
+import html
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,13 @@ from busi_model.dicom_out.write import IDENTIFIED
 from busi_model.operating_point import OperatingPoint
 from busi_model.page import strings
 from busi_model.page.images.case import THUMBNAIL_PX
-from busi_model.page.images.inbox import inbox_component
 from busi_model.page.images.result import empty_data, waiting_html
 from busi_model.page.images.worklist import worklist_component
 from busi_model.page.remarks import plain_html
 from busi_model.page.viewer.component import packed, viewer_component
 from busi_model.phantom import draw_phantom
 
+FOLDER = Path(__file__).parent
 EXAMPLE_SEED = 3
 
 
@@ -31,7 +32,7 @@ class Layout:
         self.seen = gr.HTML("", visible="hidden", elem_id="seen")  # id of the case whose result is on the screen
         with gr.Row(elem_id="reading-panel"):
             with gr.Column(scale=2, min_width=210, elem_id="open-images"):
-                self.inbox = inbox_component("upload")
+                self.inbox = _inbox("upload")
                 lines = "".join(f"<li>{line}</li>" for line in strings.WAITING_LINES)
                 plain_html(f"<ul>{lines}</ul>", elem_id="first-lines")
                 self.worklist = worklist_component("worklist")
@@ -56,7 +57,7 @@ class Layout:
                 self._lay_out_take()
                 self.feedback = feedback() if feedback else None
                 plain_html(f"<p>{strings.PRIVACY}</p>", elem_classes="quiet", elem_id="privacy")
-        script = (Path(__file__).parent / "download.js").read_text(encoding="utf-8")
+        script = (FOLDER / "download.js").read_text(encoding="utf-8")
         self.handover = gr.HTML(None, html_template="", js_on_load=script, apply_default_css=False, elem_id="handover")
         # No column and no button that only comes and goes: at each status of an event Gradio's script goes through all
         # that an event names, and what lies in it. Which parts there are says `parts_html`, to the stylesheet.
@@ -81,6 +82,28 @@ class Layout:
                         kind: gr.Button(words, size="sm", min_width=110, elem_id=f"take-{kind}")
                         for kind, words in strings.TAKE_DICOM_BUTTONS.items()
                     }
+
+
+def _inbox(elem_id: str) -> gr.HTML:
+    """The way in for images: a drop zone whose script, inbox.js, uploads what is dropped, pasted or chosen. It sends
+    the event `hand` with {files: [{path, token}], show}: uploaded files, and whether to show the first.
+
+    Gradio's own field takes nothing while it is busy and sends the files' names along. Here names stay in the browser:
+    each upload is called "image", and the token is what the browser knows the name by.
+    """
+    words = " ".join(f'data-{name}="{html.escape(text)}"' for name, text in strings.INBOX_WORDS.items())
+    return gr.HTML(
+        None,
+        html_template=(
+            f'<div class="inbox" {words}><label class="zone"><input type="file" multiple class="unseen">'
+            f'<b>{strings.UPLOAD_LABEL}</b></label><p class="state" role="status"></p>'
+            f'<progress hidden aria-label="{strings.INBOX_PROGRESS}"></progress>'
+            f'<button type="button" class="again" hidden>{strings.INBOX_AGAIN}</button></div>'
+        ),
+        js_on_load=(FOLDER / "inbox.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id=elem_id,
+    )
 
 
 def _example_button(class_name: str) -> tuple[gr.Button, np.ndarray]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from busi_model.clinic.explain import Explainer
 from busi_model.page.images.case import Case, Source
-from busi_model.page.images.part import Corners, part_of
+from busi_model.page.images.edits import Corners, part_of
 from busi_model.predict import Predictor
 
 LOG = logging.getLogger(__name__)

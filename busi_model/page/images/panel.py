@@ -1,6 +1,6 @@
 """The reading panel: images come in; a worklist, the viewer and the result in words stand side by side.
 
-Gradio never decodes the upload: `inbox` hands over its path and `read_image` does the rest. `layout` lays out, this
+Gradio never decodes the upload: inbox.js hands over its path and `read_image` does the rest. `layout` lays out, this
 file wires; `actions.Reader` answers with a `Step`, which becomes updates of components here, by name.
 """
 
@@ -18,12 +18,12 @@ from busi_model.image import ImageError
 from busi_model.page import strings
 from busi_model.page.images.actions import Reader
 from busi_model.page.images.behind import Behind
-from busi_model.page.images.inbox import uploaded
 from busi_model.page.images.layout import Layout
 from busi_model.page.images.opened import OpenImages
 from busi_model.page.images.result import Step, message_html, parts_html
 from busi_model.page.images.takeaway import Takeaway, model_version
 from busi_model.page.images.worklist import Visit, packed_list
+from busi_model.page.server.decoding import uploaded
 from busi_model.page.server.visitor import household
 from busi_model.page.viewer.component import packed
 from busi_model.predict import Predictor

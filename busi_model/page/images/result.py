@@ -24,7 +24,7 @@ from busi_model.page.images.case import Case
 from busi_model.page.images.opened import OpenImages
 from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import Visit, worklist_of
-from busi_model.page.viewer.outlines import model_polygons, plain
+from busi_model.page.viewer.field import model_polygons, plain
 
 MADE = itertools.count(1)  # scenes: of one turn, a newer one is never overtaken by an older one
 

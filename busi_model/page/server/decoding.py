@@ -1,15 +1,19 @@
-"""How the page reads what users open: in helper processes, with a limit of time and memory (`busi_model.helpers`).
+"""How the page reads what users open: files that were uploaded, in helper processes, with a limit of time and memory
+(`busi_model.helpers`).
 
 The only place of the page that may read a file's pixels; `tests/test_layers.py` holds the others to it.
 """
 
 import atexit
+import contextlib
 import os
 from functools import cache
+from pathlib import Path
 
 from busi_model import image
 from busi_model.frame import Frame, ImageError
 from busi_model.helpers import Helpers
+from busi_model.page import strings
 
 
 @cache
@@ -18,6 +22,15 @@ def helpers() -> Helpers:
     made = Helpers()
     atexit.register(made.close)
     return made
+
+
+def uploaded(path: object, folder: Path) -> Path:
+    """The path of an upload. Raises ImageError for anything else, which would be a file of the server or an address."""
+    with contextlib.suppress(OSError, ValueError):  # no path at all
+        place = Path(path if isinstance(path, str) else "").resolve()
+        if place.is_file() and place.is_relative_to(Path(folder).resolve()):
+            return place
+    raise ImageError(strings.API_NO_UPLOAD)
 
 
 def read_image(source: object, frame: int | None = None) -> Frame:

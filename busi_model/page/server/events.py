@@ -16,7 +16,7 @@ from gradio.utils import get_upload_folder
 
 from busi_model.page import strings
 from busi_model.page.server import gradio_inside
-from busi_model.page.server.visits import SCRIPT
+from busi_model.page.server.visitor import SCRIPT
 
 LOG = logging.getLogger(__name__)
 

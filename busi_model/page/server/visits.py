@@ -7,28 +7,23 @@ nothing. Nothing is kept of a session whose page was not opened here (`script-`)
 never forgotten for others.
 """
 
-import contextlib
-import hashlib
-import hmac
 import json
 import re
 import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from busi_model.page import strings
 from busi_model.page.server import visitor
 from busi_model.page.server.gradio_inside import WEIGHT
+from busi_model.page.server.visitor import SCRIPT, VISIT, Names, Visitor
 
-COOKIE = "busi-visit"
 API = "/gradio_api/"
 HEARTBEAT, DATA = f"{API}heartbeat/", f"{API}queue/data"
 CALL = re.compile(rf"{API}call/[^/]+(/(?P<event>[^/]+))?/?")
@@ -44,23 +39,10 @@ UNHEARD = (  # as Gradio says it
     'data: {"msg":"unexpected_error","event_id":null,"message":"404: Not Found","session_not_found":true,'
     '"success":false}\n\n'
 )
-VISIT, GUEST, SCRIPT = "visit", "guest", "script"
-
-
-@dataclass(frozen=True)
-class Visitor:
-    kind: str  # VISIT: has our cookie; GUEST: a browser that keeps none; SCRIPT: everyone else
-    owner: str  # of the visitor's secret, which cannot be told from it
-
-
-def browser_of(session: str | None) -> str:
-    """A name of the browser whose visit a session is: nobody else can have it; "" where there is no such browser."""
-    kind, _, rest = (session or "").partition("-")
-    return rest.partition("-")[0] if kind == VISIT else ""
 
 
 class Visits:
-    """ASGI middleware inside the walls: session names and visitors."""
+    """ASGI middleware inside the walls: each session gets its visitor's name for it, and those are kept in bounds."""
 
     def __init__(
         self,
@@ -70,16 +52,13 @@ class Visits:
         session_of: Callable[[str], str | None] = lambda event_id: None,
         is_awaited: Callable[[str], bool] = lambda session: True,
         in_frames: bool = False,
-        clock: Callable[[], float] = time.monotonic,
     ):
         """forget: drop a session's state. forget_answers: those that nobody took. session_of: an event's. is_awaited:
         whether something is to come for a session. in_frames: the page is shown in a foreign frame, where browsers may
         keep no cookie: then a page without one is a guest of its address."""
-        self.app, self.in_frames, self.clock = app, in_frames, clock
+        self.app, self.names = app, Names(in_frames)
         self.forget, self.forget_answers = forget, forget_answers
         self.session_of, self.is_awaited = session_of, is_awaited
-        self._key = secrets.token_bytes(32)
-        self.cookie = f"{COOKIE}-{self._digest('name')[:8]}"  # another program on this machine has its own
         self._used_at: dict[str, float] = {}  # of visits, by session
         self._open: dict[str, int] = {}  # heartbeats: pages that are open now
         self._calls: dict[str, deque[str]] = {}  # sessions of scripts, by owner
@@ -89,20 +68,20 @@ class Visits:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        who = self.visitor(scope)
+        who = self.names.visitor(scope)
         visitor.browser.set(who.owner if who.kind == VISIT else "")
         path: str = scope["path"]
         refusal: ASGIApp | None = None
         session: str | None = None
         if path == "/" and scope["method"] in ("GET", "HEAD") and who.kind != VISIT:
-            send = self._with_cookie(scope, send)
+            send = _with_cookie(self.names.new_cookie(scope), send)
         elif path == DATA:
-            name = self.session(who, dict(_query(scope)).get("session_hash", ""))
+            name = self.names.session(who, dict(_query(scope)).get("session_hash", ""))
             scope = {**scope, "query_string": urlencode({"session_hash": name}).encode()}
             if not self.is_awaited(name):  # Gradio would break off in the middle
                 refusal = PlainTextResponse(UNHEARD, media_type="text/event-stream")
         elif path.startswith(HEARTBEAT):
-            session = self.session(who, path.removeprefix(HEARTBEAT).strip("/"))
+            session = self.names.session(who, path.removeprefix(HEARTBEAT).strip("/"))
             path = HEARTBEAT + session
             scope = {**scope, "path": path, "raw_path": path.encode()}
         elif scope["method"] == "POST" and (path.rstrip("/") in NAMES_A_SESSION or CALL.fullmatch(path)):
@@ -117,48 +96,6 @@ class Visits:
             await self._while_open(session, scope, receive, send)
         else:
             await self.app(scope, receive, send)
-
-    def visitor(self, scope: Scope) -> Visitor:
-        """Who asks."""
-        headers = Headers(scope=scope)
-        cookies = SimpleCookie()
-        with contextlib.suppress(CookieError):
-            cookies.load(headers.get("cookie", ""))
-        if self.cookie in cookies and self._is_ours(cookies[self.cookie].value):
-            return Visitor(VISIT, self._digest(VISIT, cookies[self.cookie].value))
-        for name, morsel in cookies.items():
-            if name.startswith("access-token"):  # of Gradio's login: scripts that logged in have no other
-                return Visitor(SCRIPT, self._digest("login", morsel.value))
-        shown = self.in_frames and "sec-fetch-site" in headers
-        address = (scope.get("client") or [""])[0]
-        return Visitor(GUEST if shown else SCRIPT, self._digest("address", address))
-
-    def session(self, who: Visitor, name: str, kind: str | None = None) -> str:
-        """Our name for what a visitor calls so: the kind, the owner and the page."""
-        return f"{kind or who.kind}-{who.owner}-{self._digest('page', who.owner, name)}"
-
-    def _digest(self, *parts: str) -> str:
-        content = "\0".join(parts).encode("utf-8", "surrogatepass")
-        return hmac.digest(self._key, content, hashlib.sha256).hex()[:32]
-
-    def _is_ours(self, cookie: str) -> bool:
-        random, _, seal = cookie.partition(".")
-        return hmac.compare_digest(seal.encode("utf-8", "replace"), self._digest("cookie", random).encode())
-
-    def _with_cookie(self, scope: Scope, send: Send) -> Send:
-        random = secrets.token_urlsafe(24)
-        value = f"{self.cookie}={random}.{self._digest('cookie', random)}; Path=/; HttpOnly"
-        if self.in_frames:
-            value += "; Secure; SameSite=None; Partitioned"
-        else:
-            value += "; SameSite=Lax" + ("; Secure" if scope["scheme"] == "https" else "")
-
-        async def send_with_cookie(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).append("set-cookie", value)
-            await send(message)
-
-        return send_with_cookie
 
     async def _renamed(self, scope: Scope, receive: Receive, who: Visitor) -> tuple[Receive, ASGIApp | None]:
         """The body with our name of the session in place of the browser's, as a new `receive`; or a refusal."""
@@ -179,7 +116,7 @@ class Visits:
         if name is None and CALL.fullmatch(scope["path"]):
             name, kind = secrets.token_hex(16), SCRIPT  # a call of its own, to whose session nobody comes back
         if isinstance(name, str):
-            session = body["session_hash"] = self.session(who, name, kind)
+            session = body["session_hash"] = self.names.session(who, name, kind)
             if scope["path"].startswith(f"{API}cancel"):
                 asked = self.session_of(str(body.get("event_id")))
                 if asked is not None and asked != session:
@@ -235,7 +172,8 @@ class Visits:
     def _use(self, session: str) -> None:
         """Note a visit; the longest unused goes where there are too many, of this browser or in all, but none whose
         page is open. What was not used for an hour goes anyway."""
-        for old in [one for one, at in self._used_at.items() if self.clock() - at > KEPT_S and one not in self._open]:
+        now = time.monotonic()
+        for old in [one for one, at in self._used_at.items() if now - at > KEPT_S and one not in self._open]:
             self._drop(old)
         known = session in self._used_at
         self._used_at.pop(session, None)
@@ -245,7 +183,7 @@ class Visits:
             for crowd, most in ((mine, MAX_OF_COOKIE), (self._used_at, MAX_VISITS)):
                 if len(crowd) >= most:
                     self._drop(next((one for one in crowd if one not in self._open), next(iter(crowd))))
-        self._used_at[session] = self.clock()
+        self._used_at[session] = now
 
     def _drop(self, session: str) -> None:
         self._used_at.pop(session, None)
@@ -260,6 +198,17 @@ def _query(scope: Scope) -> list[tuple[str, str]]:
 def weight(content: bytes) -> int:
     """Bytes of memory that JSON takes at most when it is read: a list of three bytes takes a hundred."""
     return len(content) + 100 * content.count(b"[") + 250 * content.count(b"{") + 32 * content.count(b",")
+
+
+def _with_cookie(value: str, send: Send) -> Send:
+    """A `send` that sets a cookie with the answer."""
+
+    async def send_with_cookie(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).append("set-cookie", value)
+        await send(message)
+
+    return send_with_cookie
 
 
 def _once(content: bytes, receive: Receive) -> Receive:

@@ -14,7 +14,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 
@@ -28,14 +28,7 @@ from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.predict import Predictor
 from busi_model.reading.access import take_apart
-from busi_model.reading.errors import (
-    CodeError,
-    ConflictError,
-    ReadingError,
-    RecordError,
-    StageError,
-    TooManyAttempts,
-)
+from busi_model.reading.errors import CodeError, ConflictError, ReadingError, RecordError, StageError, TooManyAttempts
 from busi_model.reading.hub_sync import Outbox
 from busi_model.reading.place import Step
 from busi_model.reading.progress import Desk
@@ -114,7 +107,7 @@ class Panel:
                 raise
             except CodeError:
                 key, values = (draft.get("key"), draft.get("values", [])) if isinstance(draft, dict) else (None, [])
-                return self._shut_out({"key": key}, values, str(unsaved))
+                return self._shut_out(key, values, str(unsaved))
 
         return self._answer(come_back)
 
@@ -123,28 +116,28 @@ class Panel:
         return self.screen.door()
 
     def join(self, seat: str, pseudonym: str | None, role: str | None, years: float | None) -> dict:
-        def profile(step: Step) -> Profile:
+        def save(desk: Desk, step: Step) -> None:
             if not pseudonym or role is None or years is None:
                 raise RecordError(strings.MISSING_PROFILE)
-            return Profile.checked(pseudonym=pseudonym, role=role, years=years)
+            desk.join(Profile.checked(pseudonym=pseudonym, role=role, years=years))
 
-        return self._act(seat, (), profile, lambda desk, key, profile: desk.join(profile))
+        return self._act(seat, (), save)
 
     def start(self, seat: str) -> dict:
-        return self._act(seat, (), lambda step: None, lambda desk, key, nothing: desk.familiarised())
+        return self._act(seat, (), lambda desk, step: desk.familiarised())
 
     def lock(self, seat: str, *values: Any) -> dict:
-        return self._act(seat, values, lambda step: answer_of(step, values), Desk.save_own)
+        return self._keep(seat, values, Desk.save_own)
 
     def save(self, seat: str, *values: Any) -> dict:
-        return self._act(seat, values, lambda step: answer_of(step, values), Desk.save_final)
+        return self._keep(seat, values, Desk.save_final)
 
     def send(self, seat: str, *values: Any) -> dict:
-        return self._act(seat, values, lambda step: answer_of(step, values), Desk.save_questionnaire)
+        return self._keep(seat, values, Desk.save_questionnaire)
 
     def leave_out(self, seat: str) -> dict:
         """Go on without a case whose picture is damaged."""
-        return self._act(seat, (), lambda step: None, lambda desk, key, nothing: desk.leave_out(key))
+        return self._act(seat, (), lambda desk, step: desk.leave_out(cast(str, step.key)))  # a case has a key
 
     def again(self, seat: str) -> dict:
         """Show the step that could not be shown."""
@@ -182,16 +175,14 @@ class Panel:
         seat, _ = take_apart(code)
         return self.sessions.enter(code, client=f"seat {seat}")
 
-    def _act(
-        self,
-        seat: str,
-        values: Sequence[Any],
-        make: Callable[[Step], Any],
-        save: Callable[[Desk, Any, Any], Receipt | None],
-    ) -> dict:
+    def _keep(self, seat: str, values: Sequence[Any], save: Callable[[Desk, Any, Any], Receipt]) -> dict:
+        """As `_act`, of a step whose record is made of the fields. save(desk, key, record): its receipt."""
+        return self._act(seat, values, lambda desk, step: save(desk, step.key, answer_of(step, values)))
+
+    def _act(self, seat: str, values: Sequence[Any], save: Callable[[Desk, Step], Receipt | None]) -> dict:
         """Save the step that the reader saw, then show the next.
 
-        values: of all fields, as they were sent. make(step): the record. save(desk, key, record): its receipt, or None.
+        values: of all fields, as they were sent. save(desk, step): the record's receipt, or None.
         """
 
         def act() -> dict:
@@ -202,11 +193,11 @@ class Panel:
             except TooManyAttempts:
                 raise
             except (CodeError, StageError):
-                return self._shut_out(place, values)
+                return self._shut_out(place["key"], values)
             if mark(step) != place["key"]:
                 return self._overtaken(place, desk, values)
             try:
-                receipt = save(desk, step.key, make(step))
+                receipt = save(desk, step)
             except Mended as mended:
                 shown = gr.HTML(value=editor.value(place["key"], mended.polygons))
                 return {self.layout.editor: shown, **self.screen.refusal(mended)}
@@ -243,9 +234,9 @@ class Panel:
         # A picture that is damaged, say, is told by the screen itself.
         return {**answer, self.layout.problem: (shown(said) if said else "") + answer[self.layout.problem]}
 
-    def _shut_out(self, place: dict, values: Sequence[Any], unsaved: str = "") -> dict:
+    def _shut_out(self, key: str | None, values: Sequence[Any], unsaved: str = "") -> dict:
         """The code opens nothing any more: session deleted, reader removed, or another code given out."""
-        return self.screen.shut_out(place["key"], typed_text(place["key"], values) or unsaved)
+        return self.screen.shut_out(key, typed_text(key, values) or unsaved)
 
     def _answer(self, action: Callable[[], dict]) -> dict:
         """What the action shows, or a sentence; then all fields stay as they are."""

@@ -1,24 +1,26 @@
-"""An outline on its way between a form and a record: the viewer as a form's field, and the value that it carries.
+"""Outlines that a hand can move, on their way between a mask, a form and a record: their points as edit.js keeps them,
+the viewer as a form's field, and the value that it carries.
 
-Enters: a gray picture and outlines in its own pixels. Leaves: the outlines as they stand on the screen, in the same
-pixels. The value that travels is JSON {"shown": key, "lesions": [{"points_xy": [[x, y], ...]}, ...]}: it names what it
-belongs to, so outlines of one picture can never be saved with another.
+Enters: a gray picture, and a mask or outlines in its own pixels. Leaves: the outlines as they stand on the screen, in
+the same pixels. The value that travels is JSON {"shown": key, "lesions": [{"points_xy": [[x, y], ...]}, ...]}: it names
+what it belongs to, so outlines of one picture can never be saved with another.
 """
 
 import base64
 import json
+from collections.abc import Iterable
 
 import gradio as gr
 import numpy as np
 from PIL import Image
+from skimage.measure import approximate_polygon
 
-from busi_model.clinic.view import encode_png
+from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.page import strings
 from busi_model.page.viewer.component import packed, viewer_field
-from busi_model.page.viewer.outlines import model_polygons, plain
 
-__all__ = ["NOTHING", "EditorError", "build", "drawn", "hide", "model_polygons", "show", "value"]
-
+TOLERANCE_PX = 0.75  # how far a thinned outline may leave the model's: below what a hand can place
+TOLERANCE_SHARE = 1 / 600  # the same for a large picture, as a share of its longer side
 SCREEN_SIDE_PX = 2048  # a longer picture is shown smaller; its coordinates stay the original's
 NOTHING = json.dumps({"shown": None, "lesions": []})
 NO_SCENE = {"case": None, "image": None}
@@ -64,6 +66,22 @@ def drawn(carried: str, key: str) -> list[list[tuple[float, float]]]:
     if shown != key:
         raise EditorError(strings.EDITOR_OTHER_PICTURE)
     return polygons
+
+
+def model_polygons(mask: np.ndarray) -> list[list[list[float]]]:
+    """Bool (H, W) -> outlines for the editor, largest first: those of `outlines_xy`, not closed, and thinned.
+
+    A marching-squares outline has a point for each pixel it passes, too many to drag. Thinning after Douglas & Peucker
+    (1973) keeps every dropped point within TOLERANCE_PX (TOLERANCE_SHARE) of the line.
+    """
+    tolerance_px = max(TOLERANCE_PX, TOLERANCE_SHARE * max(mask.shape))
+    thinned = [approximate_polygon(outline, tolerance_px)[:-1] for outline in outlines_xy(mask)]
+    return [plain(points) for points in thinned if len(points) >= 3]
+
+
+def plain(points_xy: Iterable[Iterable[float]]) -> list[list[float]]:
+    """Points (K, 2) as lists, to hundredths of a pixel: an untouched outline comes back equal."""
+    return [[round(float(x), 2), round(float(y), 2)] for x, y in points_xy]
 
 
 def _scene(key: str, gray: np.ndarray, model: list) -> dict:
