@@ -37,7 +37,7 @@ FLAGS = [
     "--disable-sync",
 ]
 # What Gradio's script tells the console when a page is left while an answer is on its way.
-LEFT = ("AbortError: signal is aborted without reason", "Unexpected error Connection errored out.")
+LEFT = ("AbortError: ", "Unexpected error Connection errored out.")
 
 
 @contextmanager

@@ -4,11 +4,12 @@
 const KEPT = "busi-open"; // sessionStorage: ids of this tab's images, for a reload
 const ANSWER_MS = 4000; // after which an answer counts as lost
 const NEAR = [1, -1, 2]; // neighbours whose pictures are fetched ahead
+const LARGE = 4e6; // bytes of a picture: decoded four of them take 100 MB; larger ones are decoded when they are shown
 const EMPTY = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="; // one transparent pixel
 const root = element.querySelector(".worklist");
 const list = root.querySelector("ol");
 const nodes = new Map(); // case -> its <li>
-const pictures = (window.busiPictures ??= new Map()); // path -> blob address, of neighbours only
+const pictures = (window.busiPictures ??= new Map()); // path -> ImageBitmap of a neighbour, or null
 let data = { version: -1, listed: -1, items: [], shown: null };
 let shown = null; // where the reader is; the server may still be answering
 let asked = null; // the case that the server is asked for
@@ -94,15 +95,19 @@ function keep() {
 async function fetchAhead() {
   const index = indexOf(data.shown);
   const near = NEAR.map((way) => data.items[index + way]?.picture).filter(Boolean);
-  for (const [path, blob] of pictures) {
+  for (const [path, bitmap] of pictures) {
     if (near.includes(path) || path === data.items[index]?.picture) continue;
-    URL.revokeObjectURL(blob);
+    bitmap?.close();
     pictures.delete(path);
   }
   for (const path of near) {
     if (pictures.has(path)) continue;
-    const answer = await fetch(address(path)).catch(() => null);
-    if (answer?.ok) pictures.set(path, URL.createObjectURL(await answer.blob()));
+    try {
+      const blob = await (await fetch(address(path))).blob();
+      const bitmap = blob.size > LARGE ? null : await createImageBitmap(blob);
+      if (pictures.has(path)) bitmap?.close();
+      else pictures.set(path, bitmap);
+    } catch { /* it is fetched when it is shown */ }
   }
 }
 

@@ -31,7 +31,7 @@ const path = (lines, close) =>
   lines.map((line) => "M" + line.map((p) => p.join(" ")).join("L") + (close ? "Z" : "")).join("");
 const words = (name, values = {}) =>
   Object.entries(values).reduce((text, [key, value]) => text.replace(`{${key}}`, value), root.dataset[name] || "");
-const url = (file) => window.busiPictures?.get(file.path) || file.url || file.path; // fetched ahead by worklist.js
+const url = (file) => file.url || file.path;
 const rimmed = (d) => (d ? ["halo", "line"] : []).map((name) => make("path", { class: name, d })); // with a dark rim
 const rounded = (p) => p.map((value) => Math.round(value * 100) / 100);
 const inside = ([x, y]) =>
@@ -56,21 +56,25 @@ function newPicture() {
 }
 // The picture at this address, drawn as soon as it is there, unless a later one is there already. On a canvas, since
 // browsers keep every decoded <image> for as long as the tab lives: 100 pictures of 600 x 500 took 160 MB.
-async function show(href) {
+async function show(href, file = {}) {
   if (href === wanted) return;
   wanted = href;
   const ask = ++asks;
+  const ahead = window.busiPictures?.get(file.path); // by worklist.js
+  if (ahead) return paint(ask, ahead, href);
   try {
     const bitmap = await createImageBitmap(await (await fetch(href)).blob());
-    if (ask > newest) {
-      newest = ask;
-      paint(overlayCanvas, bitmap, href);
-      if (on.beside) paint(originalCanvas, bitmap, href);
-    }
+    paint(ask, bitmap, href);
     bitmap.close();
   } catch { /* the connection is lost, or the picture gone: the next answer asks again */ }
 }
-function paint(canvas, source, href) {
+function paint(ask, source, href) {
+  if (ask <= newest) return;
+  newest = ask;
+  copy(overlayCanvas, source, href);
+  if (on.beside) copy(originalCanvas, source, href);
+}
+function copy(canvas, source, href) {
   canvas.getContext("2d").drawImage(source, 0, 0, canvas.width, canvas.height);
   canvas.dataset.href = href;
 }

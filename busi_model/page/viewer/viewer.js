@@ -54,7 +54,7 @@ function refresh() {
   root.classList.toggle("measured", measured());
   root.querySelector(".original").hidden = !on.beside;
   const { href } = overlayCanvas.dataset;
-  if (on.beside && href && originalCanvas.dataset.href !== href) paint(originalCanvas, overlayCanvas, href);
+  if (on.beside && href && originalCanvas.dataset.href !== href) copy(originalCanvas, overlayCanvas, href);
   root.classList.toggle("empty", !usable);
   stages.dataset.mode = mode || "move";
   overlaySvg.setAttribute("role", mode === "edit" ? "application" : "img");
@@ -118,7 +118,7 @@ function load() {
     stages.style.setProperty("--ratio", data.width / data.height);
     draw();
     drawPartButtons();
-    if (!isFilm()) show(url(data.image));
+    if (!isFilm()) show(url(data.image), data.image);
   } else overlaySvg.querySelectorAll(":scope > :not(filter)").forEach((node) => node.remove());
   if (!data.done && mode === "edit" && !field) setModeQuietly(null);
   refresh();
