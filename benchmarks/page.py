@@ -31,11 +31,12 @@ WATCH = """
 window.frame = () => new Promise(requestAnimationFrame);
 window.address = () => document.querySelector("#viewer .overlay canvas.frame")?.dataset.href;
 window.verdict = () => document.querySelector("#result [data-verdict]");
+window.turned = (before) => verdict() && address() && address() !== before;
 document.addEventListener("change", (event) => {
   if (!event.target.closest("#upload")) return;
   const [begin, before] = [performance.now(), address()];
   window.took = (async () => {
-    while (!verdict() || !address() || address() === before) await frame();
+    while (!turned(before)) await frame();
     await frame();
     return performance.now() - begin;
   })();
@@ -43,7 +44,7 @@ document.addEventListener("change", (event) => {
 window.next = async () => {
   const [begin, before, column] = [performance.now(), address(), document.querySelector("#result-column")];
   document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "n", bubbles: true }));
-  while (column.inert || !verdict() || !address() || address() === before) await frame();
+  while (column.inert || !turned(before)) await frame();
   await frame();
   return performance.now() - begin;
 };

@@ -51,7 +51,7 @@ def run(name: str = "app.py", load: Callable[..., Predictor] = Predictor.load) -
             serve(closing, private_folder, port, load)
         except (CheckpointError, StartError) as error:
             raise SystemExit(f"{name}: {error}") from None
-        except Stopped:
+        except (Stopped, KeyboardInterrupt):
             pass
         except Exception:  # compiled code may make an error of its own of a signal that meets it
             if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
@@ -101,8 +101,7 @@ def serve(
     closing.callback(server.stop)
     shown = "localhost" if server_name in ("0.0.0.0", "::", "[::]") else server_name
     print(f"The page is at http://{shown}:{server.port}/ (stop it with Ctrl-C).", flush=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.wait()
+    server.wait()
 
 
 def _speak(path: str | None) -> None:

@@ -92,24 +92,23 @@ def stranger_inputs(predictor: Predictor, seed: int = 0) -> Inputs:
 @lru_cache(maxsize=1)
 def gray_strangers(seed: int = 0) -> tuple[Stranger, ...]:
     """All `strangers` in gray, drawn once for all networks of a study: ten seconds, 150 MB."""
-    return tuple(dataclasses.replace(s, pixels=_gray(s)) for s in strangers(seed))
+    return tuple(
+        dataclasses.replace(s, pixels=read_image(np.ascontiguousarray(s.pixels)).gray) for s in strangers(seed)
+    )
 
 
 def picture_inputs(predictor: Predictor, pictures: Iterable[Stranger]) -> Inputs:
+    """pictures: in gray, uint8 (H, W)."""
     known: list[tuple[str, str, str]] = []
 
     def grays() -> Iterator[np.ndarray]:
         for picture in tqdm(pictures, "strangers", leave=False):
             known.append((picture.kind, picture.source, picture.name))
-            yield _gray(picture)
+            yield picture.pixels
 
     inputs = _inputs(predictor, grays())
     kinds, sources, names = map(np.array, zip(*known, strict=True))
     return Inputs(kinds, sources, names, inputs)
-
-
-def _gray(stranger: Stranger) -> np.ndarray:
-    return read_image(np.ascontiguousarray(stranger.pixels)).gray
 
 
 def _inputs(predictor: Predictor, grays: Iterable[np.ndarray]) -> np.ndarray:

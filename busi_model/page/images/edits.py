@@ -64,9 +64,9 @@ def part_of(frame: Frame, corners: Corners) -> Frame:
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
         raise ImageError(strings.CROP_OUTSIDE.format(x0=x0, y0=y0, x1=x1, y1=y1, width=width, height=height))
     check_size(x1 - x0, y1 - y0)
-    regions = tuple(part for region in frame.scan_regions if (part := _within(region, corners)))
+    scan_regions = tuple(part for region in frame.scan_regions if (part := _within(region, corners)))
     gray = np.ascontiguousarray(frame.gray[y0:y1, x0:x1]).copy()
-    return dataclasses.replace(frame, gray=gray, scan_regions=regions)
+    return dataclasses.replace(frame, gray=gray, scan_regions=scan_regions)
 
 
 def _within(region: Box, corners: Corners) -> Box | None:

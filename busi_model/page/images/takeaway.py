@@ -74,16 +74,15 @@ class Takeaway:
         Raises DicomResultError."""
         if kind in KINDS:
             return self._dicom(kind, case)
-        gray, mask = case.kept_gray, case.mask
         if kind == "mask":
-            return encode_png(mask)
+            return encode_png(case.mask)
         if kind == "overlay":
-            return overlay_png(gray, mask)
+            return overlay_png(case.kept_gray, case.mask)
         worded = self.report(case, threshold_name)
         if kind == "data":
             reading = self._reading(case, worded.threshold)
             return as_json(worded, case.prediction, case.lesions, self.model, reading, case.described).encode()
-        printed = draw_overlay(gray, mask, longest_px=PRINTED_PX)
+        printed = draw_overlay(case.kept_gray, case.mask, longest_px=PRINTED_PX)
         return as_pdf(worded, self.table(case), self.notes(case), self._footer(case), printed)
 
     def _footer(self, case: Case) -> tuple[str, ...]:
