@@ -1,9 +1,8 @@
-"""The web page: `python app.py`, then open the address it prints; `busi_model.start` says what can be set."""
+"""The web page: a thin door to `busi app`; `python app.py`, then open the address it prints."""
 
-import argparse
+import sys
 
-from busi_model.start import run
+from busi_model.__main__ import main
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description="The web page; docs/settings.md says what can be set.").parse_args()
-    run()
+    sys.exit(main(["app", *sys.argv[1:]]))

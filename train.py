@@ -1,10 +1,8 @@
-"""Train BUSI's network: a thin door to `busi_model.training.command` (`busi train`); `python train.py --help`."""
+"""Train BUSI's network: a thin door to `busi train`; `python train.py --help`."""
 
 import sys
 
-import busi_model  # noqa: F401 isort: skip (before torch: it sets how torch's threads wait)
-
-from busi_model.training.command import main
+from busi_model.__main__ import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -1,7 +1,7 @@
 """What each command of `busi` does with its arguments; returns the exit code.
 
-What only one command needs is imported in it: the page brings Gradio, training its own packages. A UserError is told
-by `__main__`.
+What a command needs is imported in it: the page brings Gradio, training its own packages, and `busi --help` waits for
+none of them. A UserError is told by `__main__`.
 """
 
 import sys
@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from busi_model.files import write_json
-from busi_model.predict import Predictor
-from busi_model.weights_folder import packaged
 
 if TYPE_CHECKING:
     from busi_model.reading.backup import BackedUp
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 def app(arguments: Namespace) -> int:
     from busi_model.start import run
 
-    run("busi app")
+    run()
     return 0
 
 
@@ -50,6 +48,7 @@ def watch(arguments: Namespace) -> int:
 
 
 def evaluate(arguments: Namespace) -> int:
+    from busi_model.predict import Predictor
     from busi_model.training.cases import check_cases
     from busi_model.training.evaluate import evaluate_cases, write_report
     from busi_model.training.layouts import find_hospital
@@ -81,6 +80,7 @@ def evaluate(arguments: Namespace) -> int:
 
 
 def calibrate(arguments: Namespace) -> int:
+    from busi_model.predict import Predictor
     from busi_model.training import recalibrate
     from busi_model.training.cases import check_cases, some
     from busi_model.training.layouts import find_hospitals
@@ -116,6 +116,7 @@ def pack(arguments: Namespace) -> int:
 
 
 def strangers(arguments: Namespace) -> int:
+    from busi_model.predict import Predictor
     from busi_model.training.out_of_distribution import measure_strangers
 
     predictor = Predictor.load(arguments.weights, arguments.device)
@@ -128,12 +129,14 @@ def strangers(arguments: Namespace) -> int:
 
 def card(arguments: Namespace) -> int:
     from busi_model.training.model_card import write_card
+    from busi_model.weights_folder import packaged
 
     write_card(arguments.weights or packaged(), arguments.abroad, arguments.home, arguments.evaluation)
     return 0
 
 
 def export(arguments: Namespace) -> int:
+    from busi_model.predict import Predictor
     from busi_model.training.export import export_onnx
     from busi_model.training.publish import push_model, push_space, stage_space
 

@@ -15,21 +15,24 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from busi_model import __version__, files, language
-from busi_model.phantom import draw_phantom
-from busi_model.predict import Predictor
+from busi_model.errors import UserError
 from busi_model.reading.deletion import Upkeep
 from busi_model.reading.errors import StoreError
 from busi_model.reading.hub_sync import Outbox
 from busi_model.reading.store import Store
-from busi_model.weights_folder import CheckpointError, packaged
+from busi_model.weights_folder import packaged
+
+if TYPE_CHECKING:
+    from busi_model.predict import Predictor
 
 DEFAULT_PORT = 7860  # Gradio's
 END_S = 4.5  # from a SIGTERM to the end, whatever is under way
 
 
-class StartError(RuntimeError):
+class StartError(UserError):
     """A setting with which the page cannot start: what was found, what was expected, what to do."""
 
 
@@ -37,10 +40,10 @@ class Stopped(BaseException):  # noqa: N818 - it is no error
     """Somebody asked the program to end."""
 
 
-def run(name: str = "app.py", load: Callable[..., Predictor] = Predictor.load) -> None:
+def run(load: "Callable[..., Predictor] | None" = None) -> None:
     """Serve the page until the program is stopped, leave no image behind, and end the process.
 
-    name: what the user called, for messages. load: weights -> Predictor. Raises SystemExit.
+    load: weights -> Predictor, for tests. Raises CheckpointError and StartError.
     """
     signal.signal(signal.SIGTERM, _stop)
     with contextlib.ExitStack() as closing:  # what must be done at the end, however it comes
@@ -49,8 +52,6 @@ def run(name: str = "app.py", load: Callable[..., Predictor] = Predictor.load) -
             private_folder = _private_folder(closing)
             os.environ["GRADIO_TEMP_DIR"] = private_folder  # before Gradio is imported, which reads it then
             serve(closing, private_folder, port, load)
-        except (CheckpointError, StartError) as error:
-            raise SystemExit(f"{name}: {error}") from None
         except (Stopped, KeyboardInterrupt):
             pass
         except Exception:  # compiled code may make an error of its own of a signal that meets it
@@ -65,14 +66,16 @@ def serve(
     closing: contextlib.ExitStack,
     private_folder: str,
     port: int = DEFAULT_PORT,
-    load: Callable[..., Predictor] = Predictor.load,
+    load: "Callable[..., Predictor] | None" = None,
 ) -> None:
     """Load the weights, open the store, build the page and serve it.
 
     closing: takes what must be ended. private_folder: GRADIO_TEMP_DIR. Raises CheckpointError and StartError.
     """
     _speak(os.environ.get("BUSI_LANGUAGE"))
-    from busi_model import page  # brings Gradio
+    from busi_model import page  # brings Gradio; with torch it takes seconds, in which a stop must be met as later
+    from busi_model.phantom import draw_phantom
+    from busi_model.predict import Predictor
 
     on_space = "SPACE_ID" in os.environ  # there a proxy stands in front
     server_name = os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else "127.0.0.1")
@@ -85,7 +88,7 @@ def serve(
     except page.LoginError as error:
         raise StartError(str(error)) from None
     weights = os.environ.get("BUSI_WEIGHTS") or str(packaged())
-    predictor = load(weights, operating_point=os.environ.get("BUSI_OPERATING_POINT"))
+    predictor = (load or Predictor.load)(weights, operating_point=os.environ.get("BUSI_OPERATING_POINT"))
     predictor(draw_phantom("normal", seed=0)[0])  # the first pass through a network is the slow one
     closing.callback(page.helpers().close)
     page.helpers().warm_up()

@@ -266,7 +266,7 @@ def test_about_shows_how_other_programs_call_the_page(tab):
 @pytest.mark.slow
 def test_the_program_says_what_it_is_and_starts_no_page_when_asked_for_help():
     asked = subprocess.run([sys.executable, "app.py", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert asked.returncode == 0 and asked.stdout.startswith("usage: app.py") and "docs/settings.md" in asked.stdout
+    assert asked.returncode == 0 and asked.stdout.startswith("usage: busi app") and "BUSI_STORE" in asked.stdout
 
 
 @pytest.mark.slow
@@ -285,6 +285,6 @@ def test_a_wrong_setting_ends_the_program_with_a_sentence(tmp_path, name, value,
         [sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_S
     )
     assert ended.returncode == 1
-    assert ended.stderr.strip().splitlines()[-1].startswith(f"app.py: {words}")
+    assert ended.stderr.strip().splitlines()[-1].startswith(f"app: {words}")
     assert "Traceback" not in ended.stderr
     assert list(tmp_path.glob("busi-*")) == []
