@@ -25,8 +25,10 @@ predictor = Predictor.load(sys.argv[1], "cpu"); part("load the weights")
 from busi_model.phantom import draw_phantom
 gray = draw_phantom("benign", 0)[0]
 predictor(gray); part("first picture")
-import gradio; part("import gradio")
-from busi_model import page; part("import the page")
+from busi_model.start import without_stubs
+with without_stubs():
+    import gradio; part("import gradio")
+    from busi_model import page; part("import the page")
 import tempfile
 page.build(predictor, sys.argv[1], tempfile.mkdtemp(), None, None); part("build the page")
 large = draw_phantom("malignant", 0, 500, 600)[0]; part("draw one of 600 x 500 px")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.fft import dctn, idctn
 from scipy.ndimage import gaussian_filter, label, map_coordinates
 
 from busi_model.names import CLASS_NAMES, mask_name
@@ -165,8 +166,21 @@ def _speckle_db(rng: np.random.Generator, height: int, width: int) -> np.ndarray
 
 def _noise(rng: np.random.Generator, height: int, width: int, rows: float, columns: float) -> np.ndarray:
     """Smooth noise (H, W), mean 0 and standard deviation 1; rows, columns: its grain as a share of the picture."""
-    noise = gaussian_filter(rng.standard_normal((height, width)), (rows * height, columns * width))
+    noise = _smooth(rng.standard_normal((height, width)), (rows * height, columns * width))
     return (noise - noise.mean()) / noise.std()
+
+
+def _smooth(picture: np.ndarray, sigmas: tuple[float, float]) -> np.ndarray:
+    """`gaussian_filter(picture, sigmas)` by way of the cosine transform, whose time does not grow with the sigmas: its
+    mirrored edges are the filter's own."""
+    spectrum = dctn(picture)
+    for axis, sigma in enumerate(sigmas):
+        n = picture.shape[axis]
+        reach = np.arange(-int(4 * sigma + 0.5), int(4 * sigma + 0.5) + 1)  # where `gaussian_filter` ends
+        weights = np.exp(-0.5 * (reach / sigma) ** 2)
+        gain = np.cos(np.pi * np.outer(np.arange(n) / n, reach)) @ weights / weights.sum()
+        spectrum *= gain[:, None] if axis == 0 else gain
+    return idctn(spectrum)
 
 
 def _wave(rng: np.random.Generator, width: int, amplitude: float) -> np.ndarray:

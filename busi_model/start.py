@@ -10,11 +10,12 @@ users open is deleted after about an hour and at the end.
 
 import contextlib
 import ctypes
+import inspect
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from busi_model import __version__, files, language
@@ -73,7 +74,8 @@ def serve(
     closing: takes what must be ended. private_folder: GRADIO_TEMP_DIR. Raises CheckpointError and StartError.
     """
     _speak(os.environ.get("BUSI_LANGUAGE"))
-    from busi_model import page  # brings Gradio; with torch it takes seconds, in which a stop must be met as later
+    with without_stubs():
+        from busi_model import page  # brings Gradio; with torch it takes seconds, in which a stop must be met as later
     from busi_model.phantom import draw_phantom
     from busi_model.predict import Predictor
 
@@ -105,6 +107,24 @@ def serve(
     shown = "localhost" if server_name in ("0.0.0.0", "::", "[::]") else server_name
     print(f"The page is at http://{shown}:{server.port}/ (stop it with Ctrl-C).", flush=True)
     server.wait()
+
+
+@contextlib.contextmanager
+def without_stubs() -> Iterator[None]:
+    """Importing Gradio would write a stub for editors beside each component's source, which takes half of the time. It
+    writes none for a component that has no file."""
+    getfile = inspect.getfile
+
+    def without(thing: type) -> str:
+        if sys._getframe(1).f_globals["__name__"] == "gradio.component_meta":
+            raise OSError
+        return getfile(thing)
+
+    inspect.getfile = without  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        inspect.getfile = getfile
 
 
 def _speak(path: str | None) -> None:

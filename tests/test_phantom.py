@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
-from scipy.ndimage import label
+from scipy.ndimage import gaussian_filter, label
 
+from busi_model import phantom
 from busi_model.names import CLASS_NAMES
 from busi_model.phantom import draw_phantom, write_phantom_dataset
 
@@ -139,3 +142,10 @@ def test_dataset_follows_its_seed(tmp_path):
     assert len(first) == 6  # no second lesion with one picture a class
     assert first == contents("b", 1)
     assert first["benign (1).png"] != contents("c", 2)["benign (1).png"]
+
+
+@given(st.integers(2, 40), st.integers(2, 40), st.floats(0.3, 30), st.floats(0.3, 30), st.integers(0, 99))
+def test_smoothing_is_the_gaussian_filter(height, width, rows, columns, seed):
+    picture = np.random.default_rng(seed).standard_normal((height, width))
+    expected = gaussian_filter(picture, (rows, columns))
+    assert phantom._smooth(picture, (rows, columns)) == pytest.approx(expected, abs=1e-9)

@@ -42,3 +42,12 @@ def test_help_comes_without_torch():
     asked = "import atexit; atexit.register(lambda: print('torch' in sys.modules))"
     done = subprocess.run([sys.executable, "-c", f"{asked}; {told}"], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.startswith("usage: busi") and done.stdout.endswith("False\n")
+
+
+@pytest.mark.slow
+def test_gradio_writes_no_stubs_while_the_page_starts():
+    """Half of the time that importing it takes; `start` relies on how Gradio is written to leave them out."""
+    forbid = "import ast; ast.get_source_segment = None"
+    told = "from busi_model.start import without_stubs\nwith without_stubs():\n    import gradio"
+    done = subprocess.run([sys.executable, "-c", f"{forbid}\n{told}"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

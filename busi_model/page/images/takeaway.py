@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from busi_model import __version__
 from busi_model.clinic import lengths, words
-from busi_model.clinic.pdf import as_pdf
 from busi_model.clinic.render import as_json, as_text, pixels_sha256
 from busi_model.clinic.report import Finding, Report, report
 from busi_model.clinic.view import draw_overlay, encode_png, overlay_png
@@ -82,6 +81,8 @@ class Takeaway:
         if kind == "data":
             reading = self._reading(case, worded.threshold)
             return as_json(worded, case.prediction, case.lesions, self.model, reading, case.described).encode()
+        from busi_model.clinic.pdf import as_pdf  # matplotlib: no page waits for it to start
+
         printed = draw_overlay(case.kept_gray, case.mask, longest_px=PRINTED_PX)
         return as_pdf(worded, self.table(case), self.notes(case), self._footer(case), printed)
 
