@@ -54,6 +54,19 @@ def test_the_answer_does_not_depend_on_what_came_before(predictor):
     np.testing.assert_array_equal(before.mask_probability, after.mask_probability)
 
 
+def test_views_side_by_side_give_the_answer_of_one_after_the_other(untrained, monkeypatch):
+    answers = []
+    for n_threads in (1, 2):
+        monkeypatch.setattr(torch, "get_num_threads", lambda n=n_threads: n)
+        predictor, seen = Predictor.load(untrained, device="cpu"), set()
+        predictor.network.register_forward_hook(lambda *_, seen=seen: seen.add(threading.get_ident()))
+        answers.append(predictor(draw_phantom("benign", 1)[0]))
+        assert (threading.get_ident() in seen) == (n_threads == 1)  # otherwise each view has a thread of its own
+    one, other = answers
+    assert one.class_probabilities == pytest.approx(other.class_probabilities, abs=1e-5)
+    np.testing.assert_allclose(one.mask_probability, other.mask_probability, atol=1e-4)
+
+
 def test_many_threads_get_their_own_answers(predictor):
     images = [draw_phantom("benign", seed, 80, 80 + 10 * seed)[0] for seed in range(6)]
     expected = [predictor(image).class_probabilities for image in images]
