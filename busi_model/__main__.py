@@ -24,7 +24,7 @@ from busi_model import commands
 from busi_model.errors import UserError, remedy
 from busi_model.interrupts import interruptible
 
-TRAINING_PACKAGES = ("monai", "seaborn", "sklearn")  # what the extra `train` brings
+TRAINING_PACKAGES = ("seaborn", "sklearn")  # what the extra `train` brings
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:

