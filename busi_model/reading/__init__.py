@@ -110,7 +110,7 @@ hub_sync  storage_warning(folder=None) -> str | None: the sentence to show in re
           .start() / .stop(): a thread that pushes what waits and goes on after a restart.
           .state() -> SyncState(waiting, synced, problem: str): what the page shows beside "saved here"; never raises.
 
-mrmc      Multi-reader multi-case mathematics on arrays: areas under ROC curves with DeLong's or jackknifed covariance,
+mrmc      Multi-reader multi-case mathematics on arrays: areas under ROC curves with DeLong's covariance,
           Obuchowski-Rockette's analysis with Hillis' degrees of freedom, power and size of a next study.
 
 reader_study

@@ -16,14 +16,9 @@ BIRADS_ORDER = ("1", "2", "3", "4A", "4B", "4C", "5")  # 0 (incomplete) and 6 (k
 BIRADS_NOTE = "linear weights, 1 to 5; 0 and 6 left out"
 
 
-def cohen_kappa(confusion: np.ndarray) -> np.ndarray:
-    """Counts (..., C, C) of two readers -> Cohen's kappa (...), unweighted (Cohen 1960); NaN when chance is certain."""
-    return weighted_kappa(confusion, np.eye(confusion.shape[-1]))
-
-
 def weighted_kappa(confusion: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Counts (..., C, C), weights of agreement (C, C) in [0, 1] -> kappa (...) (Cohen, Psychol Bull 70 (1968) 213);
-    NaN when chance is certain to agree."""
+    with the unit matrix Cohen's of 1960. NaN when chance is certain to agree."""
     n = confusion.sum(axis=(-2, -1))
     with np.errstate(invalid="ignore", divide="ignore"):
         observed = (confusion * weights).sum(axis=(-2, -1)) / n
@@ -38,19 +33,16 @@ def linear_weights(n: int) -> np.ndarray:
     return 1 - abs(place[:, None] - place) / (n - 1)
 
 
-def fleiss_kappa(ratings: np.ndarray) -> float:
-    """Counts (cases, classes), the same number of readers in each row -> Fleiss' kappa (Fleiss 1971)."""
-    return float(_fleiss_formula(_fleiss_sums(ratings).sum(axis=0)))
-
-
-def _fleiss_sums(ratings: np.ndarray) -> np.ndarray:
-    """(cases, C) -> (cases, C + 2): agreement within the case, 1, counts of each class."""
+def fleiss_sums(ratings: np.ndarray) -> np.ndarray:
+    """Counts (cases, C), the same number of readers in each row -> what Fleiss' kappa is made of, to be summed over
+    cases (cases, C + 2): agreement within the case, 1, counts of each class."""
     n = ratings.sum(axis=1)
     agreement = (ratings * (ratings - 1)).sum(axis=1) / (n * (n - 1))
     return np.column_stack([agreement, np.ones(len(ratings)), ratings])
 
 
-def _fleiss_formula(sums: np.ndarray) -> np.ndarray:
+def fleiss_kappa(sums: np.ndarray) -> np.ndarray:
+    """Sums (..., C + 2) -> Fleiss' kappa (...) (Fleiss 1971); NaN when chance is certain to agree."""
     with np.errstate(invalid="ignore", divide="ignore"):
         observed = sums[..., 0] / sums[..., 1]
         shares = sums[..., 2:] / sums[..., 2:].sum(axis=-1, keepdims=True)
@@ -81,7 +73,7 @@ def _between_readers(table: pd.DataFrame, kind: str, rng: np.random.Generator) -
     """Over the cases that all of them read."""
     counts = pd.crosstab(table["case"], table[f"{kind}_class"]).reindex(columns=CLASS_NAMES, fill_value=0)
     complete = counts[counts.sum(axis=1) == table["reader"].nunique()].to_numpy(float)
-    value, low, high = bootstrap(_fleiss_sums(complete), _fleiss_formula, rng)
+    value, low, high = bootstrap(fleiss_sums(complete), fleiss_kappa, rng)
     note = f"{table['reader'].nunique()} readers, the cases that all of them read"
     return f"Fleiss' kappa between readers, {kind} read", value, low, high, len(complete), note
 

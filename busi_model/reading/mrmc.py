@@ -28,18 +28,6 @@ def delong(ratings: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.nd
     return of_positive.mean(axis=1), _covariance_of_means(of_positive) + _covariance_of_means(of_others)
 
 
-def jackknife(ratings: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `delong`, the covariance by leaving out one case at a time."""
-    of_positive, of_others = _placements(ratings, positive)
-    auc = of_positive.mean(axis=1)
-    m, n = of_positive.shape[1], of_others.shape[1]
-    if min(m, n) < 2:
-        return auc, np.full((len(auc), len(auc)), math.nan)
-    without = [(parts.shape[1] * auc[:, None] - parts) / (parts.shape[1] - 1) for parts in (of_positive, of_others)]
-    left_out = np.concatenate(without, axis=1)  # (N, K)
-    return auc, (m + n - 1) ** 2 / (m + n) * np.atleast_2d(np.cov(left_out))
-
-
 def share(hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Bool (N, K), the cases that count -> N shares of hits (sensitivity or specificity), their covariance (N, N)."""
     hits = np.asarray(hits, float)

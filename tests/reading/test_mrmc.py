@@ -10,7 +10,6 @@ from busi_model.reading.mrmc import (
     cases_needed,
     delong,
     interval,
-    jackknife,
     obuchowski_rockette,
     paired,
     power,
@@ -93,6 +92,13 @@ def test_power_as_rjafroc_says_it():
     assert cases_needed(pilot, 114, 3, 0.01) is None
 
 
+def jackknife(ratings, positive):
+    """As `delong`, the covariance by leaving out one case at a time, as MRMCaov has it."""
+    n = len(positive)
+    without = [delong(np.delete(ratings, k, axis=1), np.delete(positive, k))[0] for k in range(n)]
+    return delong(ratings, positive)[0], (n - 1) ** 2 / n * np.cov(np.transpose(without))
+
+
 def _shaped(covariance_of):
     auc, covariance = covariance_of(FLAT, DISSECTION)
     return auc.reshape(2, 5), covariance
@@ -122,8 +128,7 @@ def test_what_is_undefined_is_nan():
     assert math.isnan(paired(auc[:2], covariance[:2, :2])[3]) and math.isnan(interval(1.0, 0.0)[0])
     assert cases_needed(nothing, 114, 5, 0.05) is None
     one_positive = np.arange(114) == 0
-    for covariance_of in (delong, jackknife):
-        assert np.isnan(covariance_of(FLAT, one_positive)[1]).all()
+    assert np.isnan(delong(FLAT, one_positive)[1]).all()
     with pytest.raises(ValueError, match="positive cases and others"):
         delong(FLAT, np.zeros(114, bool))
     with pytest.raises(ValueError, match="two readers or more"):
