@@ -20,7 +20,6 @@ def interruptible(*signals: signal.Signals) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _asked.clear()
     before = {number: signal.signal(number, _raise) for number in signals}
     try:
         yield
@@ -30,6 +29,7 @@ def interruptible(*signals: signal.Signals) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _asked.clear()  # what runs next in this process was not asked to end
 
 
 def check() -> None:

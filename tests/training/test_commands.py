@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from busi_model import checkpoint, commands
+from busi_model import checkpoint, commands, interrupts
 from busi_model.__main__ import main
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
@@ -122,6 +122,7 @@ def test_a_signal_that_meets_compiled_code_stops_all_the_same(phantoms, tmp_path
     assert "resumes it" in capsys.readouterr().err
     assert _epochs(tmp_path) == 1
     assert signal.getsignal(signal.SIGTERM) == before
+    interrupts.check()  # whoever trains next in this process is not stopped
 
 
 def test_a_killed_training_goes_on_where_it_was(phantoms, tmp_path):
