@@ -59,7 +59,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
     settings = "BUSI_WEIGHTS, BUSI_STORE, BUSI_AUTH, BUSI_HOST_PASSWORD, GRADIO_SERVER_NAME, GRADIO_SERVER_PORT"
     command(
-        commands.app, f"The web page, for this machine only unless set otherwise. Settings: {settings}.", weights=False
+        commands.app,
+        f"The web page, for this machine only unless set otherwise. Settings (docs/settings.md): {settings}.",
+        weights=False,
     )
 
     # No prefix, so that all that follows goes on to training's own parser, --help too.

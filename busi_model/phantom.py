@@ -173,14 +173,13 @@ def _noise(rng: np.random.Generator, height: int, width: int, rows: float, colum
 def _smooth(picture: np.ndarray, sigmas: tuple[float, float]) -> np.ndarray:
     """`gaussian_filter(picture, sigmas)` by way of the cosine transform, whose time does not grow with the sigmas: its
     mirrored edges are the filter's own."""
-    spectrum = dctn(picture)
-    for axis, sigma in enumerate(sigmas):
-        n = picture.shape[axis]
-        reach = np.arange(-int(4 * sigma + 0.5), int(4 * sigma + 0.5) + 1)  # where `gaussian_filter` ends
+    gains = []
+    for n, sigma in zip(picture.shape, sigmas, strict=True):
+        radius = int(4 * sigma + 0.5)  # where `gaussian_filter` ends
+        reach = np.arange(-radius, radius + 1)
         weights = np.exp(-0.5 * (reach / sigma) ** 2)
-        gain = np.cos(np.pi * np.outer(np.arange(n) / n, reach)) @ weights / weights.sum()
-        spectrum *= gain[:, None] if axis == 0 else gain
-    return idctn(spectrum)
+        gains.append(np.cos(np.pi * np.outer(np.arange(n) / n, reach)) @ weights / weights.sum())
+    return idctn(dctn(picture) * np.outer(*gains))
 
 
 def _wave(rng: np.random.Generator, width: int, amplitude: float) -> np.ndarray:

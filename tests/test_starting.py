@@ -17,11 +17,12 @@ from tests.browser import PATIENCE_S, ROOT
     ("command", "code"),
     [
         (["app.py"], 0),
-        (["train.py", "--data", ".", "--out", "no"], 130),
-        (["-m", "busi_model", "strangers", "--out", "no"], 130),
+        (["train.py", "--data", ".", "--out", "OUT"], 130),
+        (["-m", "busi_model", "strangers", "--out", "OUT"], 130),
     ],
 )
 def test_ctrl_c_ends_a_command_that_is_still_starting(tmp_path, command, code):
+    command = [str(tmp_path / "out") if word == "OUT" else word for word in command]
     environment = os.environ | {"BUSI_STORE": str(tmp_path / "store"), "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

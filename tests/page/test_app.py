@@ -266,7 +266,7 @@ def test_about_shows_how_other_programs_call_the_page(tab):
 @pytest.mark.slow
 def test_the_program_says_what_it_is_and_starts_no_page_when_asked_for_help():
     asked = subprocess.run([sys.executable, "app.py", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert asked.returncode == 0 and asked.stdout.startswith("usage: busi app") and "BUSI_STORE" in asked.stdout
+    assert asked.returncode == 0 and asked.stdout.startswith("usage: busi app") and "docs/settings.md" in asked.stdout
 
 
 @pytest.mark.slow

@@ -26,9 +26,8 @@ from tests.reading_help import SQUARE, feedback, final, model, new_session, outl
 def test_cohens_kappa_by_hand():
     # Agreement 35/50; by chance 0.5 * 0.6 + 0.5 * 0.4 = 0.5; (0.7 - 0.5) / 0.5.
     assert weighted_kappa(np.array([[20, 5], [10, 15]]), np.eye(2)) == pytest.approx(0.4)
-    assert math.isnan(
-        weighted_kappa(np.array([[7, 0], [0, 0]]), np.eye(2))
-    )  # both always say one thing: chance explains all
+    # Both always say one thing: chance explains all.
+    assert math.isnan(weighted_kappa(np.array([[7, 0], [0, 0]]), np.eye(2)))
 
 
 @settings(max_examples=50, deadline=None)
