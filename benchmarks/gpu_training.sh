@@ -16,7 +16,7 @@ data=()
 while read -r folder; do data+=(--data "$folder"); done < <(python - "$packed" "$RUNS/data" <<'PYTHON'
 import sys
 
-from busi_model.training.pack import unpack
+from busi_model.training.data.pack import unpack
 
 print(*unpack(*sys.argv[1:]), sep="\n")
 PYTHON

@@ -35,8 +35,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.app import served
-from busi_model import checkpoint
 from busi_model.clinic.view import encode_png
+from busi_model.model import checkpoint
 from busi_model.names import CLASS_NAMES
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor

@@ -23,19 +23,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from busi_model import checkpoint
 from busi_model.image import ImageError, count_frames, read_image
-from busi_model.network import MultiTaskUNet
-from busi_model.ood import N_STATISTICS, fit_distance
-from busi_model.operating_point import OperatingPoint
+from busi_model.model import checkpoint
+from busi_model.model.network import MultiTaskUNet
+from busi_model.model.ood import N_STATISTICS, fit_distance
+from busi_model.model.operating_point import OperatingPoint
+from busi_model.model.preprocess import Preprocess
 from busi_model.phantom import draw_phantom, write_phantom_dataset
 from busi_model.predict import Predictor
-from busi_model.preprocess import Preprocess
 from busi_model.reading import outline
 from busi_model.reading.errors import OutlineError
-from busi_model.training.cases import CaseError
-from busi_model.training.layouts import find_cases
-from busi_model.training.splits import write_manifest
+from busi_model.training.data.cases import CaseError
+from busi_model.training.data.layouts import find_cases
+from busi_model.training.data.splits import write_manifest
 from tests.odd_input import KINDS
 
 ONE_OTHER_IN = 10  # of so many damaged files one is no picture

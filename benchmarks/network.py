@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.measure import compare, median_ms, table
-from busi_model import checkpoint
+from busi_model.model import checkpoint
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
-from busi_model.training.export import INPUT_NAME, export_onnx
+from busi_model.training.release.export import INPUT_NAME, export_onnx
 
 BUSY = "while True: pass"
 

@@ -25,7 +25,7 @@ predictor = Predictor.load(sys.argv[1], "cpu"); part("load the weights")
 from busi_model.phantom import draw_phantom
 gray = draw_phantom("benign", 0)[0]
 predictor(gray); part("first picture")
-from busi_model.start import without_stubs
+from busi_model.cli.start import without_stubs
 with without_stubs():
     import gradio; part("import gradio")
     from busi_model import page; part("import the page")

@@ -9,10 +9,10 @@ from PIL import Image
 from benchmarks.measure import table
 from busi_model.names import CLASS_NAMES
 from busi_model.phantom import draw_phantom
-from busi_model.training.dataset import load_images
-from busi_model.training.fit import Trainer
-from busi_model.training.layouts import find_cases
-from busi_model.training.recipe import TrainConfig
+from busi_model.training.data.layouts import find_cases
+from busi_model.training.fitting.dataset import load_images
+from busi_model.training.fitting.fit import Trainer
+from busi_model.training.fitting.recipe import TrainConfig
 
 N_IMAGES = 96
 SIZES = (160, 256)

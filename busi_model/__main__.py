@@ -20,7 +20,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from busi_model import commands
+from busi_model.cli import commands
 from busi_model.errors import UserError, remedy
 from busi_model.interrupts import interruptible
 

@@ -17,11 +17,12 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from busi_model.colour import colour_notices, sample_step
-from busi_model.dicom.kind import is_dicom
-from busi_model.dicom.read import DicomPicture, count_dicom_frames, read_dicom
-from busi_model.dicom.source import MAX_DICOM_BYTES
-from busi_model.film import Film, is_film
+from busi_model.decode.colour import colour_notices, sample_step
+from busi_model.decode.dicom.kind import is_dicom
+from busi_model.decode.dicom.read import DicomPicture, count_dicom_frames, read_dicom
+from busi_model.decode.dicom.source import MAX_DICOM_BYTES
+from busi_model.decode.film import Film, is_film
+from busi_model.decode.picture_file import MAX_FRAMES, count_picture_frames, open_picture, refuse_misread
 from busi_model.frame import (
     MAX_FILE_BYTES,
     PLAUSIBLE_MM,
@@ -34,7 +35,6 @@ from busi_model.frame import (
     is_plausible,
     strips,
 )
-from busi_model.picture_file import MAX_FRAMES, count_picture_frames, open_picture, refuse_misread
 
 __all__ = ["Box", "Frame", "ImageError", "Notice", "count_frames", "read_image"]
 

@@ -19,7 +19,7 @@ CATALOGUES = {  # beginning of the code: the module whose constants are sentence
     "picture": "busi_model.words",  # some of the others' over
     "said": "busi_model.clinic.words",
     "kept": "busi_model.reading.words",
-    "questionnaire": "busi_model.reading.questionnaire",
+    "questionnaire": "busi_model.reading.session.questionnaire",
     "page": "busi_model.page.strings",
 }
 

@@ -18,13 +18,13 @@ import torch
 from PIL import Image, ImageStat
 from torch import Tensor, nn
 
-from busi_model import checkpoint
 from busi_model.image import Frame, Notice, read_image
+from busi_model.model import checkpoint
+from busi_model.model.network import NetworkOutput, choose_device, fold_for_inference
+from busi_model.model.ood import ood_inputs
+from busi_model.model.preprocess import square_pixels
+from busi_model.model.quality import look
 from busi_model.names import CLASS_NAMES
-from busi_model.network import NetworkOutput, choose_device, fold_for_inference
-from busi_model.ood import ood_inputs
-from busi_model.preprocess import square_pixels
-from busi_model.quality import look
 
 REFUSALS = ("blank", "not_ultrasound")  # codes of the warnings that make a result meaningless
 BLANK_STANDARD_DEVIATION = 4.0  # gray levels; the flattest image of BUSI has 29, of BUS-BRA 16

@@ -16,13 +16,13 @@ import torch
 from hypothesis import settings
 from playwright.sync_api import sync_playwright
 
-from busi_model import checkpoint
-from busi_model.network import MultiTaskUNet
-from busi_model.operating_point import OperatingPoint
+from busi_model.model import checkpoint
+from busi_model.model.network import MultiTaskUNet
+from busi_model.model.operating_point import OperatingPoint
+from busi_model.model.preprocess import TONES, Preprocess
 from busi_model.phantom import write_phantom_dataset
 from busi_model.predict import Predictor
-from busi_model.preprocess import TONES, Preprocess
-from busi_model.reading.store import Store
+from busi_model.reading.storage.store import Store
 from tests.browser import FLAGS, Visitors, served
 
 ROOT = Path(__file__).parents[1]
@@ -63,7 +63,7 @@ def pytest_configure(config):
     def watch(event, arguments):
         if event == "subprocess.Popen" and config.stash.get(QUICK, False):
             command = list(map(str, arguments[1]))
-            if command[0] == sys.executable and "busi_model.helper" not in command:
+            if command[0] == sys.executable and "busi_model.decode.helper" not in command:
                 raise RuntimeError(f"A test without the mark `slow` starts {command[:3]}. Mark it.")
 
     sys.addaudithook(watch)
@@ -99,11 +99,11 @@ def phantoms(phantom_folder):
 @pytest.fixture(scope="module")
 def few_strangers():
     """A study's detector is fitted on every tenth of the pictures that are no ultrasound, to be quick."""
-    from busi_model.training import ood_data
+    from busi_model.training.ood import data
 
-    some = ood_data.gray_strangers()[::10]
+    some = data.gray_strangers()[::10]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ood_data, "gray_strangers", lambda seed=0: some)
+        patch.setattr(data, "gray_strangers", lambda seed=0: some)
         yield
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from busi_model.reading.outline import encode_mask
-from busi_model.reading.pictures import image_sha256
-from busi_model.reading.questionnaire import Questionnaire
 from busi_model.reading.records import Feedback, FinalRead, Model, NewSession, Outline, OwnRead, Profile
-from busi_model.reading.sessions import NewCase, Sessions
+from busi_model.reading.session.questionnaire import Questionnaire
+from busi_model.reading.session.sessions import NewCase, Sessions
+from busi_model.reading.storage.pictures import image_sha256
 
 HEIGHT, WIDTH = 70, 80
 SQUARE = [(20.0, 10.0), (50.0, 10.0), (50.0, 40.0), (20.0, 40.0)]  # 31 x 31 pixel centres, the border counted in

@@ -15,7 +15,7 @@ from pathlib import Path
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.view import encode_png
 from busi_model.image import ImageError, read_image
-from busi_model.network import use_one_thread
+from busi_model.model.network import use_one_thread
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from busi_model import start
+from busi_model.cli import start
 from busi_model.image import Frame, Notice, read_image
+from busi_model.model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
 from busi_model.names import CLASS_NAMES
-from busi_model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
 from busi_model.predict import Prediction, Predictor
 
 RATE = Rate(0.9, 0.84, 0.95, 120)

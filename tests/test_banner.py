@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from busi_model.banner import blank_banner, without_banner
+from busi_model.decode.banner import blank_banner, without_banner
 from busi_model.image import Box, Notice, read_image
 from busi_model.phantom import draw_phantom
 

@@ -8,7 +8,7 @@ import torch
 from benchmarks import __main__ as benchmarks
 from benchmarks import gpu
 from benchmarks.gpu import GpuError, differences, hand_over, pictures, rate
-from busi_model.operating_point import OperatingPoint
+from busi_model.model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
 
 

@@ -3,9 +3,9 @@ memory, and what is like it and harmless is read."""
 
 import pytest
 
-from busi_model import helpers
+from busi_model.decode import helpers
+from busi_model.decode.helpers import Helpers
 from busi_model.frame import ImageError
-from busi_model.helpers import Helpers
 from busi_model.words import REFUSALS
 from tests import bombs
 

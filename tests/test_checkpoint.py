@@ -5,10 +5,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from busi_model import checkpoint
-from busi_model.checkpoint import CheckpointError
 from busi_model.files import write_json
-from busi_model.network import MultiTaskUNet
+from busi_model.model import checkpoint
+from busi_model.model.checkpoint import CheckpointError
+from busi_model.model.network import MultiTaskUNet
 
 
 @pytest.fixture

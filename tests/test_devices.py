@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from busi_model.__main__ import main
-from busi_model.network import DeviceError, choose_device
+from busi_model.model.network import DeviceError, choose_device
 from busi_model.predict import Predictor
 from busi_model.training import command
 

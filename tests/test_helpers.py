@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from gradio.utils import NamedString
 
-from busi_model import helpers, image
+from busi_model import image
 from busi_model.clinic.view import encode_png
+from busi_model.decode import helpers
+from busi_model.decode.helpers import Helpers
 from busi_model.frame import ImageError
-from busi_model.helpers import Helpers
 from busi_model.phantom import draw_phantom
 from busi_model.words import REFUSALS
 from tests import helper_jobs
@@ -166,7 +167,7 @@ def test_a_pool_that_was_closed_says_so():
 
 @pytest.mark.slow
 def test_helpers_end_with_the_program_that_was_killed(within_s):
-    program = "import time; from busi_model.helpers import Helpers; h = Helpers(n_fast=2); h.warm_up()\n"
+    program = "import time; from busi_model.decode.helpers import Helpers; h = Helpers(n_fast=2); h.warm_up()\n"
     program += "while len(h.process_ids()) < 2: time.sleep(0.05)\n"
     program += "print(*h.process_ids(), flush=True); time.sleep(600)"
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)

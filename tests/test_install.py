@@ -18,7 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 from PIL import Image
 
-from busi_model import checkpoint
+from busi_model.model import checkpoint
 from busi_model.phantom import draw_phantom
 from tests.browser import PATIENCE_S, START_S, served
 from tests.conftest import ROOT

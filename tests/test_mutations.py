@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.mutations import mutated, run
-from busi_model import checkpoint
 from busi_model.image import ImageError, read_image
+from busi_model.model import checkpoint
 from busi_model.names import MANIFEST_COLUMNS
 from busi_model.predict import Predictor
 from busi_model.reading import outline
 from busi_model.reading.errors import OutlineError, RecordError
 from busi_model.reading.records import Outline
-from busi_model.training.cases import CaseError
-from busi_model.training.layouts import find_cases
+from busi_model.training.data.cases import CaseError
+from busi_model.training.data.layouts import find_cases
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pydicom")
 

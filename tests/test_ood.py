@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from scipy import ndimage
 
-from busi_model.ood import LIMIT, N_STATISTICS, N_TEXTURE, fit_distance, image_statistics, ood_inputs, texture
+from busi_model.model.ood import LIMIT, N_STATISTICS, N_TEXTURE, fit_distance, image_statistics, ood_inputs, texture
 
 
 def _training(n=400, d=40, seed=0):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busi_model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
+from busi_model.model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
 
 LOGITS = st.lists(st.floats(-50, 50), min_size=3, max_size=3)
 

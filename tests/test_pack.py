@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from busi_model.__main__ import main
-from busi_model.training.cases import CaseError
-from busi_model.training.layouts import find_hospital, find_hospitals
-from busi_model.training.pack import pack, unpack
+from busi_model.training.data.cases import CaseError
+from busi_model.training.data.layouts import find_hospital, find_hospitals
+from busi_model.training.data.pack import pack, unpack
 from tests.conftest import ROOT
 
 
@@ -48,7 +48,7 @@ def test_reserved_images_do_not_travel(phantoms, tmp_path):
 
 
 def test_a_file_that_is_too_large_gets_a_sentence(phantoms, tmp_path, monkeypatch):
-    monkeypatch.setattr("busi_model.training.pack.LARGEST_BYTES", 1000)
+    monkeypatch.setattr("busi_model.training.data.pack.LARGEST_BYTES", 1000)
     with pytest.raises(CaseError, match="smaller --side"):
         pack([find_hospital(phantoms)], tmp_path / "x.zip", 64)
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-from busi_model import checkpoint
 from busi_model.frame import Frame
-from busi_model.network import MultiTaskUNet, fold_for_inference
-from busi_model.ood import N_TEXTURE, fit_distance, ood_inputs
-from busi_model.operating_point import OperatingPoint
+from busi_model.model import checkpoint
+from busi_model.model.network import MultiTaskUNet, fold_for_inference
+from busi_model.model.ood import N_TEXTURE, fit_distance, ood_inputs
+from busi_model.model.operating_point import OperatingPoint
+from busi_model.model.preprocess import Preprocess
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
-from busi_model.preprocess import Preprocess
 from tests.record_phantoms import RECORD
 
 

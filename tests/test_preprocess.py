@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busi_model.preprocess import Preprocess, square_pixels
+from busi_model.model.preprocess import Preprocess, square_pixels
 
 SIDES = st.integers(64, 1200)
 
@@ -75,6 +75,6 @@ def test_square_pixels_divide_the_longer_side(monkeypatch):
     assert square_pixels(gray, 2.0).shape == (128, 80)
     assert square_pixels(gray, 0.5).shape == (64, 160)
     assert square_pixels(gray, 4 / 3).shape == (85, 80)
-    monkeypatch.setattr("busi_model.preprocess.MAX_PIXELS", 64 * 100)
+    monkeypatch.setattr("busi_model.model.preprocess.MAX_PIXELS", 64 * 100)
     assert square_pixels(gray, 2.0).shape == (64, 40)  # too many otherwise
     assert square_pixels(gray, 0.5).shape == (32, 80)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from busi_model.colour import COLOUR, PHOTO, colour_notices
+from busi_model.decode.colour import COLOUR, PHOTO, colour_notices
 from busi_model.image import read_image
+from busi_model.model.quality import SPLIT_SCREEN, WINDOW, has_marks, look, scan_in_window, side_by_side
 from busi_model.phantom import draw_phantom
-from busi_model.quality import SPLIT_SCREEN, WINDOW, has_marks, look, scan_in_window, side_by_side
 
 CLASSES = ("benign", "malignant", "normal")
 

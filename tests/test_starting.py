@@ -49,6 +49,6 @@ def test_help_comes_without_torch():
 def test_gradio_writes_no_stubs_while_the_page_starts():
     """Half of the time that importing it takes; `start` relies on how Gradio is written to leave them out."""
     forbid = "import ast; ast.get_source_segment = None"
-    told = "from busi_model.start import without_stubs\nwith without_stubs():\n    import gradio"
+    told = "from busi_model.cli.start import without_stubs\nwith without_stubs():\n    import gradio"
     done = subprocess.run([sys.executable, "-c", f"{forbid}\n{told}"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -11,8 +11,8 @@ from busi_model import words
 from busi_model.dicom_out.reference import DicomResultError
 from busi_model.frame import ImageError, Notice
 from busi_model.reading import words as store_words
-from busi_model.reading.database import Database
 from busi_model.reading.errors import StoreError
+from busi_model.reading.storage.database import Database
 from tests.test_layers import PACKAGE
 
 KINDS = ("StoreError", "PictureError", "RecordError", "OutlineError", "ConflictError", "StageError", "CodeError")

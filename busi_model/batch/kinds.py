@@ -2,7 +2,7 @@
 
 import os
 
-from busi_model.dicom.kind import HEAD_BYTES, is_surely_dicom, without_picture
+from busi_model.decode.dicom.kind import HEAD_BYTES, is_surely_dicom, without_picture
 
 # Codes of `words.PASSED_OVER_KINDS`
 EMPTY, TEXT, OTHER, NO_PICTURE, UNREADABLE = "empty", "text", "other", "no_picture", "unreadable"

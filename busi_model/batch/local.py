@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from busi_model.batch.work import BatchError, Wanted, Worker
-from busi_model.network import use_one_thread
+from busi_model.model.network import use_one_thread
 from busi_model.predict import Predictor
 
 FILES_AT_ONCE = 8  # for one process: enough to fill two batches, few enough to lose little when it is killed

@@ -19,10 +19,10 @@ from busi_model.batch.rows import Results
 from busi_model.batch.work import BatchError, Wanted
 from busi_model.dicom_out.write import IDENTIFIED, DicomResultError, require_highdicom
 from busi_model.errors import remedy
+from busi_model.model.network import DeviceError
+from busi_model.model.weights_folder import CheckpointError
 from busi_model.names import CLASS_NAMES
-from busi_model.network import DeviceError
 from busi_model.predict import Predictor
-from busi_model.weights_folder import CheckpointError
 
 
 def predict(

@@ -19,9 +19,9 @@ from busi_model.batch.find import find_images
 from busi_model.batch.rows import Results
 from busi_model.batch.work import BatchError, Wanted, Worker
 from busi_model.errors import remedy
-from busi_model.network import DeviceError
+from busi_model.model.network import DeviceError
+from busi_model.model.weights_folder import CheckpointError
 from busi_model.predict import Predictor
-from busi_model.weights_folder import CheckpointError
 
 EVERY_S = 2.0  # between two looks
 PATIENCE_S = 30.0

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from busi_model import __version__
-from busi_model.banner import BLANKED, without_banner
 from busi_model.batch.clips import dice
 from busi_model.clinic.measure import measure_lesions
 from busi_model.clinic.view import encode_png, overlay_png
+from busi_model.decode.banner import BLANKED, without_banner
 from busi_model.dicom_out.write import DicomResultError, dicom_results
 from busi_model.image import Frame, ImageError, count_frames, read_image
 from busi_model.names import CLASS_NAMES

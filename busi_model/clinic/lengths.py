@@ -10,7 +10,7 @@ from busi_model.clinic import words
 from busi_model.clinic.descriptors import AGREEMENT, Descriptor
 from busi_model.clinic.measure import Lesion
 from busi_model.clinic.report import rate_words
-from busi_model.operating_point import OperatingPoint
+from busi_model.model.operating_point import OperatingPoint
 
 Described = Sequence[tuple[Descriptor, ...]]  # what `describe` says of each lesion; empty: nothing is said
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from busi_model.clinic import words
 from busi_model.frame import Notice
-from busi_model.operating_point import OperatingPoint, Rate, Threshold
+from busi_model.model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.predict import Prediction
 
 OPEN_CODES = ("low_confidence", "uncertain")  # warnings that leave the class open

@@ -10,7 +10,7 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UID, UltrasoundImageStorage, generate_uid
 from pydicom.valuerep import DA, TM
 
-from busi_model.dicom.kind import HEAD_BYTES, is_dicom
+from busi_model.decode.dicom.kind import HEAD_BYTES, is_dicom
 from busi_model.image import ImageError, count_frames
 
 # Type 1 of the results: without one of them there is no study to belong to.

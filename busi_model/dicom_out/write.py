@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from busi_model.banner import without_banner
 from busi_model.clinic.measure import Lesion
+from busi_model.decode.banner import without_banner
 from busi_model.dicom_out.reference import DicomResultError, Reference, read_reference
 from busi_model.predict import Prediction
 

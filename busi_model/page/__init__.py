@@ -20,20 +20,21 @@ from busi_model.page.feedback import panel as feedback
 from busi_model.page.host import panel as host
 from busi_model.page.host.calibration import Calibration
 from busi_model.page.images import panel as images
-from busi_model.page.server import gradio_inside, hub_login, wire
+from busi_model.page.server import gradio_inside, wire
 from busi_model.page.server import queue as waiting
 from busi_model.page.server.decoding import helpers
 from busi_model.page.server.events import Page, refuse_addresses
 from busi_model.page.server.log import bound_output, log_discreetly
-from busi_model.page.server.login import Accounts, LoginError
+from busi_model.page.server.sign_in import hub_login
+from busi_model.page.server.sign_in.login import Accounts, LoginError
 from busi_model.page.server.walls import Walls
 from busi_model.page.session import panel as session
 from busi_model.page.theme import CSS, LARGE_SCREEN, calm_theme
 from busi_model.predict import Predictor
-from busi_model.reading.access import HostGate
-from busi_model.reading.hub_sync import Outbox, storage_warning
-from busi_model.reading.sessions import Sessions
-from busi_model.reading.store import Store
+from busi_model.reading.hub.sync import Outbox, storage_warning
+from busi_model.reading.session.access import HostGate
+from busi_model.reading.session.sessions import Sessions
+from busi_model.reading.storage.store import Store
 
 __all__ = ["LoginError", "bound_output", "build", "helpers", "log_discreetly", "looks", "serve", "walls"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 
 from busi_model.page import strings
-from busi_model.reading.deletion import Deletion
-from busi_model.reading.hub_sync import SyncState
-from busi_model.reading.store import Receipt
+from busi_model.reading.hub.sync import SyncState
+from busi_model.reading.storage.deletion import Deletion
+from busi_model.reading.storage.store import Receipt
 
 
 def plain_html(value: str, **arguments: Any) -> gr.HTML:

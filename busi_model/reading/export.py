@@ -27,7 +27,7 @@ from busi_model.names import CLASS_NAMES, CLINICIAN, MANIFEST_COLUMNS, MANIFEST_
 from busi_model.reading import words
 from busi_model.reading.errors import PictureError, StoreError
 from busi_model.reading.outline import decode_mask, encode_mask
-from busi_model.reading.store import Record, Store
+from busi_model.reading.storage.store import Record, Store
 
 CONFLICTS = "conflicts.csv"
 CONFLICT_COLUMNS = ("image", "truth", *CLASS_NAMES, "exported")

@@ -28,14 +28,16 @@ from typing import cast
 
 from busi_model.errors import remedy
 from busi_model.interrupts import interruptible
-from busi_model.network import DeviceError, choose_device
-from busi_model.training import distributed, splits, study
-from busi_model.training.cases import N_FOLDS, CaseError, check_cases
-from busi_model.training.history import LOGS, check_log
-from busi_model.training.layouts import find_hospitals
+from busi_model.model.network import DeviceError, choose_device
+from busi_model.training import study
+from busi_model.training.data import splits
+from busi_model.training.data.cases import N_FOLDS, CaseError, check_cases
+from busi_model.training.data.layouts import find_hospitals
+from busi_model.training.data.splits import found_table, write_manifest
+from busi_model.training.fitting import distributed
+from busi_model.training.fitting.history import LOGS, check_log
+from busi_model.training.fitting.recipe import RunError, TrainConfig
 from busi_model.training.one_network import Settings
-from busi_model.training.recipe import RunError, TrainConfig
-from busi_model.training.splits import found_table, write_manifest
 
 SETTING = re.compile(r"^    (\w+): \w+ = .*?  # (.+)$", re.MULTILINE)  # of TrainConfig: its comment explains the flag
 

@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from busi_model import checkpoint
-from busi_model.network import count_multiply_adds, count_parameters
-from busi_model.operating_point import OperatingPoint
-from busi_model.preprocess import Preprocess
-from busi_model.training import distributed
-from busi_model.training.dataset import ImageSet, load_images
-from busi_model.training.fit import Trainer
-from busi_model.training.history import opened_log
-from busi_model.training.plots import plot_history
-from busi_model.training.recipe import RunError, TrainConfig
-from busi_model.training.splits import Part
+from busi_model.model import checkpoint
+from busi_model.model.network import count_multiply_adds, count_parameters
+from busi_model.model.operating_point import OperatingPoint
+from busi_model.model.preprocess import Preprocess
+from busi_model.training.data.splits import Part
+from busi_model.training.evaluation.plots import plot_history
+from busi_model.training.fitting import distributed
+from busi_model.training.fitting.dataset import ImageSet, load_images
+from busi_model.training.fitting.fit import Trainer
+from busi_model.training.fitting.history import opened_log
+from busi_model.training.fitting.recipe import RunError, TrainConfig
 
 
 @dataclass(frozen=True)

@@ -14,21 +14,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from busi_model import checkpoint
 from busi_model.files import write_json
-from busi_model.operating_point import OperatingPoint
+from busi_model.model import checkpoint
+from busi_model.model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
-from busi_model.training import calibrate, distributed
-from busi_model.training.cases import Case, Hospital
-from busi_model.training.drawn_marks import paint_marks
-from busi_model.training.evaluate import evaluate_cases, write_report
+from busi_model.training.calibration import calibrate
+from busi_model.training.data.cases import Case, Hospital
+from busi_model.training.data.splits import Part, check_parts, everything
+from busi_model.training.evaluation.evaluate import evaluate_cases, write_report
+from busi_model.training.evaluation.plots import WORST_NAME, write_worst
+from busi_model.training.evaluation.report import write_summary
+from busi_model.training.evaluation.subgroups import with_rates
+from busi_model.training.fitting import distributed
+from busi_model.training.fitting.drawn_marks import paint_marks
+from busi_model.training.fitting.recipe import RunError
 from busi_model.training.one_network import Settings, fit_part, recipe
-from busi_model.training.plots import WORST_NAME, write_worst
-from busi_model.training.recipe import RunError
-from busi_model.training.refusals import fitted_detector, measured_limits
-from busi_model.training.report import write_summary
-from busi_model.training.splits import Part, check_parts, everything
-from busi_model.training.subgroups import with_rates
+from busi_model.training.ood.refusals import fitted_detector, measured_limits
 
 MARKED_CASES = 150  # of each hospital, on which marks are painted to look for a shortcut
 

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydicom import uid
 
-from busi_model import checkpoint
 from busi_model.__main__ import main
 from busi_model.batch.clips import dice, in_words, summary
 from busi_model.batch.find import PassedOver, find_images
@@ -25,6 +24,7 @@ from busi_model.batch.local import SMALL
 from busi_model.batch.rows import CLIPS, LESIONS, ROWS, RUN, TABLE, Results
 from busi_model.batch.work import BatchError
 from busi_model.image import read_image
+from busi_model.model import checkpoint
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from tests.conftest import ROOT

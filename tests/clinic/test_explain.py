@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from busi_model.clinic.explain import Explainer
+from busi_model.model.preprocess import Preprocess
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
-from busi_model.preprocess import Preprocess
 
 
 @pytest.fixture(scope="module")

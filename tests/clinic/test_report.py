@@ -24,8 +24,8 @@ from busi_model.clinic.render import as_html, as_json, as_text, pixels_sha256, s
 from busi_model.clinic.report import Finding, percent, report
 from busi_model.clinic.view import draw_overlay
 from busi_model.image import Frame, Notice
+from busi_model.model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
 from busi_model.names import CLASS_NAMES, DESCRIPTOR_WORDS
-from busi_model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
 from busi_model.predict import REFUSALS, Prediction
 from tests.clinic.test_view import rectangle
 

@@ -16,7 +16,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.pixels import pixel_array
 
-from busi_model.banner import blank_banner
+from busi_model.decode.banner import blank_banner
 from busi_model.image import Box, ImageError, count_frames, read_image
 from busi_model.phantom import draw_phantom
 from busi_model.words import REFUSALS
@@ -834,7 +834,7 @@ def test_run_lengths_that_unpack_without_end_take_no_memory(read):
 
 
 def test_deflated_bomb_is_refused(read, monkeypatch):
-    monkeypatch.setattr("busi_model.dicom.source.MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr("busi_model.decode.dicom.source.MAX_FILE_BYTES", 2**20)
     ds = dataset(noise(64, 64), uid.DeflatedExplicitVRLittleEndian)
     np.testing.assert_array_equal(read(ds).gray, noise(64, 64))
     ds.PixelData = bytes(64 * 64) + bytes(2**21)
@@ -844,7 +844,7 @@ def test_deflated_bomb_is_refused(read, monkeypatch):
 
 
 def test_endless_descriptions_are_refused(read, monkeypatch):
-    monkeypatch.setattr("busi_model.dicom.source.MAX_TAG_BYTES", 20_000)
+    monkeypatch.setattr("busi_model.decode.dicom.source.MAX_TAG_BYTES", 20_000)
     ds = dataset(noise(64, 64))
     ds.add_new(0x00091001, "OB", bytes(10**6))  # of known length, asked for by nobody: skipped
     assert read(ds).gray.any()

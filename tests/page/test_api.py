@@ -23,16 +23,16 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright._impl._driver import compute_driver_executable
 
-from busi_model import checkpoint
 from busi_model.__main__ import main
 from busi_model.clinic import words
 from busi_model.clinic.descriptors import AGREEMENT
 from busi_model.clinic.measure import measure_lesions
+from busi_model.model import checkpoint
 from busi_model.names import CLASS_NAMES
 from busi_model.page import strings
 from busi_model.page.api import Outlined, Reading
 from busi_model.phantom import draw_phantom
-from busi_model.training.publish import stage_space
+from busi_model.training.release.publish import stage_space
 from tests import fresh_environment
 from tests.browser import running
 from tests.conftest import ROOT

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from busi_model.__main__ import TRAINING_PACKAGES
-from busi_model.checkpoint import fingerprint
+from busi_model.model.checkpoint import fingerprint
 from busi_model.names import CLASS_NAMES
 from busi_model.page import strings
 from busi_model.page.host import calibration as module
@@ -19,11 +19,11 @@ from busi_model.page.host import panel as host
 from busi_model.page.host.calibration import LEAST_IMAGES, NEEDED, Calibration, fitted_html
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
-from busi_model.reading.access import HostGate
 from busi_model.reading.errors import RecordError
 from busi_model.reading.records import NewSession
-from busi_model.reading.sessions import NewCase, Sessions
-from busi_model.training import recalibrate
+from busi_model.reading.session.access import HostGate
+from busi_model.reading.session.sessions import NewCase, Sessions
+from busi_model.training.calibration import recalibrate
 from tests.browser import PATIENCE_S
 from tests.conftest import ROOT
 from tests.panel import PATIENCE_MS, new_tab, served_here

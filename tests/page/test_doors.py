@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import load
-from busi_model import helpers
 from busi_model.clinic.view import encode_png
+from busi_model.decode import helpers
 from busi_model.page import strings
 from busi_model.page.server import guard as server
 from busi_model.page.server import wire

@@ -14,8 +14,8 @@ from playwright.sync_api import expect
 from busi_model.page import strings
 from busi_model.page.session import panel as session
 from busi_model.reading.records import NewSession
-from busi_model.reading.sessions import NewCase, Sessions
-from busi_model.reading.store import DATABASE
+from busi_model.reading.session.sessions import NewCase, Sessions
+from busi_model.reading.storage.store import DATABASE
 from tests.page.test_sessions import N_CASES, POINT, Reader, picture, said_by_the_model
 from tests.panel import served_here
 from tests.reading.test_store import locked_by_another_program
@@ -176,7 +176,7 @@ def test_a_locked_database_is_said_while_it_is_waited_for_and_the_text_stays(pla
     for reader in readers:
         reader.arrive(1)
         reader.fill(1)
-    monkeypatch.setattr("busi_model.reading.database.BUSY_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("busi_model.reading.storage.database.BUSY_TIMEOUT_S", 1.0)
     with locked_by_another_program(store.folder):
         for reader in readers:
             reader.tab.locator("#session-lock").click()
@@ -184,7 +184,8 @@ def test_a_locked_database_is_said_while_it_is_waited_for_and_the_text_stays(pla
             expect(problem(reader)).to_contain_text("Not saved. Another program keeps the records locked")
             expect(reader.tab.locator("#case-confidence input")).to_have_value(str(reader.answer(1, False)[1]))
         assert store.records() == []
-        monkeypatch.setattr("busi_model.reading.database.BUSY_TIMEOUT_S", 300.0)  # until the other program is done
+        until_it_is_done_s = 300.0
+        monkeypatch.setattr("busi_model.reading.storage.database.BUSY_TIMEOUT_S", until_it_is_done_s)
         for reader in readers:
             reader.tab.locator("#session-lock").click()
         for reader in readers:

@@ -13,8 +13,8 @@ from busi_model.page.images.opened import OpenImages
 from busi_model.page.images.worklist import Visit
 from busi_model.phantom import draw_phantom
 from busi_model.reading.errors import StoreError
-from busi_model.reading.pictures import image_sha256
-from busi_model.reading.store import Store
+from busi_model.reading.storage.pictures import image_sha256
+from busi_model.reading.storage.store import Store
 from tests.page.test_reader import Oracle
 from tests.picture_files import dataset, region, written
 from tests.test_banner import screen

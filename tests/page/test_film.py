@@ -12,7 +12,7 @@ import pytest
 from pydicom import uid
 from pydicom.data import get_testdata_file
 
-from busi_model.film import is_film
+from busi_model.decode.film import is_film
 from busi_model.image import ImageError, count_frames, read_image
 from tests.conftest import ROOT
 from tests.picture_files import dataset, noise, written

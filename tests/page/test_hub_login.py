@@ -18,14 +18,14 @@ import pytest
 from huggingface_hub.repocard import metadata_load
 from starlette.testclient import TestClient
 
+from busi_model.cli.start import StartError, serve
 from busi_model.clinic.view import encode_png
 from busi_model.page import strings
-from busi_model.page.server import hub_login
-from busi_model.page.server.hub_login import VARIABLE, HubUsers
-from busi_model.page.server.login import LoginError
+from busi_model.page.server.sign_in import hub_login
+from busi_model.page.server.sign_in.hub_login import VARIABLE, HubUsers
+from busi_model.page.server.sign_in.login import LoginError
 from busi_model.phantom import draw_phantom
-from busi_model.start import StartError, serve
-from busi_model.training.publish import front_matter_problems
+from busi_model.training.release.publish import front_matter_problems
 from tests.browser import ROOT, ask, served
 from tests.openid_stand_in import CLIENT, SECRET, TOKEN, running_provider
 

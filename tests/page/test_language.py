@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import expect
 
 from busi_model import language
+from busi_model.cli.start import StartError, serve
 from busi_model.reading.records import NewSession
-from busi_model.reading.schema import MIGRATIONS
-from busi_model.reading.sessions import NewCase, Sessions
-from busi_model.reading.store import DATABASE, Store
-from busi_model.start import StartError, serve
+from busi_model.reading.session.sessions import NewCase, Sessions
+from busi_model.reading.storage.schema import MIGRATIONS
+from busi_model.reading.storage.store import DATABASE, Store
 from tests.browser import PATIENCE_S, phantom_file, served, upload
 from tests.page.test_sessions import picture
 

@@ -9,12 +9,12 @@ import pytest
 from fastapi import HTTPException
 from playwright.sync_api import expect
 
+from busi_model.cli.start import StartError, serve
 from busi_model.page import strings
 from busi_model.page.server import visitor
-from busi_model.page.server.login import VARIABLE, Accounts, LoginError
-from busi_model.reading.access import Attempts
-from busi_model.reading.store import Store
-from busi_model.start import StartError, serve
+from busi_model.page.server.sign_in.login import VARIABLE, Accounts, LoginError
+from busi_model.reading.session.access import Attempts
+from busi_model.reading.storage.store import Store
 from tests.browser import PATIENCE_S, ask, expect_result, phantom_file, served, upload
 
 SECRET = "blue, green: 7 Töne"  # a password may hold what separates pairs, in a file

@@ -13,8 +13,8 @@ from PIL import Image
 
 from busi_model.clinic import words
 from busi_model.image import Notice
+from busi_model.model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.names import CLASS_NAMES
-from busi_model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.page import strings
 from busi_model.page.images import actions as reader
 from busi_model.page.images.behind import Behind

@@ -5,12 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from busi_model.checkpoint import Checkpoint
 from busi_model.clinic import words
 from busi_model.clinic.report import Finding, report
 from busi_model.clinic.view import encode_png
 from busi_model.image import Notice
-from busi_model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
+from busi_model.model.checkpoint import Checkpoint
+from busi_model.model.operating_point import OperatingPoint, Rate, ReliabilityBin, Threshold
+from busi_model.model.preprocess import Preprocess
 from busi_model.page import plots, strings
 from busi_model.page.about import panel as about
 from busi_model.page.images import result
@@ -18,7 +19,6 @@ from busi_model.page.images.layout import EXAMPLE_SEED
 from busi_model.page.viewer.component import packed
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
-from busi_model.preprocess import Preprocess
 
 RATE = Rate(0.84, 0.73, 0.91, 61)
 POINT = OperatingPoint(thresholds=(Threshold("balanced", 0.4, RATE, RATE),))

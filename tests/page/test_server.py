@@ -34,7 +34,7 @@ from busi_model.page import strings
 from busi_model.page.server import guard as server
 from busi_model.page.server import log as page_log
 from busi_model.page.server.events import Page, refuse_addresses
-from busi_model.page.server.login import LoginError
+from busi_model.page.server.sign_in.login import LoginError
 from busi_model.page.server.visitor import Forwarded
 from busi_model.page.server.walls import LOOPBACK, Walls
 from busi_model.phantom import draw_phantom

@@ -25,8 +25,8 @@ from playwright.sync_api import expect
 from busi_model.batch.find import PassedOver
 from busi_model.clinic.view import encode_png
 from busi_model.image import Frame, Notice
+from busi_model.model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.names import CLASS_NAMES, DESCRIPTOR_WORDS
-from busi_model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.page import strings
 from busi_model.page.answers import Mended, model_record
 from busi_model.page.host import panel as host
@@ -40,14 +40,14 @@ from busi_model.page.session.layout import Layout
 from busi_model.page.viewer import field as editor
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Prediction
-from busi_model.reading.access import HostGate, make_code
 from busi_model.reading.errors import OutlineError, RecordError, StoreError
-from busi_model.reading.pictures import image_sha256
-from busi_model.reading.progress import Desk
-from busi_model.reading.questionnaire import Questionnaire
 from busi_model.reading.records import NewSession, Profile
-from busi_model.reading.sessions import NewCase, Sessions
-from busi_model.reading.store import DATABASE, Deletion, Store
+from busi_model.reading.session.access import HostGate, make_code
+from busi_model.reading.session.progress import Desk
+from busi_model.reading.session.questionnaire import Questionnaire
+from busi_model.reading.session.sessions import NewCase, Sessions
+from busi_model.reading.storage.pictures import image_sha256
+from busi_model.reading.storage.store import DATABASE, Deletion, Store
 from tests.panel import PATIENCE_MS, Canvas, free_port, new_tab, served_here
 from tests.picture_files import dataset, region, written
 from tests.test_banner import screen

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from busi_model import __main__ as command_line
-from busi_model.reading import schema
-from busi_model.reading.backup import CONTENTS, backup, restore
 from busi_model.reading.errors import StoreError
-from busi_model.reading.pictures import image_sha256
-from busi_model.reading.sessions import Sessions
-from busi_model.reading.store import DATABASE, Store, new_key
+from busi_model.reading.session.sessions import Sessions
+from busi_model.reading.storage import schema
+from busi_model.reading.storage.backup import CONTENTS, backup, restore
+from busi_model.reading.storage.pictures import image_sha256
+from busi_model.reading.storage.store import DATABASE, Store, new_key
 from tests.reading.test_store import WRITER, integrity
 from tests.reading_help import feedback, final, model, new_session, own, picture, read_all, seated
 
@@ -186,7 +186,7 @@ def test_a_kill_at_any_step_leaves_nothing_that_the_next_one_does_not_remove(sto
 
 def test_a_backup_of_a_newer_program_is_told(store, tmp_path, monkeypatch):
     newer = (*schema.MIGRATIONS, "ALTER TABLE record ADD COLUMN colour TEXT")
-    monkeypatch.setattr("busi_model.reading.database.MIGRATIONS", newer)
+    monkeypatch.setattr("busi_model.reading.storage.database.MIGRATIONS", newer)
     backup(store.folder, tmp_path / "newer.zip")
     monkeypatch.undo()
     with pytest.raises(StoreError, match="newer program"):

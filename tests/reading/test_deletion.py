@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from busi_model.reading.deletion import Upkeep
 from busi_model.reading.errors import RecordError
-from busi_model.reading.pictures import image_sha256
-from busi_model.reading.sessions import Sessions
-from busi_model.reading.store import DATABASE, Store, new_key
+from busi_model.reading.session.sessions import Sessions
+from busi_model.reading.storage.deletion import Upkeep
+from busi_model.reading.storage.pictures import image_sha256
+from busi_model.reading.storage.store import DATABASE, Store, new_key
 from tests.dataset_hub import wait_until
 from tests.reading_help import feedback, final, model, new_session, own, picture, read_all, seated
 
@@ -46,7 +46,7 @@ def test_a_deletion_goes_through_at_once_when_nothing_stands_in_its_way(store):
 KILLED = """
 import os, signal, sys
 from busi_model.reading import store as module
-from busi_model.reading.sessions import Sessions
+from busi_model.reading.session.sessions import Sessions
 
 store = module.Store(sys.argv[1])
 store.finish = lambda number: os.kill(os.getpid(), signal.SIGKILL)  # just after the commit
@@ -83,8 +83,8 @@ def test_an_open_read_elsewhere_is_said_and_the_log_is_emptied_when_it_ends(stor
 
 UNWILLING = """
 import os, sys
-from busi_model.reading.sessions import Sessions
-from busi_model.reading.store import Store
+from busi_model.reading.session.sessions import Sessions
+from busi_model.reading.storage.store import Store
 
 store = Store(sys.argv[1])
 os.setuid(65534)  # root may delete anywhere

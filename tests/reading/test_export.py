@@ -13,15 +13,15 @@ from busi_model.predict import Predictor
 from busi_model.reading.errors import StoreError
 from busi_model.reading.export import export_cases, export_known
 from busi_model.reading.outline import encode_mask
-from busi_model.reading.pictures import image_sha256
 from busi_model.reading.records import Model, NewSession, Outline
-from busi_model.reading.sessions import NewCase, Sessions
-from busi_model.reading.store import Store, new_key
+from busi_model.reading.session.sessions import NewCase, Sessions
+from busi_model.reading.storage.pictures import image_sha256
+from busi_model.reading.storage.store import Store, new_key
 from busi_model.training import command
-from busi_model.training.cases import CaseError
-from busi_model.training.layouts import find_cases, find_hospital, find_hospitals
-from busi_model.training.likeness import without_twins
-from busi_model.training.splits import choose_split
+from busi_model.training.data.cases import CaseError
+from busi_model.training.data.layouts import find_cases, find_hospital, find_hospitals
+from busi_model.training.data.likeness import without_twins
+from busi_model.training.data.splits import choose_split
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, picture, read_all, seated
 
 MOVED = [(30.0, 20.0), (60.0, 20.0), (60.0, 50.0), (30.0, 50.0)]

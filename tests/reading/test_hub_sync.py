@@ -12,13 +12,13 @@ import huggingface_hub
 import pytest
 from huggingface_hub.utils import _http
 
-from busi_model.reading import hub_queue
-from busi_model.reading import hub_sync as outbox_module
-from busi_model.reading.hub_sync import BATCH, LONGEST_WAIT_S, Outbox, storage_warning
+from busi_model.reading.hub import queue as hub_queue
+from busi_model.reading.hub import sync as outbox_module
+from busi_model.reading.hub.sync import BATCH, LONGEST_WAIT_S, Outbox, storage_warning
 from busi_model.reading.outline import encode_mask
-from busi_model.reading.pictures import image_sha256
-from busi_model.reading.schema import MIGRATIONS
-from busi_model.reading.store import DATABASE, Store, new_key
+from busi_model.reading.storage.pictures import image_sha256
+from busi_model.reading.storage.schema import MIGRATIONS
+from busi_model.reading.storage.store import DATABASE, Store, new_key
 from tests.dataset_hub import HubStandIn, wait_until
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, picture, read_all, seated
 
@@ -187,8 +187,8 @@ def test_many_records_go_in_batches(store, hub):
 
 KILLED = """
 import sys
-from busi_model.reading.hub_sync import Outbox
-from busi_model.reading.store import DATABASE, Store
+from busi_model.reading.hub.sync import Outbox
+from busi_model.reading.storage.store import DATABASE, Store
 Outbox(Store(sys.argv[1]), "me/records", "hf_right", sys.argv[2]).push()
 """
 

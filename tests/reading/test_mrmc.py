@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from busi_model.reading.mrmc import (
+from busi_model.reading.analysis.mrmc import (
     cases_needed,
     delong,
     interval,

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from busi_model.reading import report, results
-from busi_model.reading.figures import ALL, summarise
-from busi_model.reading.mrmc import delong, obuchowski_rockette
-from busi_model.reading.reader_study import Block, crossed, imrmc_text, mrmcaov_table, ratings, study_table
+from busi_model.reading.analysis import report, results
+from busi_model.reading.analysis.figures import ALL, summarise
+from busi_model.reading.analysis.mrmc import delong, obuchowski_rockette
+from busi_model.reading.analysis.reader_study import Block, crossed, imrmc_text, mrmcaov_table, ratings, study_table
 from tests.reading.test_results import figure, table_of
 from tests.reading_help import final, model, new_session, own, read_all, seated
 from tests.van_dyke import van_dyke

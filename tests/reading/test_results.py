@@ -12,12 +12,18 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from busi_model.names import CLASS_NAMES, DESCRIPTOR_WORDS
-from busi_model.reading import report, results
-from busi_model.reading.agreement import BIRADS_ORDER, fleiss_kappa, fleiss_sums, linear_weights, weighted_kappa
+from busi_model.reading.analysis import report, results
+from busi_model.reading.analysis.agreement import (
+    BIRADS_ORDER,
+    fleiss_kappa,
+    fleiss_sums,
+    linear_weights,
+    weighted_kappa,
+)
+from busi_model.reading.analysis.figures import ALL, mcnemar_exact, summarise
 from busi_model.reading.errors import RecordError, StoreError
-from busi_model.reading.figures import ALL, mcnemar_exact, summarise
 from busi_model.reading.records import Model
-from busi_model.reading.store import new_key
+from busi_model.reading.storage.store import new_key
 from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, read_all, seated
 
 # Statistics

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from busi_model.reading.access import Attempts, HostGate, make_code, take_apart
-from busi_model.reading.clock import steady
 from busi_model.reading.errors import CodeError, ConflictError, PictureError, RecordError, StageError, TooManyAttempts
-from busi_model.reading.pictures import image_sha256
-from busi_model.reading.questionnaire import SUS_ITEMS, Questionnaire, sus_score
 from busi_model.reading.records import NewSession, Profile
-from busi_model.reading.sessions import Sessions
-from busi_model.reading.store import DATABASE, Store
+from busi_model.reading.session.access import Attempts, HostGate, make_code, take_apart
+from busi_model.reading.session.questionnaire import SUS_ITEMS, Questionnaire, sus_score
+from busi_model.reading.session.sessions import Sessions
+from busi_model.reading.storage.clock import steady
+from busi_model.reading.storage.pictures import image_sha256
+from busi_model.reading.storage.store import DATABASE, Store
 from tests.reading_help import final, model, new_session, outline, own, picture, read_all, save_step, seated
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +113,7 @@ def test_the_final_record_says_which_model_was_seen(store):
 
 def test_times_run_from_the_last_appearance_on_the_screen(store, monkeypatch):
     clock = iter(range(60))
-    monkeypatch.setattr("busi_model.reading.clock.steady", lambda: ("this machine", float(next(clock))))
+    monkeypatch.setattr("busi_model.reading.storage.clock.steady", lambda: ("this machine", float(next(clock))))
     sessions, created = new_session(store, n_cases=1)
     desk = seated(sessions, created.codes[0])
     step = desk.step()
@@ -127,8 +127,8 @@ def test_times_run_from_the_last_appearance_on_the_screen(store, monkeypatch):
 def test_a_clock_that_is_set_changes_no_time_and_is_marked(store, monkeypatch):
     """Five hours forward, ten minutes back: the reader needed four seconds all the same."""
     steady, wall = [100.0], ["2026-11-25T10:00:00.000Z"]
-    monkeypatch.setattr("busi_model.reading.clock.steady", lambda: ("this machine", steady[0]))
-    monkeypatch.setattr("busi_model.reading.clock.now", lambda: wall[0])
+    monkeypatch.setattr("busi_model.reading.storage.clock.steady", lambda: ("this machine", steady[0]))
+    monkeypatch.setattr("busi_model.reading.storage.clock.now", lambda: wall[0])
     sessions, created = new_session(store, n_cases=4)
     desk = seated(sessions, created.codes[0])
     for number, (later, name) in enumerate(
@@ -140,11 +140,11 @@ def test_a_clock_that_is_set_changes_no_time_and_is_marked(store, monkeypatch):
         ]
     ):
         wall[0] = "2026-11-25T10:00:00.000Z"
-        monkeypatch.setattr("busi_model.reading.clock.steady", lambda: ("this machine", steady[0]))
+        monkeypatch.setattr("busi_model.reading.storage.clock.steady", lambda: ("this machine", steady[0]))
         desk.shown(desk.step())
         steady[0] += 4
         wall[0] = later
-        monkeypatch.setattr("busi_model.reading.clock.steady", lambda name=name: (name, steady[0]))
+        monkeypatch.setattr("busi_model.reading.storage.clock.steady", lambda name=name: (name, steady[0]))
         for _ in range(3):
             save_step(desk, desk.step(), own(), model(), final())
         assert len(store.records()) == 3 * (number + 1)
@@ -154,7 +154,7 @@ def test_a_clock_that_is_set_changes_no_time_and_is_marked(store, monkeypatch):
 
 @pytest.mark.slow
 def test_the_steady_clock_has_one_name_in_all_programs_of_a_machine():
-    script = "from busi_model.reading.clock import steady; print(*steady())"
+    script = "from busi_model.reading.storage.clock import steady; print(*steady())"
     name, before = steady()
     other = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT).stdout.split()
     assert other[0] == name and before <= float(other[1]) <= steady()[1]

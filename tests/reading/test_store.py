@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from busi_model.reading import schema
 from busi_model.reading.errors import ConflictError, PictureError, RecordError, StoreError
-from busi_model.reading.pictures import image_sha256
-from busi_model.reading.sessions import Sessions
-from busi_model.reading.store import DATABASE, Store, default_folder, new_key, receipt_id
+from busi_model.reading.session.sessions import Sessions
+from busi_model.reading.storage import schema
+from busi_model.reading.storage.pictures import image_sha256
+from busi_model.reading.storage.store import DATABASE, Store, default_folder, new_key, receipt_id
 from tests.reading_help import feedback, final, model, new_session, outline, own, picture, read_all, seated
 
 ROOT = Path(__file__).parents[2]
@@ -135,7 +135,7 @@ def test_the_folder_comes_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     assert default_folder() == tmp_path / "data" / "busi"
-    monkeypatch.setattr("busi_model.reading.store.SPACE_DISK", tmp_path)
+    monkeypatch.setattr("busi_model.reading.storage.store.SPACE_DISK", tmp_path)
     monkeypatch.setenv("SPACE_ID", "me/busi")
     assert default_folder() == tmp_path / "busi"
 
@@ -144,7 +144,8 @@ def test_an_older_database_is_brought_up_to_date(monkeypatch, store):
     store.save_feedback(new_key(), feedback("from before"))
     store.close()
     monkeypatch.setattr(
-        "busi_model.reading.database.MIGRATIONS", (*schema.MIGRATIONS, "ALTER TABLE record ADD COLUMN colour TEXT")
+        "busi_model.reading.storage.database.MIGRATIONS",
+        (*schema.MIGRATIONS, "ALTER TABLE record ADD COLUMN colour TEXT"),
     )
     newer = Store(store.folder)
     with newer.read() as connection:
@@ -159,7 +160,7 @@ def test_an_older_database_is_brought_up_to_date(monkeypatch, store):
 def test_records_from_before_there_were_descriptors_are_known_again(monkeypatch, tmp_path):
     """A store of the second form: the same answer gets its first receipt again, and the session goes on."""
     with monkeypatch.context() as older:
-        older.setattr("busi_model.reading.database.MIGRATIONS", schema.MIGRATIONS[:2])
+        older.setattr("busi_model.reading.storage.database.MIGRATIONS", schema.MIGRATIONS[:2])
         store = Store(tmp_path / "store")
         sessions, created = new_session(store, n_cases=1)
         desk = seated(sessions, created.codes[0])
@@ -185,7 +186,7 @@ def test_a_program_that_was_started_before_a_newer_one_came_stops_with_a_sentenc
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as older:
         assert older.stdout.readline() == "1 record\n"
         newer = (*schema.MIGRATIONS, "ALTER TABLE record ADD COLUMN colour TEXT")
-        monkeypatch.setattr("busi_model.reading.database.MIGRATIONS", newer)
+        monkeypatch.setattr("busi_model.reading.storage.database.MIGRATIONS", newer)
         Store(store.folder).close()
         said, _ = older.communicate("go on\n", timeout=60)
     assert said.count("stop it and start the newer one") == 2, said  # a save and a read
@@ -195,7 +196,7 @@ def test_a_program_that_was_started_before_a_newer_one_came_stops_with_a_sentenc
 OLDER_BESIDE = """
 import sys
 from busi_model.reading.errors import StoreError
-from busi_model.reading.store import Store
+from busi_model.reading.storage.store import Store
 from tests.reading_help import feedback
 
 store = Store(sys.argv[1])
@@ -242,7 +243,7 @@ def test_a_failed_migration_leaves_the_old_form(monkeypatch, store):
     store.save_feedback(new_key(), feedback("from before"))
     store.close()
     broken = (*schema.MIGRATIONS, "ALTER TABLE record ADD COLUMN colour TEXT; ALTER TABLE nonsense DROP COLUMN x")
-    monkeypatch.setattr("busi_model.reading.database.MIGRATIONS", broken)
+    monkeypatch.setattr("busi_model.reading.storage.database.MIGRATIONS", broken)
     with pytest.raises(StoreError):
         Store(store.folder)
     monkeypatch.undo()
@@ -299,7 +300,7 @@ def test_two_hundred_at_once_are_all_kept_once(store):
 
 WRITER = """
 import sys
-from busi_model.reading.store import Store
+from busi_model.reading.storage.store import Store
 from tests.reading_help import feedback
 
 store = Store(sys.argv[1])
@@ -362,7 +363,7 @@ def locked_by_another_program(folder):
 @pytest.mark.slow
 def test_everybody_waits_side_by_side_for_a_locked_database(store, monkeypatch):
     """Twelve at once are refused within one waiting time, not one after the other; then all is saved."""
-    monkeypatch.setattr("busi_model.reading.database.BUSY_TIMEOUT_S", 1.5)
+    monkeypatch.setattr("busi_model.reading.storage.database.BUSY_TIMEOUT_S", 1.5)
     keys, refusals = [new_key() for _ in range(12)], []
 
     def save(number):
@@ -394,7 +395,7 @@ def test_everybody_waits_side_by_side_for_a_locked_database(store, monkeypatch):
 UNCONFIRMED = """
 import os, signal, sys
 from busi_model.reading.errors import StoreError
-from busi_model.reading.store import Store
+from busi_model.reading.storage.store import Store
 from tests.reading_help import feedback
 from tests.syscall_faults import break_fsync
 
@@ -427,7 +428,7 @@ def test_a_disk_that_does_not_confirm_is_never_called_not_saved(tmp_path):
 FULL = """
 import resource, sys
 from busi_model.reading.errors import StoreError
-from busi_model.reading.store import Store
+from busi_model.reading.storage.store import Store
 from tests.reading_help import feedback
 
 store = Store(sys.argv[1])
@@ -457,7 +458,7 @@ def test_a_full_disk_is_told_and_what_was_kept_stays(tmp_path):
 READ_ONLY = """
 import os, sys
 from busi_model.reading.errors import StoreError
-from busi_model.reading.store import Store
+from busi_model.reading.storage.store import Store
 from tests.reading_help import feedback
 if os.getuid() == 0:
     os.setuid(65534)  # root may write anywhere
@@ -503,8 +504,8 @@ def test_a_picture_whose_record_the_disk_refuses_goes_again(tmp_path):
 FULL_AFTER_THE_PICTURE = """
 import resource, sys
 from busi_model.reading.errors import StoreError
-from busi_model.reading.pictures import image_sha256
-from busi_model.reading.store import DATABASE, Store
+from busi_model.reading.storage.pictures import image_sha256
+from busi_model.reading.storage.store import DATABASE, Store
 from tests.reading_help import feedback, picture
 
 store = Store(sys.argv[1])

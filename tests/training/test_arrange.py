@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from busi_model.__main__ import main
-from busi_model.training import arrange as module
 from busi_model.training import command
-from busi_model.training.arrange import MANIFEST, arrange
-from busi_model.training.cases import CaseError
-from busi_model.training.layouts import find_cases
+from busi_model.training.data import arrange as module
+from busi_model.training.data.arrange import MANIFEST, arrange
+from busi_model.training.data.cases import CaseError
+from busi_model.training.data.layouts import find_cases
 from tests.examples import example
 
 COLUMNS = ("image", "class", "group", "split", "fold", "scored", "width", "height", "masks")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from busi_model.training.augment import AugmentConfig, Augmenter
-from busi_model.training.drawn_marks import draw_marks
+from busi_model.training.fitting.augment import AugmentConfig, Augmenter
+from busi_model.training.fitting.drawn_marks import draw_marks
 
 STILL = {field: 0.0 for field in AugmentConfig.__dataclass_fields__}
 

@@ -3,13 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from busi_model.operating_point import OperatingPoint
+from busi_model.model.operating_point import OperatingPoint
 from busi_model.predict import Predictor
-from busi_model.training import calibrate
-from busi_model.training.calibrate import HeldOut
-from busi_model.training.evaluate import evaluate_cases
-from busi_model.training.layouts import find_cases
-from busi_model.training.subgroups import with_rates
+from busi_model.training.calibration import calibrate
+from busi_model.training.calibration.calibrate import HeldOut
+from busi_model.training.data.layouts import find_cases
+from busi_model.training.evaluation.evaluate import evaluate_cases
+from busi_model.training.evaluation.subgroups import with_rates
 
 SIDE = 32
 

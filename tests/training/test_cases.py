@@ -7,17 +7,17 @@ import pytest
 import tifffile
 from PIL import Image
 
-from busi_model.training.cases import (
+from busi_model.training.data.cases import (
     CaseError,
     check_cases,
     looks_inverted,
     read_mask,
     spread_over_folds,
 )
-from busi_model.training.layouts import find_cases, find_hospital, find_hospitals
-from busi_model.training.layouts.busi import class_folder_cases
-from busi_model.training.likeness import near_duplicate_groups, split_by_likeness
-from busi_model.training.splits import found_table, write_manifest
+from busi_model.training.data.layouts import find_cases, find_hospital, find_hospitals
+from busi_model.training.data.layouts.busi import class_folder_cases
+from busi_model.training.data.likeness import near_duplicate_groups, split_by_likeness
+from busi_model.training.data.splits import found_table, write_manifest
 
 
 @pytest.fixture

@@ -10,8 +10,10 @@ import time
 import pytest
 import torch
 
-from busi_model import checkpoint, commands, interrupts
+from busi_model import interrupts
 from busi_model.__main__ import main
+from busi_model.cli import commands
+from busi_model.model import checkpoint
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.training import command as training
@@ -180,7 +182,7 @@ def test_evaluate_with_wrong_data_gets_a_sentence(untrained, tmp_path, capsys):
 
 def test_shipped_weights_outline_a_real_lesion(data_dir, shipped):
     """Any sound set of weights finds this large, plain lesion; it may have been trained on."""
-    from busi_model.training.layouts import find_cases
+    from busi_model.training.data.layouts import find_cases
 
     case = next(
         c for c in find_cases(data_dir / "BUSI", data_dir / "busi_manifest.csv") if c.case_id == "benign (10).png"

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 import torch
 
+from busi_model.model.preprocess import Preprocess
 from busi_model.predict import Predictor
-from busi_model.preprocess import Preprocess
-from busi_model.training import distributed
-from busi_model.training.augment import Augmenter, Draws
-from busi_model.training.dataset import load_images
-from busi_model.training.fit import Trainer
-from busi_model.training.layouts import find_cases
-from busi_model.training.recipe import RunError, TrainConfig
+from busi_model.training.data.layouts import find_cases
+from busi_model.training.fitting import distributed
+from busi_model.training.fitting.augment import Augmenter, Draws
+from busi_model.training.fitting.dataset import load_images
+from busi_model.training.fitting.fit import Trainer
+from busi_model.training.fitting.recipe import RunError, TrainConfig
 
 pytestmark = pytest.mark.slow
 

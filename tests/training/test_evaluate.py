@@ -14,14 +14,14 @@ from PIL import Image
 from busi_model.__main__ import main
 from busi_model.errors import remedy
 from busi_model.predict import Predictor
-from busi_model.training import evaluate, plots
-from busi_model.training.cases import CaseError
-from busi_model.training.evaluate import evaluate_cases, write_report
-from busi_model.training.layouts import find_cases, find_hospital
-from busi_model.training.model_card import front_matter
-from busi_model.training.plots import plot_history, worst_cases, write_worst
-from busi_model.training.report import write_summary
-from busi_model.training.splits import choose_split
+from busi_model.training.data.cases import CaseError
+from busi_model.training.data.layouts import find_cases, find_hospital
+from busi_model.training.data.splits import choose_split
+from busi_model.training.evaluation import evaluate, plots
+from busi_model.training.evaluation.evaluate import evaluate_cases, write_report
+from busi_model.training.evaluation.plots import plot_history, worst_cases, write_worst
+from busi_model.training.evaluation.report import write_summary
+from busi_model.training.release.model_card import front_matter
 from tests.conftest import ROOT
 
 

@@ -9,11 +9,11 @@ import onnxruntime
 import pytest
 
 from busi_model.__main__ import main
+from busi_model.model.operating_point import OperatingPoint
+from busi_model.model.preprocess import Preprocess
 from busi_model.names import CLASS_NAMES
-from busi_model.operating_point import OperatingPoint
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
-from busi_model.preprocess import Preprocess
 
 TOLERANCE = 1e-3  # in probability
 
@@ -62,7 +62,7 @@ def test_one_image_is_a_batch_too(graph, predictor):
 
 
 def test_real_images_get_the_predictors_probabilities(graph, predictor, data_dir):
-    from busi_model.training.layouts import find_cases
+    from busi_model.training.data.layouts import find_cases
 
     cases = find_cases(data_dir / "BUSI", data_dir / "busi_manifest.csv")[::90]
     assert {case.class_name for case in cases} == set(CLASS_NAMES)

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from busi_model.preprocess import Preprocess
+from busi_model.model.preprocess import Preprocess
 from busi_model.training import command
-from busi_model.training.dataset import ImageSet, load_images
-from busi_model.training.fit import Trainer
-from busi_model.training.history import validate, write_history
-from busi_model.training.layouts import find_cases
-from busi_model.training.loss import multi_task_loss
-from busi_model.training.recipe import RunError, TrainConfig, shares
+from busi_model.training.data.layouts import find_cases
+from busi_model.training.fitting.dataset import ImageSet, load_images
+from busi_model.training.fitting.fit import Trainer
+from busi_model.training.fitting.history import validate, write_history
+from busi_model.training.fitting.loss import multi_task_loss
+from busi_model.training.fitting.recipe import RunError, TrainConfig, shares
 
 pytestmark = pytest.mark.slow
 

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from busi_model.network import NetworkOutput
-from busi_model.training.loss import class_weights, label_numbers, multi_task_loss, soft_dice_loss
+from busi_model.model.network import NetworkOutput
+from busi_model.training.fitting.loss import class_weights, label_numbers, multi_task_loss, soft_dice_loss
 
 
 def _logit(p):

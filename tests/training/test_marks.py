@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from busi_model.__main__ import main
 from busi_model.phantom import draw_phantom
-from busi_model.training import evaluate, marks
-from busi_model.training import subgroups as trust
+from busi_model.training.evaluation import evaluate, marks
+from busi_model.training.evaluation import subgroups as trust
 from tests.training.test_subgroups import _table
 
 HEIGHT, WIDTH = 260, 360

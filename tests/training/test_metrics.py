@@ -5,7 +5,7 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from busi_model.training import metrics
+from busi_model.training.evaluation import metrics
 
 
 def _table(rows):

@@ -4,15 +4,15 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from busi_model import checkpoint
 from busi_model.image import ImageError, read_image
-from busi_model.ood import N_STATISTICS, N_TEXTURE, ood_inputs
-from busi_model.operating_point import OperatingPoint
+from busi_model.model import checkpoint
+from busi_model.model.ood import N_STATISTICS, N_TEXTURE, ood_inputs
+from busi_model.model.operating_point import OperatingPoint
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
-from busi_model.training.layouts import find_cases
-from busi_model.training.not_ultrasound import Stranger, other_ultrasound, strangers
-from busi_model.training.ood_data import (
+from busi_model.training.data.layouts import find_cases
+from busi_model.training.evaluation.report import ood_section
+from busi_model.training.ood.data import (
     Inputs,
     LeftOut,
     case_inputs,
@@ -20,8 +20,8 @@ from busi_model.training.ood_data import (
     left_out_inputs,
     picture_inputs,
 )
-from busi_model.training.out_of_distribution import fit_ood, measure_ood
-from busi_model.training.report import ood_section
+from busi_model.training.ood.detector import fit_ood, measure_ood
+from busi_model.training.ood.not_ultrasound import Stranger, other_ultrasound, strangers
 
 D = 8 + N_STATISTICS + N_TEXTURE
 
@@ -141,8 +141,8 @@ def test_a_predictor_with_a_fitted_detector_refuses_strangers_and_keeps_it_on_di
 
 def test_a_hospital_left_out_is_seen_through_the_network_that_is_given(untrained, phantoms, monkeypatch):
     few = [Stranger("noise", "n", f"n {i}", np.full((70, 80), 60 * i, np.uint8)) for i in range(3)]
-    monkeypatch.setattr("busi_model.training.ood_data.gray_strangers", lambda seed: few)
-    monkeypatch.setattr("busi_model.training.ood_data.other_ultrasound", lambda: few[:1])
+    monkeypatch.setattr("busi_model.training.ood.data.gray_strangers", lambda seed: few)
+    monkeypatch.setattr("busi_model.training.ood.data.other_ultrasound", lambda: few[:1])
     predictor, cases = Predictor.load(untrained, device="cpu"), find_cases(phantoms)
     found = left_out_inputs(predictor, "here", cases[:4], {"there": cases[4:]})
     assert found.own.shape[0] == 4 and found.others["there"].shape[0] == len(cases) - 4

@@ -14,13 +14,13 @@ from huggingface_hub.repocard import metadata_load
 from packaging.requirements import Requirement
 from PIL import Image
 
-from busi_model import checkpoint
 from busi_model.__main__ import main
-from busi_model.checkpoint import CheckpointError
+from busi_model.model import checkpoint
+from busi_model.model.checkpoint import CheckpointError
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
-from busi_model.training import publish
-from busi_model.training.publish import PublishError, cpu_requirements, front_matter_problems, stage_space
+from busi_model.training.release import publish
+from busi_model.training.release.publish import PublishError, cpu_requirements, front_matter_problems, stage_space
 from tests.conftest import ROOT
 from tests.examples import example
 from tests.hub_stand_in import TOKEN, Repository, running_hub

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from busi_model import checkpoint
 from busi_model.__main__ import main
-from busi_model.operating_point import OperatingPoint, Rate, Threshold
+from busi_model.model import checkpoint
+from busi_model.model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
-from busi_model.training import recalibrate
-from busi_model.training.layouts import find_cases
+from busi_model.training.calibration import recalibrate
+from busi_model.training.data.layouts import find_cases
 from tests.training.test_calibrate import _held_out
 
 BASE = OperatingPoint(

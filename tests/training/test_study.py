@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from busi_model import checkpoint
+from busi_model.model import checkpoint
 from busi_model.names import CLINICIAN
 from busi_model.predict import Predictor
-from busi_model.training import command, splits
-from busi_model.training.cases import Hospital
-from busi_model.training.layouts import find_hospital
-from busi_model.training.recipe import RunError
+from busi_model.training import command
+from busi_model.training.data import splits
+from busi_model.training.data.cases import Hospital
+from busi_model.training.data.layouts import find_hospital
+from busi_model.training.fitting.recipe import RunError
 
 TINY = ["--epochs", "1", "--size", "64", "--batch", "4", "--device", "cpu"]
 

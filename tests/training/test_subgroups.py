@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from busi_model.training import subgroups as trust
+from busi_model.training.evaluation import subgroups as trust
 
 NAN = float("nan")
 

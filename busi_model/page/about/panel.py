@@ -7,10 +7,10 @@ from pathlib import Path
 
 import gradio as gr
 
-from busi_model.checkpoint import Checkpoint, flat_facts
 from busi_model.clinic import words
 from busi_model.clinic.report import percent, rate_words
-from busi_model.operating_point import OperatingPoint
+from busi_model.model.checkpoint import Checkpoint, flat_facts
+from busi_model.model.operating_point import OperatingPoint
 from busi_model.page import strings
 from busi_model.page.plots import confusion_table, reliability_svg, text_table
 

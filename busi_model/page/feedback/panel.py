@@ -19,10 +19,10 @@ from busi_model.page.remarks import plain_html, problem_html, receipt_html
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.reading.errors import ReadingError, RecordError
-from busi_model.reading.hub_sync import Outbox
-from busi_model.reading.pictures import image_sha256
+from busi_model.reading.hub.sync import Outbox
 from busi_model.reading.records import MAX_COMMENT, Feedback
-from busi_model.reading.store import Store, new_key
+from busi_model.reading.storage.pictures import image_sha256
+from busi_model.reading.storage.store import Store, new_key
 
 LOG = logging.getLogger(__name__)
 HOW: dict[str, Any] = {

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from busi_model.checkpoint import fingerprint
+from busi_model.model.checkpoint import fingerprint
 from busi_model.names import CLASS_NAMES
 from busi_model.page import strings
 from busi_model.page.host.results import table_html
@@ -28,7 +28,7 @@ from busi_model.page.host.takeaway import Prepared, skipped_words
 from busi_model.predict import Predictor
 from busi_model.reading.errors import RecordError
 from busi_model.reading.export import export_known
-from busi_model.reading.store import Store
+from busi_model.reading.storage.store import Store
 
 LEAST_IMAGES = 20  # as `training.recalibrate` asks for; a test compares the two
 NEEDED = ("seaborn", "sklearn")  # of the extra `train`, which a Space goes without

@@ -8,15 +8,15 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from busi_model.banner import without_banner
 from busi_model.batch import find
-from busi_model.dicom.kind import is_dicom_file
+from busi_model.decode.banner import without_banner
+from busi_model.decode.dicom.kind import is_dicom_file
 from busi_model.image import ImageError
 from busi_model.names import CLASS_NAMES, outlined_stem
 from busi_model.page import strings
 from busi_model.page.server.decoding import read_image
 from busi_model.reading.errors import RecordError
-from busi_model.reading.sessions import NewCase
+from busi_model.reading.session.sessions import NewCase
 
 
 def find_images(files: Iterable[str] | None, folder: str, passed: find.PassedOver | None = None) -> list[Path]:

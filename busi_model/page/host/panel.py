@@ -22,12 +22,12 @@ from busi_model.page.host.results import results_html
 from busi_model.page.host.takeaway import Takeaway
 from busi_model.page.host.view import Screen
 from busi_model.page.server.visitor import browser_of
-from busi_model.reading.access import HostGate
 from busi_model.reading.errors import ReadingError, RecordError
-from busi_model.reading.hub_sync import Outbox
+from busi_model.reading.hub.sync import Outbox
 from busi_model.reading.records import NewSession
-from busi_model.reading.sessions import Sessions
-from busi_model.reading.store import Store
+from busi_model.reading.session.access import HostGate
+from busi_model.reading.session.sessions import Sessions
+from busi_model.reading.storage.store import Store
 
 LOG = logging.getLogger(__name__)
 HOW: dict[str, Any] = {

@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure  # not pyplot: its figures belong to one thread
 
 from busi_model.page import strings
-from busi_model.reading import results
-from busi_model.reading.store import Store
+from busi_model.reading.analysis import results
+from busi_model.reading.storage.store import Store
 
 OWN, FINAL, MODEL = "#64748b", "#0f766e", "#b45309"  # colours of the own read, the final read and the model
 MIN_POSITIONS = 2  # a curve needs two points

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from busi_model.page import strings
-from busi_model.reading import results
+from busi_model.reading.analysis import results
+from busi_model.reading.analysis.report import no_study, write_csv, write_downloads
 from busi_model.reading.export import Exported, export_cases
-from busi_model.reading.report import no_study, write_csv, write_downloads
-from busi_model.reading.store import Store
+from busi_model.reading.storage.store import Store
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from busi_model.page.host.layout import Layout
 from busi_model.page.host.results import table_html
 from busi_model.page.host.takeaway import Prepared
 from busi_model.page.remarks import deletion_words, deletions_html, problem_html, remark_html
-from busi_model.reading.deletion import Deletion
-from busi_model.reading.sessions import SessionInfo
-from busi_model.reading.store import Store
+from busi_model.reading.session.sessions import SessionInfo
+from busi_model.reading.storage.deletion import Deletion
+from busi_model.reading.storage.store import Store
 
 
 class Screen:

@@ -13,11 +13,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from busi_model.banner import without_banner
 from busi_model.clinic.descriptors import Descriptor, describe
 from busi_model.clinic.measure import Lesion, measure_lesions
 from busi_model.clinic.view import encode_png, thumbnail
-from busi_model.dicom.kind import is_dicom_file
+from busi_model.decode.banner import without_banner
+from busi_model.decode.dicom.kind import is_dicom_file
 from busi_model.image import Frame, ImageError
 from busi_model.page.images.edits import BYTES_PER_POINT, Corners, Drawn, marked_spacing
 from busi_model.page.images.film import Film

@@ -12,7 +12,7 @@ import numpy as np
 
 from busi_model.clinic.view import encode_png, thumbnail
 from busi_model.dicom_out.write import IDENTIFIED
-from busi_model.operating_point import OperatingPoint
+from busi_model.model.operating_point import OperatingPoint
 from busi_model.page import strings
 from busi_model.page.images.case import THUMBNAIL_PX
 from busi_model.page.images.result import empty_data, waiting_html

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from busi_model.clinic.explain import scan_area
 from busi_model.clinic.view import draw_heat, encode_png, thumbnail
 from busi_model.image import Box
+from busi_model.model.preprocess import square_pixels
 from busi_model.page.images.case import Case
 from busi_model.page.images.opened import OpenImages
-from busi_model.preprocess import square_pixels
 
 HEAT_PX = 2048  # longer side, at most: the browser stretches the map over the frame, and its grid is coarse anyway
 

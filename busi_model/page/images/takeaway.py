@@ -10,7 +10,7 @@ from busi_model.clinic.report import Finding, Report, report
 from busi_model.clinic.view import draw_overlay, encode_png, overlay_png
 from busi_model.dicom_out.reference import reference_of
 from busi_model.dicom_out.write import KINDS, DicomResultError, require_highdicom, results_of
-from busi_model.operating_point import OperatingPoint, Threshold
+from busi_model.model.operating_point import OperatingPoint, Threshold
 from busi_model.page import strings
 from busi_model.page.images.case import Case
 from busi_model.predict import Predictor

@@ -1,5 +1,5 @@
 """How the page reads what users open: files that were uploaded, in helper processes, with a limit of time and memory
-(`busi_model.helpers`).
+(`busi_model.decode.helpers`).
 
 The only place of the page that may read a file's pixels; `tests/test_layers.py` holds the others to it.
 """
@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from busi_model import image
+from busi_model.decode.helpers import Helpers
 from busi_model.frame import Frame, ImageError
-from busi_model.helpers import Helpers
 from busi_model.page import strings
 
 

@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 from busi_model.page.server import gradio_inside
 from busi_model.page.server.events import Page
 from busi_model.page.server.guard import Guard
-from busi_model.page.server.login import LoginError
+from busi_model.page.server.sign_in.login import LoginError
 from busi_model.page.server.visitor import Forwarded
 from busi_model.page.server.visits import Visits
 

@@ -14,10 +14,10 @@ from busi_model.page import strings
 from busi_model.page.answers import Mended, need_one_opinion, outline_answer, sound_outline
 from busi_model.page.viewer import field as editor
 from busi_model.reading.errors import ReadingError, RecordError
-from busi_model.reading.place import Saved, Step
-from busi_model.reading.progress import Desk
-from busi_model.reading.questionnaire import SUS_ITEMS, Questionnaire
 from busi_model.reading.records import Descriptors, FinalRead, Model, OwnRead
+from busi_model.reading.session.place import Saved, Step
+from busi_model.reading.session.progress import Desk
+from busi_model.reading.session.questionnaire import SUS_ITEMS, Questionnaire
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from busi_model.names import DESCRIPTOR_WORDS
 from busi_model.page import strings
 from busi_model.page.remarks import plain_html, warning_html
 from busi_model.page.viewer import field as editor
-from busi_model.reading.questionnaire import SUS_ITEMS
 from busi_model.reading.records import ROLES
+from busi_model.reading.session.questionnaire import SUS_ITEMS
 
 SEAT_SCRIPT = (Path(__file__).parent / "seat.js").read_text(encoding="utf-8")
 BIRADS = ("0", "1", "2", "3", "4A", "4B", "4C", "5", "6")

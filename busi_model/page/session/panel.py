@@ -27,14 +27,14 @@ from busi_model.page.session.view import Screen, mark
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.predict import Predictor
-from busi_model.reading.access import take_apart
 from busi_model.reading.errors import CodeError, ConflictError, ReadingError, RecordError, StageError, TooManyAttempts
-from busi_model.reading.hub_sync import Outbox
-from busi_model.reading.place import Step
-from busi_model.reading.progress import Desk
+from busi_model.reading.hub.sync import Outbox
 from busi_model.reading.records import Profile
-from busi_model.reading.sessions import Sessions
-from busi_model.reading.store import Receipt
+from busi_model.reading.session.access import take_apart
+from busi_model.reading.session.place import Step
+from busi_model.reading.session.progress import Desk
+from busi_model.reading.session.sessions import Sessions
+from busi_model.reading.storage.store import Receipt
 
 LOG = logging.getLogger(__name__)
 # Both stand in the browser; `busiKeepDraft` is in seat.js. The verdict is the fourth field.
@@ -57,7 +57,7 @@ class Panel:
         self, sessions: Sessions, predictor: Predictor, outbox: Outbox | None = None, warning: str | None = None
     ):
         """Lay out the panel inside the current gr.Blocks. outbox: for what is said of copies. warning: a sentence for
-        the red line above everything (`hub_sync.storage_warning`), or None."""
+        the red line above everything (`hub.sync.storage_warning`), or None."""
         self.sessions, self.layout = sessions, Layout(warning)
         self.screen = Screen(self.layout, predictor, outbox)
 

@@ -15,7 +15,7 @@ from busi_model.clinic import words
 from busi_model.clinic.render import as_html
 from busi_model.clinic.report import Finding, report
 from busi_model.frame import Frame, Notice
-from busi_model.operating_point import OperatingPoint
+from busi_model.model.operating_point import OperatingPoint
 from busi_model.page import strings
 from busi_model.page.answers import model_record, program_descriptors
 from busi_model.page.remarks import problem_html, receipt_html, remark_html
@@ -27,12 +27,12 @@ from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.reading import words as store_words
 from busi_model.reading.errors import OutlineError, PictureError, ReadingError
-from busi_model.reading.hub_sync import Outbox, SyncState
+from busi_model.reading.hub.sync import Outbox, SyncState
 from busi_model.reading.outline import dice, rasterise
-from busi_model.reading.place import Step
-from busi_model.reading.progress import Desk
 from busi_model.reading.records import Model, OwnRead
-from busi_model.reading.store import Receipt
+from busi_model.reading.session.place import Step
+from busi_model.reading.session.progress import Desk
+from busi_model.reading.storage.store import Receipt
 
 LOG = logging.getLogger(__name__)
 PRACTICE = "practice"  # key of the example's outline, which is not saved

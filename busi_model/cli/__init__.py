@@ -1,0 +1,1 @@
+"""What stands behind `busi`: each command, and the page's start."""

@@ -1,0 +1,1 @@
+"""How good predictions are: figures of cases, tables, reports and plots."""

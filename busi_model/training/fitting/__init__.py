@@ -1,0 +1,1 @@
+"""One training run, from cases to a network."""

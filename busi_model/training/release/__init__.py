@@ -1,0 +1,1 @@
+"""What goes out: the model card, ONNX, and the Hub."""
