@@ -23,8 +23,7 @@ from collections.abc import Callable, Sequence
 from busi_model.cli import commands
 from busi_model.errors import UserError, remedy
 from busi_model.interrupts import interruptible
-
-TRAINING_PACKAGES = ("seaborn", "sklearn")  # what the extra `train` brings
+from busi_model.names import TRAINING_PACKAGES
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:

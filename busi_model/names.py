@@ -1,5 +1,5 @@
-"""Names that several parts must agree on: the classes, in the order of every class axis in this project, the words that
-describe a lesion, and the files of a data set as BUSI is published.
+"""What several parts must agree on: the classes, in the order of every class axis in this project, the words that
+describe a lesion, the files of a data set as BUSI is published, and what calibrating needs.
 
 Knows no torch, so that everybody may import it.
 """
@@ -22,6 +22,9 @@ MANIFEST_NAME = "manifest.csv"  # of any data set in this layout
 MANIFEST_OF_BUSI = "busi_manifest.csv"  # BUSI's own, which ships with the program
 MANIFEST_COLUMNS = ("image", "class", "group", "split", "fold", "scored")  # further ones may follow
 CLINICIAN = "clinician"  # the source, and the hospital, of cases that readers corrected: for training only
+LEAST_TO_CALIBRATE = 20  # labelled images
+TRAINING_PACKAGES = ("seaborn", "sklearn")  # what the extra `train` brings; a Space goes without
+
 _MASK_STEM = re.compile(r"(.+)_mask(?:_\d+)?")
 
 

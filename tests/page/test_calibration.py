@@ -10,20 +10,18 @@ import gradio as gr
 import pytest
 from playwright.sync_api import expect
 
-from busi_model.__main__ import TRAINING_PACKAGES
 from busi_model.model.checkpoint import fingerprint
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, LEAST_TO_CALIBRATE
 from busi_model.page import strings
 from busi_model.page.host import calibration as module
 from busi_model.page.host import panel as host
-from busi_model.page.host.calibration import LEAST_IMAGES, NEEDED, Calibration, fitted_html
+from busi_model.page.host.calibration import Calibration, fitted_html
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.reading.errors import RecordError
 from busi_model.reading.records import NewSession
 from busi_model.reading.session.access import HostGate
 from busi_model.reading.session.sessions import NewCase, Sessions
-from busi_model.training.calibration import recalibrate
 from tests.browser import PATIENCE_S
 from tests.conftest import ROOT
 from tests.panel import PATIENCE_MS, new_tab, served_here
@@ -105,7 +103,7 @@ def test_the_host_fits_an_operating_point_that_the_page_takes(chromium, store, t
 
 
 def test_only_the_host_may_and_too_few_cases_get_a_sentence(panel, store):
-    few = new_session(store, LEAST_IMAGES - 1, n_unknown=2)
+    few = new_session(store, LEAST_TO_CALIBRATE - 1, n_unknown=2)
     for answer in panel.calibrate(False, few):
         assert strings.HOST_LOGIN_FIRST in answer[panel.layout.said]
     for answer in panel.calibrate(True, None):
@@ -114,7 +112,6 @@ def test_only_the_host_may_and_too_few_cases_get_a_sentence(panel, store):
     assert set(answer) == {panel.layout.said} and prepared(panel) == []
     assert "19 cases can be used to calibrate; at least 20 are needed" in answer[panel.layout.said]
     assert "2 left out: their class is not known." in answer[panel.layout.said]
-    assert LEAST_IMAGES == recalibrate.LEAST_IMAGES and NEEDED == TRAINING_PACKAGES
 
 
 def test_pictures_that_the_weights_learned_from_are_left_out_and_told(store, tmp_path, calibration):

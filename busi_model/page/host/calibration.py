@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from busi_model.model.checkpoint import fingerprint
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, LEAST_TO_CALIBRATE, TRAINING_PACKAGES
 from busi_model.page import strings
 from busi_model.page.host.results import table_html
 from busi_model.page.host.takeaway import Prepared, skipped_words
@@ -30,8 +30,6 @@ from busi_model.reading.errors import RecordError
 from busi_model.reading.export import export_known
 from busi_model.reading.storage.store import Store
 
-LEAST_IMAGES = 20  # as `training.recalibrate` asks for; a test compares the two
-NEEDED = ("seaborn", "sklearn")  # of the extra `train`, which a Space goes without
 NAME = "calibrate"  # before each refusal of the command
 PRIORITY = 10  # the page comes first
 
@@ -49,7 +47,7 @@ class Calibration:
 
     def is_installed(self) -> bool:
         """Whether what `busi calibrate` needs came with this program."""
-        return all(importlib.util.find_spec(name) for name in NEEDED)
+        return all(importlib.util.find_spec(name) for name in TRAINING_PACKAGES)
 
     def of_session(self, store: Store, session_id: str, name: str, place: Path) -> Prepared:
         """place: an empty folder, for the file; name: the session's. Raises RecordError, as `fit`, and where too few
@@ -58,8 +56,8 @@ class Calibration:
         try:
             exported = export_known(store, cases, session_id, self.has_seen)
             skipped = skipped_words(exported)
-            if exported.n_cases < LEAST_IMAGES:
-                too_few = strings.CALIBRATED_TOO_FEW.format(n_cases=exported.n_cases, least=LEAST_IMAGES)
+            if exported.n_cases < LEAST_TO_CALIBRATE:
+                too_few = strings.CALIBRATED_TOO_FEW.format(n_cases=exported.n_cases, least=LEAST_TO_CALIBRATE)
                 raise RecordError(too_few + skipped)
             if not self.is_installed():
                 archive = shutil.make_archive(str(place / "cases-of-known-class"), "zip", place, cases.name)

@@ -19,7 +19,7 @@ from scipy.special import log_softmax
 from busi_model.files import write_json
 from busi_model.intervals import N_RESAMPLES
 from busi_model.model.operating_point import OperatingPoint
-from busi_model.names import CLASS_NAMES
+from busi_model.names import CLASS_NAMES, LEAST_TO_CALIBRATE
 from busi_model.predict import Predictor
 from busi_model.training.calibration import calibrate
 from busi_model.training.calibration.calibrate import MALIGNANT, HeldOut
@@ -29,7 +29,6 @@ from busi_model.training.evaluation.metrics import class_figures, with_intervals
 from busi_model.training.evaluation.subgroups import trust_figures, with_rates
 
 NORMAL = CLASS_NAMES.index("normal")
-LEAST_IMAGES = 20
 LEAST_OF_A_CLASS = 5  # for its bias
 LEAST_FOR_THRESHOLD = 20  # malignant images, and as many others: a sensitivity of .95 is one miss in 20
 LEAST_LESIONS = 20  # outlined, for the outline's temperature and margin band
@@ -46,11 +45,11 @@ class Recalibrated:
 
 
 def recalibrate(predictor: Predictor, cases: list[Case]) -> Recalibrated:
-    """Raises CaseError with fewer than LEAST_IMAGES images, or when the weights were trained on them."""
-    if len(cases) < LEAST_IMAGES:
+    """Raises CaseError with fewer than LEAST_TO_CALIBRATE images, or when the weights were trained on them."""
+    if len(cases) < LEAST_TO_CALIBRATE:
         raise CaseError(
-            f"{len(cases)} labelled images found; at least {LEAST_IMAGES} are needed to calibrate. With fewer, keep "
-            "the operating point that the weights bring."
+            f"{len(cases)} labelled images found; at least {LEAST_TO_CALIBRATE} are needed to calibrate. "
+            "With fewer, keep the operating point that the weights bring."
         )
     seen = predictor.checkpoint.seen
     if known := [c.case_id for c in cases if c.fingerprint() in seen]:
