@@ -1,4 +1,4 @@
-"""The web page: a thin door to `busi app`; `python app.py`, then open the address it prints."""
+"""The web page: the same as `busi app`; `python app.py`, then open the address it prints."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Train BUSI's network: a thin door to `busi train`; `python train.py --help`."""
+"""Train BUSI's network: the same as `busi train`; `python train.py --help`."""
 
 import sys
 

@@ -3,7 +3,7 @@
 python -m benchmarks.mutations --files 10000
 
 Whole files of every reader (pictures and DICOM, checkpoints, manifests, masks, outlines) are damaged as disks, networks
-and strangers do it, from a seed; each goes to its reader. Only the reader's own error may come out. Prints how many
+and others do it, from a seed; each goes to its reader. Only the reader's own error may come out. Prints how many
 were read and refused by each, the slowest, and every file that broke the promise; exit code 1 if there is any. What
 libtiff finds wrong it writes to stderr itself.
 """
@@ -169,9 +169,9 @@ def _outlines():
             polygons = json.loads(content)
         except (ValueError, RecursionError):
             raise OutlineError("No JSON.") from None
-        mended = outline.repair(polygons, 64, 48).polygons
-        outline.check(mended, 64, 48)
-        return outline.rasterise(mended, 64, 48)
+        repaired = outline.repair(polygons, 64, 48).polygons
+        outline.check(repaired, 64, 48)
+        return outline.rasterise(repaired, 64, 48)
 
     return Target("outline", json.dumps(drawn).encode(), read, OutlineError)
 

@@ -6,7 +6,7 @@ busi watch IN --out OUT                       each picture that comes into a fol
 busi train --data DIR... --out DIR            see `busi train --help`
 busi evaluate --weights DIR --data DIR --manifest CSV --split fold0 --out DIR
 busi calibrate --data DIR --out FILE          an operating point that holds at your own hospital
-busi strangers --weights DIR --out DIR        how many pictures that are no breast ultrasound are refused
+busi refusals --weights DIR --out DIR         how many pictures that are no breast ultrasound are refused
 busi card --weights DIR --abroad DIR          writes the model card from studies
 busi pack --data DIR... --out FILE            all hospitals in one file, for a machine with a GPU
 busi export --onnx FILE | --hub owner/name | --space owner/name [--out FOLDER]
@@ -137,8 +137,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     one.add_argument("--out", required=True, metavar="FILE", help="file to write, for BUSI_OPERATING_POINT")
     device(one)
 
-    one = command(commands.strangers, "How many photographs, other modalities, text pages and noise are refused.")
-    one.add_argument("--out", required=True, help="folder for strangers.json, which `card` reads")
+    one = command(commands.refusals, "How many photographs, other modalities, text pages and noise are refused.")
+    one.add_argument("--out", required=True, help="folder for refusals.json")
     device(one)
 
     one = command(

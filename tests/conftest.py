@@ -97,13 +97,13 @@ def phantoms(phantom_folder):
 
 
 @pytest.fixture(scope="module")
-def few_strangers():
+def few_pictures():
     """A study's detector is fitted on every tenth of the pictures that are no ultrasound, to be quick."""
     from busi_model.training.ood import data
 
-    some = data.gray_strangers()[::10]
+    some = data.gray_pictures()[::10]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "gray_strangers", lambda seed=0: some)
+        patch.setattr(data, "gray_pictures", lambda seed=0: some)
         yield
 
 

@@ -1,4 +1,4 @@
-"""The few paths of the Hugging Face Hub that the outbox uses, on a loopback address, with every way to fail.
+"""The few paths of the Hugging Face Hub that `reading.hub` uses, on a loopback address, with every way to fail.
 
 `faults` is a queue: each request takes the next one and suffers it ("ok" where none is left): an HTTP status,
 (status, headers), "hang", "cut" (the connection closes after the request), "done, then cut" (the commit is made and

@@ -57,27 +57,27 @@ def new_session(store, n_cases=3, truths=None, sessions=None, **fields):
     return sessions, sessions.create(NewSession.checked(name="Morning", images_may_be_kept=True, **fields), cases)
 
 
-def seated(sessions, code, pseudonym="Owl"):
+def joined(sessions, code, pseudonym="Owl"):
     """A reader past the familiarisation."""
-    desk = sessions.enter(code)
-    desk.join(Profile.checked(pseudonym=pseudonym, role="radiologist", years=7))
-    desk.familiarised()
-    return desk
+    reader = sessions.enter(code)
+    reader.join(Profile.checked(pseudonym=pseudonym, role="radiologist", years=7))
+    reader.familiarised()
+    return reader
 
 
-def save_step(desk, step, own_read, revealed, final_read):
-    """Save whatever the step asks for; returns what the desk returned."""
+def save_step(reader, step, own_read, revealed, final_read):
+    """Save whatever the step asks for; returns what the reader returned."""
     if step.stage == "own":
-        return desk.save_own(step.key, own_read)
+        return reader.save_own(step.key, own_read)
     if step.stage == "reveal":
-        return desk.reveal(step.key, revealed)
+        return reader.reveal(step.key, revealed)
     if step.stage == "final":
-        return desk.save_final(step.key, final_read)
-    return desk.save_questionnaire(step.key, Questionnaire.checked(answers=[4, 2] * 5))
+        return reader.save_final(step.key, final_read)
+    return reader.save_questionnaire(step.key, Questionnaire.checked(answers=[4, 2] * 5))
 
 
-def read_all(desk, say=lambda step: (own(), model(), final())):
+def read_all(reader, say=lambda step: (own(), model(), final())):
     """Go to the end; say(step) -> own read, model, final read of the step's case."""
-    while (step := desk.step()).stage != "done":
-        desk.shown(step)
-        save_step(desk, step, *say(step))
+    while (step := reader.step()).stage != "done":
+        reader.shown(step)
+        save_step(reader, step, *say(step))

@@ -14,7 +14,7 @@ COMMANDS = {
     "predict": ["--weights", "WEIGHTS", "DATA/benign/benign (1).png"],
     "watch": ["--weights", "WEIGHTS", "DATA", "--out", "OUT"],
     "calibrate": ["--weights", "WEIGHTS", "--data", "DATA", "--out", "OUT"],
-    "strangers": ["--weights", "WEIGHTS", "--out", "OUT"],
+    "refusals": ["--weights", "WEIGHTS", "--out", "OUT"],
 }
 
 

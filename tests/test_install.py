@@ -107,13 +107,13 @@ def test_busi_predict_from_another_folder_as_another_user(installed, elsewhere, 
     assert printed.strip() == checkpoint.load(shipped).weights_sha256
 
 
-@pytest.mark.parametrize("door", [["bin/busi"], ["bin/python", "-m", "busi_model"]])
-def test_every_command_is_there(installed, elsewhere, door):
-    door = [installed / door[0], *door[1:]]
-    printed = run([*door, "--help"], elsewhere)
+@pytest.mark.parametrize("command", [["bin/busi"], ["bin/python", "-m", "busi_model"]])
+def test_every_command_is_there(installed, elsewhere, command):
+    command = [installed / command[0], *command[1:]]
+    printed = run([*command, "--help"], elsewhere)
     for name in ("app", "predict", "train", "evaluate", "calibrate", "card", "export", "arrange"):
         assert f"\nbusi {name} " in printed
-    assert "--data" in run([*door, "train", "--help"], elsewhere)
+    assert "--data" in run([*command, "train", "--help"], elsewhere)
 
 
 def test_busi_app_serves_the_page(installed, tmp_path):

@@ -65,18 +65,18 @@ points = st.tuples(numbers, numbers) | st.lists(numbers, max_size=3) | anything
 
 @given(st.lists(st.lists(points, max_size=8) | anything, max_size=4) | anything)
 @settings(max_examples=300)
-def test_outlines_of_anything_are_mended_or_refused(polygons):
+def test_outlines_of_anything_are_repaired_or_refused(polygons):
     for function in (outline.check, outline.rasterise):
         try:
             function(polygons, 64, 48)
         except OutlineError as error:
             assert str(error).endswith(".")
     try:
-        mended = outline.repair(polygons, 64, 48).polygons
+        repaired = outline.repair(polygons, 64, 48).polygons
     except OutlineError as error:
         assert str(error).endswith(".")
     else:
-        outline.check(mended, 64, 48)
+        outline.check(repaired, 64, 48)
     try:
         Outline.checked(polygons=polygons, width=64, height=48)
     except RecordError as error:

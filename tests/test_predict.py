@@ -269,7 +269,7 @@ def test_nothing_is_outlined_where_neither_head_finds_a_lesion(tmp_path):
     assert not prediction.mask.any() and prediction.warnings == ()
 
 
-def test_strangers_are_refused_and_what_the_network_knows_is_not(untrained, tmp_path):
+def test_other_pictures_are_refused_and_what_the_network_knows_is_not(untrained, tmp_path):
     loaded = checkpoint.load(untrained)
     predictor = Predictor(loaded, device="cpu")
     phantoms = [draw_phantom(c, seed, 100, 130)[0] for c in ("benign", "normal") for seed in range(20)]
@@ -282,14 +282,14 @@ def test_strangers_are_refused_and_what_the_network_knows_is_not(untrained, tmp_
     known = predictor(phantoms[0])
     assert not known.refused and known.ood_distance < point.ood_distance
     assert known.judged_anyway is known
-    stranger = predictor(np.random.default_rng(0).integers(0, 256, (100, 130), dtype=np.uint8))
-    assert stranger.refused and [w.code for w in stranger.warnings] == ["not_ultrasound"]
-    assert "I am not sure that this is a breast ultrasound" in stranger.warnings[0].text
-    assert stranger.label is None and stranger.class_probabilities == {} and stranger.class_set == ()
-    assert np.isnan(stranger.confidence) and np.isnan(stranger.class_logits).all()
-    assert not stranger.mask.any() and not stranger.margin.any() and not stranger.mask_probability.any()
-    anyway = stranger.despite_refusal
-    assert stranger.judged_anyway is anyway and anyway.refused and anyway.label in anyway.class_probabilities
+    other = predictor(np.random.default_rng(0).integers(0, 256, (100, 130), dtype=np.uint8))
+    assert other.refused and [w.code for w in other.warnings] == ["not_ultrasound"]
+    assert "I am not sure that this is a breast ultrasound" in other.warnings[0].text
+    assert other.label is None and other.class_probabilities == {} and other.class_set == ()
+    assert np.isnan(other.confidence) and np.isnan(other.class_logits).all()
+    assert not other.mask.any() and not other.margin.any() and not other.mask_probability.any()
+    anyway = other.despite_refusal
+    assert other.judged_anyway is anyway and anyway.refused and anyway.label in anyway.class_probabilities
     assert sum(anyway.class_probabilities.values()) == pytest.approx(1) and anyway.mask_probability.any()
     (tmp_path / checkpoint.OOD_NAME).rename(tmp_path / checkpoint.OLD_OOD_NAME)  # as older weights have it
     assert Predictor.load(tmp_path, device="cpu")(phantoms[0]).ood_distance == known.ood_distance

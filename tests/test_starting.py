@@ -18,7 +18,7 @@ from tests.browser import PATIENCE_S, ROOT
     [
         (["app.py"], 0),
         (["train.py", "--data", ".", "--out", "OUT"], 130),
-        (["-m", "busi_model", "strangers", "--out", "OUT"], 130),
+        (["-m", "busi_model", "refusals", "--out", "OUT"], 130),
     ],
 )
 def test_ctrl_c_ends_a_command_that_is_still_starting(tmp_path, command, code):

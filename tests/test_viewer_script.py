@@ -51,13 +51,13 @@ def test_a_scene_that_comes_during_a_drag_leaves_the_point_under_the_hand(bench)
     assert near(sent["lesions"][0][0], (70, 85))
 
 
-def test_a_mended_outline_is_taken_and_undo_brings_the_drawn_one_back(bench):
+def test_a_repaired_outline_is_taken_and_undo_brings_the_drawn_one_back(bench):
     bench.show(scene())
     bench.press("d")
     bench.drag((200, 100), (220, 80))
     (sent,) = bench.sent("outline")
-    mended = [[[100, 100], [150, 100], [100, 150]], [[160, 160], [200, 160], [200, 200]]]
-    bench.show(scene(revision=1, drawn=mended, note="Mended."))
+    repaired = [[[100, 100], [150, 100], [100, 150]], [[160, 160], [200, 160], [200, 200]]]
+    bench.show(scene(revision=1, drawn=repaired, note="OutlineRepairedError."))
     assert bench.tab.locator(".editing path[data-part]").count() == 2
     bench.press("Control+z")
     assert bench.sent("outline")[-1]["lesions"] == sent["lesions"]

@@ -115,14 +115,14 @@ def pack(arguments: Namespace) -> int:
     return 0
 
 
-def strangers(arguments: Namespace) -> int:
+def refusals(arguments: Namespace) -> int:
     from busi_model.predict import Predictor
-    from busi_model.training.ood.detector import measure_strangers
+    from busi_model.training.ood.detector import measure_refusals
 
     predictor = Predictor.load(arguments.weights, arguments.device)
     Path(arguments.out).mkdir(parents=True, exist_ok=True)  # before the work, which takes minutes
-    content = measure_strangers(predictor)
-    write_json(content, Path(arguments.out) / "strangers.json")
+    content = measure_refusals(predictor)
+    write_json(content, Path(arguments.out) / "refusals.json")
     print(f"{content['refused']} of {content['n']} pictures that are no breast ultrasound were turned away.")
     return 0
 

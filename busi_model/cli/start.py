@@ -22,7 +22,7 @@ from busi_model import __version__, files, language
 from busi_model.errors import UserError
 from busi_model.model.weights_folder import packaged
 from busi_model.reading.errors import StoreError
-from busi_model.reading.hub.sync import Outbox
+from busi_model.reading.hub.sync import HubSync
 from busi_model.reading.storage.deletion import Upkeep
 from busi_model.reading.storage.store import Store
 
@@ -86,7 +86,7 @@ def serve(
     _share_memory()
     files.sweep()
     try:
-        walls = page.walls(server_name, on_space)
+        rules = page.access_rules(server_name, on_space)
     except page.LoginError as error:
         raise StartError(str(error)) from None
     weights = os.environ.get("BUSI_WEIGHTS") or str(packaged())
@@ -94,10 +94,10 @@ def serve(
     predictor(draw_phantom("normal", seed=0)[0])  # the first pass through a network is the slow one
     closing.callback(page.helpers().close)
     page.helpers().warm_up()
-    store, outbox = _open_store(closing)
-    built = page.build(predictor, weights, private_folder, store, outbox)
+    store, hub_sync = _open_store(closing)
+    built = page.build(predictor, weights, private_folder, store, hub_sync)
     try:
-        server = page.serve(built, walls, server_name, range(port, port + 100))
+        server = page.serve(built, rules, server_name, range(port, port + 100))
     except OSError:
         raise StartError(
             f"Neither port {port} nor the 99 after it is free at {server_name}, or that is not this machine's "
@@ -157,7 +157,7 @@ def _share_memory() -> None:
         ctypes.CDLL("libc.so.6").mallopt(-8, 2)  # M_ARENA_MAX
 
 
-def _open_store(closing: contextlib.ExitStack) -> tuple[Store | None, Outbox | None]:
+def _open_store(closing: contextlib.ExitStack) -> tuple[Store | None, HubSync | None]:
     """Where readings are kept (BUSI_STORE), and the copies' way to the Hub; without a disk to write on, the page still
     reads images."""
     try:
@@ -168,11 +168,11 @@ def _open_store(closing: contextlib.ExitStack) -> tuple[Store | None, Outbox | N
     upkeep = Upkeep(store)
     upkeep.start()
     closing.callback(upkeep.stop)
-    outbox = Outbox.from_environment(store)
-    if outbox:
-        outbox.start()
-        closing.callback(outbox.stop, 0.5)  # seconds; it writes no more when the upkeep empties the log
-    return store, outbox
+    hub_sync = HubSync.from_environment(store)
+    if hub_sync:
+        hub_sync.start()
+        closing.callback(hub_sync.stop, 0.5)  # seconds; it writes no more when the upkeep empties the log
+    return store, hub_sync
 
 
 def _stop(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""One helper: a process of its own that works on strangers' bytes. Both of its ends, and the messages between them.
+"""One helper: a process of its own that works on bytes from outside. Both of its ends, and the messages between them.
 
 Enters: the name of a job and its arguments, as JSON. Leaves: what the job returns, as a pickle that is read with a list
 of the classes that may stand in it, or the code of its `ImageError`; or why the process ended. It knows no torch, no
@@ -118,7 +118,7 @@ class Helper:
 
 
 class _Reader(pickle.Unpickler):
-    """A helper works on strangers' bytes: its answer may hold a picture and words, and nothing that runs."""
+    """A helper works on bytes from outside: its answer may hold a picture and words, and nothing that runs."""
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "busi_model.frame" or (module, name) in _ANSWERS:

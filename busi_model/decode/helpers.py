@@ -1,4 +1,4 @@
-"""Work on what strangers send is done apart: by helper processes with a limit of time and memory, kept warm.
+"""Work on what comes from outside is done apart: by helper processes with a limit of time and memory, kept warm.
 
 Enters: the name of a job and its arguments. Leaves: what the job returns, or its `ImageError`. A file can keep a
 decoder busy for minutes or ask for gigabytes in ways that nobody has listed yet; here that ends one helper (`helper`)

@@ -40,7 +40,7 @@ class OodDetector:
     scale: np.ndarray  # (D,), standard deviations
     components: np.ndarray  # (K, D), rows orthonormal, of the standardised inputs
     variances: np.ndarray  # (K + 1,), along each component; the last: mean variance outside, per dimension
-    score_mean: np.ndarray | None = None  # (D + 77,), of training pictures and strangers; None: older weights, no score
+    score_mean: np.ndarray | None = None  # (D + 77,), of training pictures and others; None: older weights, no score
     score_scale: np.ndarray | None = None  # (D + 77,)
     score_weights: np.ndarray | None = None  # (D + 77,), log-odds for each standard deviation
     score_bias: np.ndarray | None = None  # (1,)

@@ -21,22 +21,22 @@ from busi_model.page.host import panel as host
 from busi_model.page.host.calibration import Calibration
 from busi_model.page.images import panel as images
 from busi_model.page.server import gradio_inside, wire
-from busi_model.page.server import queue as waiting
+from busi_model.page.server import queue as page_queue
+from busi_model.page.server.access_rules import AccessRules
 from busi_model.page.server.decoding import helpers
 from busi_model.page.server.events import Page, refuse_addresses
 from busi_model.page.server.log import bound_output, log_discreetly
 from busi_model.page.server.sign_in import hub_login
 from busi_model.page.server.sign_in.login import Accounts, LoginError
-from busi_model.page.server.walls import Walls
 from busi_model.page.session import panel as session
 from busi_model.page.theme import CSS, LARGE_SCREEN, calm_theme
 from busi_model.predict import Predictor
-from busi_model.reading.hub.sync import Outbox, storage_warning
+from busi_model.reading.hub.sync import HubSync, storage_warning
 from busi_model.reading.session.access import HostGate
 from busi_model.reading.session.sessions import Sessions
 from busi_model.reading.storage.store import Store
 
-__all__ = ["LoginError", "bound_output", "build", "helpers", "log_discreetly", "looks", "serve", "walls"]
+__all__ = ["LoginError", "bound_output", "build", "helpers", "log_discreetly", "looks", "serve", "access_rules"]
 
 MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
 
@@ -46,12 +46,12 @@ def build(
     weights_folder: Path | str,
     private_folder: Path | str,
     store: Store | None = None,
-    outbox: Outbox | None = None,
+    hub_sync: HubSync | None = None,
 ) -> gr.Blocks:
     """Put the panels together.
 
     weights_folder: where a model card may lie. private_folder: GRADIO_TEMP_DIR, for pictures on their way
-    out. store: where readings are kept, or None: nothing can be kept, and the panels that would are left out. outbox:
+    out. store: where readings are kept, or None: nothing can be kept, and the panels that would are left out. hub_sync:
     copies of the store's records to the Hub, or None.
     """
     how: dict[str, Any] = {"analytics_enabled": False, "delete_cache": (600, 3600), "fill_width": True}
@@ -61,19 +61,19 @@ def build(
         gr.HTML(_top_line(page.expects_oauth), apply_default_css=False, elem_id="top")
         with gr.Tabs(elem_id="page-tabs"):
             with gr.Tab(strings.TAB_READ):
-                asks = partial(feedback.Panel, store, outbox) if store else None
-                images.Panel(predictor, private_folder, asks).connect()
+                asks = partial(feedback.FeedbackPanel, store, hub_sync) if store else None
+                images.ImagesPanel(predictor, private_folder, asks).connect()
             if store:
                 sessions, gate = Sessions(store), HostGate()
                 with gr.Tab(strings.TAB_SESSION):
-                    session.Panel(sessions, predictor, outbox, storage_warning(store.folder)).connect()
+                    session.SessionPanel(sessions, predictor, hub_sync, storage_warning(store.folder)).connect()
                 if gate.exists:
                     with gr.Tab(strings.TAB_HOST):
                         calibration = Calibration(predictor, weights_folder)
-                        host.Panel(store, sessions, gate, private_folder, outbox, calibration).connect()
+                        host.HostPanel(store, sessions, gate, private_folder, hub_sync, calibration).connect()
             with gr.Tab(strings.TAB_ABOUT):
                 about.build(predictor.checkpoint, weights_folder)
-    waiting.limit(page)
+    page_queue.limit(page)
     return page
 
 
@@ -103,26 +103,26 @@ def looks() -> dict:
     }
 
 
-def walls(server_name: str, on_space: bool) -> Walls:
+def access_rules(server_name: str, on_space: bool) -> AccessRules:
     """Who is let in, and to what. server_name: what the server will listen to. on_space: on a Hugging Face Space.
     Raises LoginError."""
     accounts, users = Accounts.from_environment(), hub_login.HubUsers.from_environment()
-    inner = [Middleware(hub_login.Wall, users=users)] if users else []
-    return Walls.from_environment(
+    inner = [Middleware(hub_login.HubUsersOnly, users=users)] if users else []
+    return AccessRules.from_environment(
         server_name, on_space, has_login=bool(accounts or users), accounts=accounts, inner=inner
     )
 
 
-def serve(page: gr.Blocks, walls: Walls, server_name: str, ports: Collection[int]) -> wire.Server:
+def serve(page: gr.Blocks, rules: AccessRules, server_name: str, ports: Collection[int]) -> wire.Server:
     """Serve a finished page at the first free port. Raises OSError when none is free."""
     refuse_addresses()
-    login = {"auth": walls.accounts, "auth_message": strings.LOGIN_TEXT} if walls.accounts else {}
+    login = {"auth": rules.accounts, "auth_message": strings.LOGIN_TEXT} if rules.accounts else {}
     outer = fastapi.FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     gr.mount_gradio_app(
         outer,
         page,
         path="/",
-        app_kwargs={"middleware": walls.middleware(page)},
+        app_kwargs={"middleware": rules.middleware(page)},
         show_error=False,
         ssr_mode=False,
         run_history=False,  # Gradio would keep every image in the browser's storage
@@ -133,4 +133,4 @@ def serve(page: gr.Blocks, walls: Walls, server_name: str, ports: Collection[int
         **login,
     )
     gradio_inside.hold_to_uploads(page)
-    return wire.serve(outer, server_name, ports, walls.proxies)
+    return wire.serve(outer, server_name, ports, rules.proxies)

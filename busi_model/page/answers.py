@@ -1,7 +1,8 @@
 """An answer to the model's outline, and what the model said, as records: for reading sessions and for feedback.
 
 Enters: the editor's value, the verdict on the outline, a Prediction. Leaves: parts of the store's records, or a
-sentence that says what does not fit. An outline that crosses itself is not saved but mended and shown again: `Mended`.
+sentence that says what does not fit. An outline that crosses itself is not saved but repaired and shown again:
+`OutlineRepairedError`.
 """
 
 from busi_model.clinic.descriptors import describe
@@ -16,8 +17,8 @@ from busi_model.reading.outline import Polygons, Repaired, encode_mask, repair
 from busi_model.reading.records import Descriptors, Model, Outline
 
 
-class Mended(ValueError):  # noqa: N818 - it reads as what it says
-    """The outline was mended: nothing is saved until the reader has seen it. str() says what was done."""
+class OutlineRepairedError(ValueError):
+    """The outline was repaired: nothing is saved until the reader has seen it. str() says what was done."""
 
     def __init__(self, repaired: Repaired):
         super().__init__(strings.OUTLINE_MENDED.format(text=repaired.text))
@@ -39,7 +40,7 @@ def outline_answer(
     key: what the editor's value must belong to. shown: the model's outline, as it stood in the editor at first.
     verdict: of `records.OUTLINE_VERDICTS`, or None. no_lesion: ticked. carried: the editor's value. class_name: the
     reader's own.
-    Raises RecordError, EditorError, OutlineError or Mended.
+    Raises RecordError, EditorError, OutlineError or OutlineRepairedError.
     """
     polygons = editor.drawn(carried, key)
     changed = polygons != editor.drawn(editor.value(key, shown.polygons), key)
@@ -62,10 +63,10 @@ def outline_answer(
 
 
 def sound_outline(polygons: Polygons, width: int, height: int) -> Outline:
-    """Polygons that cross nothing, as a record. Raises Mended with what to show instead, or OutlineError."""
+    """Polygons that cross nothing, as a record. Raises OutlineError, or OutlineRepairedError with what to show."""
     repaired = repair(polygons, width, height)
     if repaired.changed:
-        raise Mended(repaired)
+        raise OutlineRepairedError(repaired)
     return Outline.checked(polygons=polygons, width=width, height=height)
 
 

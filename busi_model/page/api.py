@@ -17,8 +17,8 @@ from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.image import ImageError
 from busi_model.names import ClassName
 from busi_model.page import strings
-from busi_model.page.images.case import Case
-from busi_model.page.images.takeaway import Takeaway, model_version
+from busi_model.page.images.case import OpenImage
+from busi_model.page.images.downloads import Downloads, model_version
 from busi_model.page.server.decoding import read_image, uploaded
 from busi_model.predict import Prediction, Predictor
 
@@ -80,14 +80,14 @@ LIKE: dict[str, Any] = {"concurrency_limit": 8, "concurrency_id": "read"}
 def build(predictor: Predictor, private_folder: Path | str) -> None:
     """Add the endpoints to the current gr.Blocks. private_folder: served by Gradio, emptied by it."""
     folder = Path(private_folder)
-    takeaway = Takeaway(predictor.operating_point, model_version(predictor), predictor.checkpoint.weights_sha256)
+    downloads = Downloads(predictor.operating_point, model_version(predictor), predictor.checkpoint.weights_sha256)
 
-    def judged(image: object, measured: bool = True) -> tuple[Case, Prediction]:
+    def judged(image: object, measured: bool = True) -> tuple[OpenImage, Prediction]:
         """As the page would hold it, and its prediction. Raises gr.Error with a sentence."""
         try:
             frame = read_image(uploaded(image.get("path") if isinstance(image, dict) else None, folder))
             prediction = predictor(frame)
-            case = Case("", None, folder)
+            case = OpenImage("", None, folder)
             case.show(frame)
             if measured:
                 case.judge(prediction)
@@ -120,7 +120,7 @@ def build(predictor: Predictor, private_folder: Path | str) -> None:
         _need(form, OutlineForm)
         case, prediction = judged(image)
         mask = served("mask.png", encode_png(prediction.mask)) if form == "mask" else None
-        return _outlined(case, prediction, predictor, takeaway.report(case, None)), mask
+        return _outlined(case, prediction, predictor, downloads.report(case, None)), mask
 
     def printed(image: ServedFile, form: ReportForm = "pdf") -> ServedFile:
         """What the page says of one breast-ultrasound image, to print, to paste or to keep; research use only.
@@ -130,8 +130,8 @@ def build(predictor: Predictor, private_folder: Path | str) -> None:
         _need(form, ReportForm)
         case, _ = judged(image)
         if form == "text":
-            return served("report.txt", takeaway.text(case, None).encode())
-        return served(f"report.{form}", takeaway.content("data" if form == "json" else "report", case, None))
+            return served("report.txt", downloads.text(case, None).encode())
+        return served(f"report.{form}", downloads.content("data" if form == "json" else "report", case, None))
 
     gr.api(predict, api_name="predict", **LIKE)
     gr.api(outline, api_name="outline", **LIKE)
@@ -144,7 +144,7 @@ def _need(form: object, forms: Any) -> None:
         raise gr.Error(strings.API_FORM.format(forms=asked), print_exception=False)
 
 
-def _outlined(case: Case, prediction: Prediction, predictor: Predictor, worded: Report) -> Outlined:
+def _outlined(case: OpenImage, prediction: Prediction, predictor: Predictor, worded: Report) -> Outlined:
     height, width = prediction.frame.gray.shape
     return {
         "refused": prediction.refused,

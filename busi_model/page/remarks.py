@@ -52,10 +52,10 @@ def sync_html(receipt: Receipt | None, sync: SyncState | None) -> str:
     return f'<span class="sync">{html.escape(text)}</span>'
 
 
-def deletion_words(deletion: Deletion, has_outbox: bool) -> str:
+def deletion_words(deletion: Deletion, copies_to_hub: bool) -> str:
     """One deletion, for the host: what is gone, what is left and that it is tried again; only what is true by now.
 
-    has_outbox: whether this program copies to a private dataset.
+    copies_to_hub: whether this program copies to a private dataset.
     """
     said = [strings.DELETED[deletion.what].format(n_records=deletion.n_records, n_pictures=deletion.n_pictures)]
     if deletion.pictures_left:
@@ -63,7 +63,7 @@ def deletion_words(deletion: Deletion, has_outbox: bool) -> str:
     if not deletion.log_emptied:
         said.append(strings.DELETED_LOG_LEFT)
     if deletion.copies_left:
-        left = strings.DELETED_COPIES_LEFT if has_outbox else strings.DELETED_COPIES_OUT_OF_REACH
+        left = strings.DELETED_COPIES_LEFT if copies_to_hub else strings.DELETED_COPIES_OUT_OF_REACH
         said.append(left.format(count=deletion.copies_left))
         if deletion.datasets:
             said.append(strings.DELETED_COPIES_WHERE.format(datasets=", ".join(deletion.datasets)))
@@ -74,11 +74,9 @@ def deletion_words(deletion: Deletion, has_outbox: bool) -> str:
     return " ".join(said)
 
 
-def deletions_html(deletions: list[Deletion], has_outbox: bool) -> str:
+def deletions_html(deletions: list[Deletion], copies_to_hub: bool) -> str:
     """Those that are not done; "" when all are."""
-    items = [
-        f"<li>{html.escape(d.began_at[:16].replace('T', ' '))} UTC: {html.escape(deletion_words(d, has_outbox))}</li>"
-        for d in deletions
-    ]
+    said = [(d.began_at[:16].replace("T", " "), deletion_words(d, copies_to_hub)) for d in deletions]
+    items = [f"<li>{html.escape(began)} UTC: {html.escape(text)}</li>" for began, text in said]
     heading = html.escape(strings.DELETIONS_HEADING)
     return f'<div class="reading-remark" role="status"><p>{heading}</p><ul>{"".join(items)}</ul></div>' if items else ""

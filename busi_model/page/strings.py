@@ -21,7 +21,7 @@ TAB_ABOUT = "About"
 EVENT_FAILED = "The server could not do this. Load the page again, open the file anew, and repeat the step."
 ADDRESS_REFUSED = "A web address stands in place of a file. Nothing is fetched from there; upload the file itself."
 BUSY = "The server is busy, {before} are waiting before you. Try again in a minute; nothing was lost."
-NO_DOOR = "This page has no such address."
+NO_SUCH_ADDRESS = "This page has no such address."
 FOREIGN_SITE = "Another website asked for this. Open the page at its own address."
 NO_SUCH_EVENT = "There is no such event, or it is not yours."
 NO_EVENT = "No event was sent: an object of JSON is expected."
@@ -209,13 +209,13 @@ EDITOR_OTHER_PICTURE = "The outline belongs to another picture. Nothing was save
 
 # Reading sessions
 TAB_SESSION = "Session"
-DOOR_HEADING = "Join a reading session"
-DOOR_TEXT = (
+ENTRY_HEADING = "Join a reading session"
+ENTRY_TEXT = (
     "Type the code that the host gave you. You can stop at any time and come back with the same code, in any browser: "
     "you go on at the step where you left."
 )
-DOOR_CODE = "Code"
-DOOR_ENTER = "Enter"
+ENTRY_CODE = "Code"
+ENTRY_ENTER = "Enter"
 LEAVE = "Pause"
 LEAVE_DONE = "Leave"
 
@@ -581,7 +581,7 @@ EDIT_BUTTONS = {
     "reset": "Reset",
     "done": "Done",
 }
-OUTLINE_MENDED_NOTE = "The outline was mended. {text} Undo brings yours back."
+OUTLINE_REPAIRED_NOTE = "The outline was repaired. {text} Undo brings yours back."
 OUTLINE_REFUSED = "The outline was not taken over. {reason}"
 CROP_OUTSIDE = "The box {x0}, {y0}, {x1}, {y1} does not lie in the {width}x{height} px image."
 CROP_JUDGE = "Judge this part"

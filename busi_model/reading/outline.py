@@ -1,8 +1,8 @@
-"""A reader's outline, as polygons, is checked, mended and filled.
+"""A reader's outline, as polygons, is checked, repaired and filled.
 
 Enters: polygons, lists of (x, y) in pixels of the image with pixel centres at whole numbers, as `clinic.view` draws
 them; first and last point are joined. Leaves: polygons that cross nothing, a bool mask (H, W), a PNG. Saving only
-checks: an outline that needs mending is shown mended first, so what is saved is what was shown.
+checks: an outline that needs mending is shown repaired first, so what is saved is what was shown.
 """
 
 import io
@@ -135,7 +135,7 @@ def check(polygons: Polygons, width: int, height: int) -> None:
 
 
 def repair(polygons: Polygons, width: int, height: int) -> Repaired:
-    """Mend what can be mended; valid outlines come back as they are.
+    """Mend what can be repaired; valid outlines come back as they are.
 
     Where a line crosses itself, the outline falls apart into the areas it encloses (Shapely's make_valid by linework:
     even-odd). Holes are filled: a lesion is outlined from outside. Raises OutlineError for NaN, for too many points,
@@ -143,27 +143,27 @@ def repair(polygons: Polygons, width: int, height: int) -> Repaired:
     """
     measure_size(polygons, width, height)
     measure_tangle(polygons, width, height)
-    mended, reasons = [], []
+    repaired, reasons = [], []
     frame = _frame(width, height, 0.0)
     loose_frame = _frame(width, height, TOLERANCE_PX)
     for polygon in polygons:
         shape = Polygon(polygon)
         if shape.is_valid and loose_frame.covers(shape) and shape.area >= MIN_AREA_PX2:
-            mended.append([(float(x), float(y)) for x, y in polygon])
+            repaired.append([(float(x), float(y)) for x, y in polygon])
             continue
         if not shape.is_valid:
             # Points of 1e-23 pixels, as a test found, are more than GEOS can cut apart.
             shape = shapely.make_valid(shapely.transform(shape, lambda points: points.round(GRID_DECIMALS)))
-            reasons.append(words.MENDED["cut_apart"])
+            reasons.append(words.REPAIRS["cut_apart"])
         if not loose_frame.covers(shape):
             shape = shape.intersection(frame)
-            reasons.append(words.MENDED["cut_off"])
+            reasons.append(words.REPAIRS["cut_off"])
         parts = [part for part in _polygons_of(shape) if part.area >= MIN_AREA_PX2]
         if not parts:
             raise OutlineError("no_area")
-        mended += [[(float(x), float(y)) for x, y in part.exterior.coords[:-1]] for part in parts]
+        repaired += [[(float(x), float(y)) for x, y in part.exterior.coords[:-1]] for part in parts]
     text = "; ".join(dict.fromkeys(reasons))
-    return Repaired(mended, bool(reasons), text and f"{text[0].upper()}{text[1:]}.")
+    return Repaired(repaired, bool(reasons), text and f"{text[0].upper()}{text[1:]}.")
 
 
 def _frame(width: int, height: int, tolerance_px: float) -> Polygon:

@@ -58,8 +58,8 @@ ERRORS = {
     "many_crossings": "The line crosses itself more than {most} times; an outline crosses nothing. Draw it anew, in "
     "one stroke.",
     "heaped": "Very many lines lie over one another. Draw the outline anew, in one stroke.",
-    "crosses_itself": "An outline crosses itself. Let it be mended, or draw it anew.",
-    "leaves_image": "An outline leaves the image ({width}x{height} px). Let it be mended.",
+    "crosses_itself": "An outline crosses itself. Let it be repaired, or draw it anew.",
+    "leaves_image": "An outline leaves the image ({width}x{height} px). Let it be repaired.",
     "too_small": "An outline is smaller than 4 pixels. Delete it or draw it larger.",
     "no_area": "An outline encloses no area inside the image. Delete it or draw it anew.",
     "two_sizes": "Two masks of {one} and {other} cannot be compared.",
@@ -143,7 +143,7 @@ CONTRADICTIONS = {  # of fields that do not fit each other
     "plain_word": "letters, digits, spaces, - and _ are allowed; give no name and no e-mail address",
     "images_kept": "tick that they may be kept on this machine; a session needs them",
 }
-MENDED = {  # what was done to an outline
+REPAIRS = {  # what was done to an outline
     "cut_apart": "an outline crossed itself and was cut apart where it did",
     "cut_off": "what lay outside the image was cut off",
 }

@@ -53,7 +53,7 @@ ONE_PICTURE = [  # kept in several ways
 
 @pytest.fixture(scope="module")
 def judged(weights, tmp_path_factory):
-    """Rows by name, and what was printed. Without the detector of strangers: the figures are to be compared."""
+    """Rows by name, and what was printed. Without the detector of other pictures: the figures are to be compared."""
     out = tmp_path_factory.mktemp("samples")
     command = [sys.executable, "-m", "busi_model", "predict", "--weights", weights, "--device", "cpu"]
     command += ["--workers", "1", "--out", out, "--dicom-sr", *FOLDERS]

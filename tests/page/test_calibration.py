@@ -56,11 +56,11 @@ def calibration(untrained):
 def panel(store, tmp_path, calibration):
     (tmp_path / "served").mkdir()
     with gr.Blocks(analytics_enabled=False):
-        return host.Panel(store, Sessions(store), None, tmp_path / "served", None, calibration)
+        return host.HostPanel(store, Sessions(store), None, tmp_path / "served", None, calibration)
 
 
 def prepared(panel):
-    return list(panel.takeaway.folder.rglob("*"))
+    return list(panel.downloads.folder.rglob("*"))
 
 
 def last(answers):
@@ -76,7 +76,7 @@ def test_the_host_fits_an_operating_point_that_the_page_takes(chromium, store, t
     served = tmp_path / "served"
     served.mkdir()
     with gr.Blocks(analytics_enabled=False) as page:
-        host.Panel(store, Sessions(store), HostGate(), served, None, calibration).connect()
+        host.HostPanel(store, Sessions(store), HostGate(), served, None, calibration).connect()
     with served_here(page, served) as url:
         tab = new_tab(chromium, url)
         tab.locator("#host-password input").fill("correct horse")
@@ -119,7 +119,9 @@ def test_pictures_that_the_weights_learned_from_are_left_out_and_told(store, tmp
     seen = frozenset(fingerprint(picture(number)) for number in (0, 5, 9))
     predictor = Predictor(replace(calibration.predictor.checkpoint, seen=seen), "cpu")
     with gr.Blocks(analytics_enabled=False):
-        panel = host.Panel(store, Sessions(store), None, tmp_path, None, Calibration(predictor, calibration.weights))
+        panel = host.HostPanel(
+            store, Sessions(store), None, tmp_path, None, Calibration(predictor, calibration.weights)
+        )
     said = last(panel.calibrate(True, session_id))[panel.layout.said]
     assert "19 cases can be used to calibrate" in said and "3 left out: the weights were trained on them." in said
 

@@ -42,7 +42,7 @@ def place(chromium, store, tmp_path):
     new = NewSession.checked(name="Morning", n_readers=3, images_may_be_kept=True)
     created = sessions.create(new, [NewCase(picture(number), None) for number in range(N_CASES)])
     with gr.Blocks(analytics_enabled=False) as page, gr.Tab(strings.TAB_SESSION):
-        session.Panel(sessions, predictor).connect()
+        session.SessionPanel(sessions, predictor).connect()
     readers = []
 
     def sit(number, url):
@@ -110,13 +110,13 @@ def test_a_corrected_answer_that_comes_too_late_is_offered_and_a_damaged_picture
     reader = place.sit(1)
     reader.lock(1)
     reader.fill(1, final=True)
-    desk = place.sessions.enter(reader.code)
-    step = desk.step()
+    reader_session = place.sessions.enter(reader.code)
+    step = reader_session.step()
     elsewhere = place.sessions.enter(reader.code)  # the same reader at a second browser
     values = ["normal", 5, "", "wrong_place", False, "from elsewhere", session.editor.value(step.key, [])]
     values[6] = session.editor.value(step.key, step.model.outline.polygons)
     elsewhere.save_final(step.key, session.answer_of(step, values))
-    damaged = desk.step()
+    damaged = reader_session.step()
     assert damaged.position == 2
     damaged.image_path.write_bytes(damaged.image_path.read_bytes()[:90])
     reader.save()
@@ -167,7 +167,7 @@ def test_a_session_that_is_closed_or_deleted_keeps_what_was_typed(place, store):
     kept.tab.reload()
     kept.open()
     expect(problem(kept)).to_contain_text(strings.SHUT_OUT)
-    assert json.loads(kept.tab.evaluate("sessionStorage.getItem('busi-seat')"))["code"] == ""
+    assert json.loads(kept.tab.evaluate("sessionStorage.getItem('busi-tab')"))["code"] == ""
     expect(kept.tab.locator(UNSAVED)).to_have_value(re.compile("<b>case</b> 1"))
 
 

@@ -1,4 +1,4 @@
-"""Signing in with a Hub account, against a provider on this machine: who gets through the wall, and who does not.
+"""Signing in with a Hub account, against a provider on this machine: who gets in, and who does not.
 
 The app runs as on a Space. Its cookie is for https only, so the tests carry it by hand, and they take the redirects to
 https://SPACE_HOST to the app's own address.
@@ -104,19 +104,19 @@ def test_the_front_matter_may_ask_for_the_sign_in():
     assert front_matter_problems(facts | {"hf_oauth": True, "hf_oauth_authorized_org": "hospital"}, ROOT) == []
 
 
-# The wall alone
+# The middleware alone
 
 
-def behind_the_wall(session):
-    """A client of an app that says "inside", behind the wall for ada. session: Gradio's; None: Gradio made none."""
+def behind_the_sign_in(session):
+    """A client of an app that says "inside", behind what lets ada in. session: Gradio's; None: Gradio made none."""
 
     async def inside(scope, receive, send):
         await hub_login.HTMLResponse("inside")(scope, receive, send)
 
-    wall = hub_login.Wall(inside, HubUsers(["ada"]))
+    middleware = hub_login.HubUsersOnly(inside, HubUsers(["ada"]))
 
     async def with_session(scope, receive, send):
-        await wall(scope if session is None else {**scope, "session": session}, receive, send)
+        await middleware(scope if session is None else {**scope, "session": session}, receive, send)
 
     return TestClient(with_session)
 
@@ -127,7 +127,7 @@ def vouched(name="ada", left_s=60):
 
 def test_a_vouched_and_listed_user_gets_through():
     for path in ("/", "/config"):
-        assert behind_the_wall(vouched()).get(path).text == "inside"
+        assert behind_the_sign_in(vouched()).get(path).text == "inside"
 
 
 @pytest.mark.parametrize(
@@ -144,14 +144,14 @@ def test_a_vouched_and_listed_user_gets_through():
     ],
 )
 def test_what_the_hub_did_not_vouch_for_is_nobody(session):
-    client = behind_the_wall(session)
+    client = behind_the_sign_in(session)
     assert client.get("/config").status_code == 401
     assert client.get("/config").json() == {"detail": strings.HUB_NOBODY}
     assert strings.HUB_TEXT in client.get("/").text
 
 
 def test_a_name_is_shown_as_text():
-    shown = behind_the_wall(vouched("<b>&{user}")).get("/")
+    shown = behind_the_sign_in(vouched("<b>&{user}")).get("/")
     assert shown.status_code == 403 and "<b>" not in shown.text and "&lt;b&gt;&amp;{user}" in shown.text
 
 
@@ -226,7 +226,7 @@ def send(space, **headers):
 
 
 def assert_closed(space, status, file, **headers):
-    """Nothing but the sentence, at no door. file: an upload of somebody else."""
+    """Nothing but the sentence, at no route. file: an upload of somebody else."""
     for path in ("/config", "/theme.css", "/manifest.json", "/assets/x.js", "/login", "/login/", file):
         assert ask(space, path, **headers)[0] in (status, 404), path
     for name in ("info", "heartbeat/x", "queue/data?session_hash=x", "call/predict/x", "app_id", "login_check"):
@@ -257,9 +257,9 @@ def test_the_way_in_and_out(space, provider):
 
     assert_closed(space, 401, file)
     assert strings.HUB_TEXT in ask(space, "/")[2].decode()
-    (_, _, _), stranger = sign_in(space, provider, "mallory")
-    assert_closed(space, 403, file, Cookie=stranger)
-    status, _, said = ask(space, "/", Cookie=stranger)
+    (_, _, _), other = sign_in(space, provider, "mallory")
+    assert_closed(space, 403, file, Cookie=other)
+    status, _, said = ask(space, "/", Cookie=other)
     assert status == 403 and html.escape(strings.HUB_STRANGER.format(user="mallory")) in said.decode()
 
     status, headers, _ = ask(space, hub_login.SIGN_OUT, Cookie=cookie)

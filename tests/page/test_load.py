@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from benchmarks import load
 from busi_model.page import serve, strings
-from busi_model.page.server import queue as waiting
-from busi_model.page.server.walls import Walls
+from busi_model.page.server import queue as page_queue
+from busi_model.page.server.access_rules import AccessRules
 from tests.browser import PATIENCE_S
 from tests.panel import free_port
 
@@ -47,7 +47,7 @@ def test_a_full_line_is_told_in_words_and_keeps_no_other_kind_of_event_waiting()
     with gr.Blocks() as page:
         gr.api(lambda: "read", api_name="read", concurrency_limit=1, concurrency_id="read")
         gr.api(lambda: "saved", api_name="save", concurrency_id="save")
-    waiting.limit(page, places=2)
+    page_queue.limit(page, places=2)
     body = {"data": []}
     app = gr.routes.App.create_app(page)
     with TestClient(app) as client:  # the queue is not started, so nothing leaves the line
@@ -73,8 +73,8 @@ def test_readers_who_all_wait_leave_room_for_others():
     with gr.Blocks(analytics_enabled=False) as page:
         gr.api(save, api_name="save", concurrency_limit=None)
         gr.api(read, api_name="read", concurrency_id="read")
-    waiting.limit(page)
-    server = serve(page, Walls(), "127.0.0.1", [free_port()])
+    page_queue.limit(page)
+    server = serve(page, AccessRules(), "127.0.0.1", [free_port()])
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{server.port}/gradio_api/call/", timeout=PATIENCE_S) as client:
             asked = [client.post("save", json={"data": []}).json()["event_id"] for _ in range(n_waiting)]

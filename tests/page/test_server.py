@@ -1,4 +1,4 @@
-"""The walls around the page, on the running app and without a browser: what comes in, what goes out, what stays behind.
+"""What surrounds the page, on the running app and without a browser: what comes in, what goes out, what stays behind.
 
 One server for most tests. It has a host's password, a store, and a web proxy that only counts who would go through it.
 """
@@ -33,10 +33,10 @@ from busi_model.clinic.view import encode_png
 from busi_model.page import strings
 from busi_model.page.server import guard as server
 from busi_model.page.server import log as page_log
+from busi_model.page.server.access_rules import LOOPBACK, AccessRules
 from busi_model.page.server.events import Page, refuse_addresses
 from busi_model.page.server.sign_in.login import LoginError
 from busi_model.page.server.visitor import Forwarded
-from busi_model.page.server.walls import LOOPBACK, Walls
 from busi_model.phantom import draw_phantom
 from tests.browser import PATIENCE_S, ROOT, ask, served
 from tests.panel import served_here
@@ -155,7 +155,7 @@ def events_with(app, kind):
 # Headers
 
 
-@pytest.mark.parametrize("path", ["/", "/config", "/theme.css", "/gradio_api/info", "/no/such/door"])
+@pytest.mark.parametrize("path", ["/", "/config", "/theme.css", "/gradio_api/info", "/no/such/route"])
 def test_every_answer_has_the_headers(app, path):
     _, headers, _ = ask(app[0], path)
     policy = headers["Content-Security-Policy"]
@@ -187,7 +187,7 @@ def test_a_space_may_be_shown_by_the_hub_and_by_no_one_else():
     assert "X-Frame-Options" not in headers  # it knows no list
 
 
-# Doors
+# Routes
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_space_may_be_shown_by_the_hub_and_by_no_one_else():
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_what_the_page_does_not_need_is_closed(app, proxy, path, method):
     status, _, said = ask(app[0], path, method)
-    assert (status, said.decode()) == (404, strings.NO_DOOR)
+    assert (status, said.decode()) == (404, strings.NO_SUCH_ADDRESS)
     assert proxy.n_connections == 0
 
 
@@ -402,18 +402,18 @@ def test_a_forwarded_name_must_be_one_of_ours_too():
 def test_wrong_names_of_proxies_are_told(monkeypatch, value):
     monkeypatch.setenv("BUSI_TRUSTED_PROXIES", value)
     with pytest.raises(LoginError, match="BUSI_TRUSTED_PROXIES must be addresses"):
-        Walls.from_environment("127.0.0.1", on_space=False)
+        AccessRules.from_environment("127.0.0.1", on_space=False)
 
 
 def test_which_names_are_answered(monkeypatch):
     monkeypatch.setenv("BUSI_ALLOWED_HOSTS", "BUSI.example, other.example")
     for name in ("127.0.0.1", "localhost", "[::1]", "0.0.0.0"):
-        hosts = Walls.from_environment(name, on_space=False).hosts
+        hosts = AccessRules.from_environment(name, on_space=False).hosts
         assert set(hosts) == {*LOOPBACK, "busi.example", "other.example"}
     monkeypatch.delenv("BUSI_ALLOWED_HOSTS")
-    assert Walls.from_environment("127.0.0.1", on_space=False).hosts == LOOPBACK
-    assert Walls.from_environment("0.0.0.0", on_space=False).hosts is None
-    assert Walls.from_environment("127.0.0.1", on_space=True).hosts is None
+    assert AccessRules.from_environment("127.0.0.1", on_space=False).hosts == LOOPBACK
+    assert AccessRules.from_environment("0.0.0.0", on_space=False).hosts is None
+    assert AccessRules.from_environment("127.0.0.1", on_space=True).hosts is None
 
 
 # The host's password
@@ -423,13 +423,13 @@ def test_guessing_the_hosts_password_is_slowed_down(app):
     """Through the page, as a guesser would; the counting itself is tested in reading/test_sessions.py."""
     page = config(app)
     of_id = {c["id"]: c["props"].get("elem_id") for c in page["components"]}
-    doors = [d for d in page["dependencies"] if [of_id[i] for i in d["inputs"]] == ["host-password"]]
-    assert len(doors) == 1
-    said = [event(app, doors[0]["id"], [f"wrong password {number}"]) for number in range(12)]
+    signs_in = [d for d in page["dependencies"] if [of_id[i] for i in d["inputs"]] == ["host-password"]]
+    assert len(signs_in) == 1
+    said = [event(app, signs_in[0]["id"], [f"wrong password {number}"]) for number in range(12)]
     assert all("The password is wrong." in words for words in said[:5])
     assert any("Wait" in words for words in said)
     deadline = time.monotonic() + PATIENCE_S
-    while "host-new" not in (words := event(app, doors[0]["id"], ["correct horse"])) and "Wait" in words:
+    while "host-new" not in (words := event(app, signs_in[0]["id"], ["correct horse"])) and "Wait" in words:
         assert time.monotonic() < deadline, "the host is shut out"
         time.sleep(0.5)
     assert "wrong" not in words and "Wait" not in words

@@ -28,7 +28,7 @@ from busi_model.image import Frame, Notice
 from busi_model.model.operating_point import OperatingPoint, Rate, Threshold
 from busi_model.names import CLASS_NAMES, DESCRIPTOR_WORDS
 from busi_model.page import strings
-from busi_model.page.answers import Mended, model_record
+from busi_model.page.answers import OutlineRepairedError, model_record
 from busi_model.page.host import panel as host
 from busi_model.page.host.cases import find_images, read_cases, read_truth
 from busi_model.page.host.results import results_html
@@ -43,7 +43,7 @@ from busi_model.predict import Prediction
 from busi_model.reading.errors import OutlineError, RecordError, StoreError
 from busi_model.reading.records import NewSession, Profile
 from busi_model.reading.session.access import HostGate, make_code
-from busi_model.reading.session.progress import Desk
+from busi_model.reading.session.progress import ReaderSession
 from busi_model.reading.session.questionnaire import Questionnaire
 from busi_model.reading.session.sessions import NewCase, Sessions
 from busi_model.reading.storage.pictures import image_sha256
@@ -275,7 +275,7 @@ def test_what_was_typed_and_drawn_survives_a_reload(chromium, store, tmp_path):
         with gr.Tab("Another"):
             gr.HTML("")
         with gr.Tab(strings.TAB_SESSION):
-            session.Panel(sessions, Model()).connect()
+            session.SessionPanel(sessions, Model()).connect()
     with served_here(page, tmp_path) as url:
         reader = Reader(chromium, url, created.codes[0], 1)
         reader.arrive(1)
@@ -314,32 +314,32 @@ def test_what_was_typed_and_drawn_survives_a_reload(chromium, store, tmp_path):
 
 
 @pytest.fixture
-def seated(chromium, store, tmp_path):
+def joined(chromium, store, tmp_path):
     """A reader at the first case of a session."""
     created = Sessions(store).create(
         NewSession.checked(name="One", images_may_be_kept=True),
         [NewCase(picture(number), None) for number in range(N_CASES)],
     )
     with gr.Blocks(analytics_enabled=False) as page, gr.Tab(strings.TAB_SESSION):
-        session.Panel(Sessions(store), Model()).connect()
+        session.SessionPanel(Sessions(store), Model()).connect()
     with served_here(page, tmp_path) as url:
         reader = Reader(chromium, url, created.codes[0], 1)
         yield reader
         reader.tab.context.close()
 
 
-def test_a_case_takes_eight_keys_and_no_mouse(seated, store):
-    tab = seated.tab
+def test_a_case_takes_eight_keys_and_no_mouse(joined, store):
+    tab = joined.tab
     for position in (1, 2):
-        seated.arrive(position)
+        joined.arrive(position)
         expect(tab.locator("#case-class input").first).to_be_focused()
         for key in ("ArrowDown", "Enter", "8", "5", "Enter"):  # malignant, 85, lock
             tab.keyboard.press(key)
-        seated.arrive(position, final=True)
+        joined.arrive(position, final=True)
         expect(tab.locator("#session-same")).to_be_focused()
         for key in ("Enter", "Space", "Enter"):  # as before, the outline is good, save
             tab.keyboard.press(key)
-    seated.arrive(3)
+    joined.arrive(3)
     expect(tab.locator("#case-class input").first).to_be_focused()
     expect(tab.locator("#session-same")).to_be_hidden()
     kinds = ["own", "reveal", "final"] * 2
@@ -350,10 +350,10 @@ def test_a_case_takes_eight_keys_and_no_mouse(seated, store):
     assert [record.content["outline_verdict"] for record in records[2::3]] == ["good", "good"]
 
 
-def test_the_picture_of_a_case_is_whole_and_stays_in_view(seated):
-    tab = seated.tab
+def test_the_picture_of_a_case_is_whole_and_stays_in_view(joined):
+    tab = joined.tab
     tab.set_viewport_size({"width": 1280, "height": 720})
-    seated.lock(1)
+    joined.lock(1)
     frame = tab.locator("#session-editor .overlay canvas.frame")
     box = frame.bounding_box()
     assert box["y"] >= 0 and box["y"] + box["height"] <= 720 and box["height"] > 300
@@ -362,10 +362,10 @@ def test_the_picture_of_a_case_is_whole_and_stays_in_view(seated):
     assert box["y"] >= 0 and box["y"] + box["height"] <= 720
 
 
-def test_on_a_phone_each_step_begins_with_its_picture(seated):
-    tab = seated.tab
+def test_on_a_phone_each_step_begins_with_its_picture(joined):
+    tab = joined.tab
     tab.set_viewport_size({"width": 390, "height": 844})
-    for step in (seated.lock, seated.decide):
+    for step in (joined.lock, joined.decide):
         step(1)  # by buttons far below the picture
         expect(tab.locator("#session-editor .overlay canvas.frame")).to_be_in_viewport(ratio=0.9)
     tab.locator("#session-lock").click()
@@ -373,18 +373,18 @@ def test_on_a_phone_each_step_begins_with_its_picture(seated):
     expect(tab.locator("#session-problem")).to_be_in_viewport(ratio=1)
 
 
-def test_another_answer_after_the_model_goes_by_keys_too(seated, store):
-    tab = seated.tab
-    seated.arrive(1)
+def test_another_answer_after_the_model_goes_by_keys_too(joined, store):
+    tab = joined.tab
+    joined.arrive(1)
     expect(tab.locator("#case-class input").first).to_be_focused()
     for key in ("Space", "Enter", "7", "0", "Enter"):  # benign, 70
         tab.keyboard.press(key)
-    seated.arrive(1, final=True)
+    joined.arrive(1, final=True)
     expect(tab.locator("#session-same")).to_be_focused()
     tab.keyboard.press("Tab")
     for key in ("ArrowUp", "Enter", "5", "Enter", "ArrowUp", "Enter"):  # normal, 5; nothing is there
         tab.keyboard.press(key)
-    seated.arrive(2)
+    joined.arrive(2)
     own, _, final = store.records()
     assert (own.content["class_name"], own.content["confidence"]) == ("benign", 70)
     assert (final.content["class_name"], final.content["confidence"]) == ("normal", 5)
@@ -404,7 +404,7 @@ def test_the_host_makes_watches_exports_and_deletes_a_session(chromium, store, t
     served.mkdir()
     sessions = Sessions(store)
     with gr.Blocks(analytics_enabled=False) as page:
-        host.Panel(store, sessions, HostGate(), served).connect()
+        host.HostPanel(store, sessions, HostGate(), served).connect()
     with served_here(page, served) as url:
         tab = new_tab(chromium, url)
         tab.locator("#host-password input").fill("wrong")
@@ -467,22 +467,22 @@ def test_the_host_makes_watches_exports_and_deletes_a_session(chromium, store, t
 
 def read_everything(sessions, code, comment=""):
     """A reader's whole session through the store: two cases."""
-    desk = sessions.enter(code)
-    desk.join(Profile.checked(pseudonym="Otter", role="student", years=0))
-    desk.familiarised()
-    while (step := desk.step()).stage in ("own", "reveal", "final"):
+    reader_session = sessions.enter(code)
+    reader_session.join(Profile.checked(pseudonym="Otter", role="student", years=0))
+    reader_session.familiarised()
+    while (step := reader_session.step()).stage in ("own", "reveal", "final"):
         if step.stage == "own":
             said = {"shape": "irregular"}
             fields = Fields("benign", 60, carried=editor.value(step.key, []), descriptors=said)
-            desk.save_own(step.key, session_form.own_read(step, fields))
+            reader_session.save_own(step.key, session_form.own_read(step, fields))
         elif step.stage == "reveal":
             gray = np.asarray(Image.open(step.image_path))
-            desk.reveal(step.key, model_record(said_by_the_model(gray), "ab" * 32))
+            reader_session.reveal(step.key, model_record(said_by_the_model(gray), "ab" * 32))
         else:
             moved = [[(x + 2, y) for x, y in points] for points in step.model.outline.polygons]
             fields = Fields("malignant", 80, "4B", "corrected", False, comment, editor.value(step.key, moved))
-            desk.save_final(step.key, session_form.final_read(step, fields))
-    desk.save_questionnaire(step.key, Questionnaire.checked(answers=[4, 2] * 5))
+            reader_session.save_final(step.key, session_form.final_read(step, fields))
+    reader_session.save_questionnaire(step.key, Questionnaire.checked(answers=[4, 2] * 5))
 
 
 # Without a browser: what the panel answers, what a form says, what the results show
@@ -503,7 +503,7 @@ class Model:
 @pytest.fixture
 def panel(store):
     with gr.Blocks(analytics_enabled=False):
-        return session.Panel(Sessions(store), Model())
+        return session.SessionPanel(Sessions(store), Model())
 
 
 @pytest.fixture
@@ -514,8 +514,8 @@ def at_first_case(panel):
     (code,) = panel.sessions.create(new, cases).codes
     request = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"))
     entered = panel.enter(code, "", request)
-    joined = panel.join(entered[panel.layout.seat], "Otter", "student", 0)
-    return panel.start(joined[panel.layout.seat])
+    joined = panel.join(entered[panel.layout.tab], "Otter", "student", 0)
+    return panel.start(joined[panel.layout.tab])
 
 
 def said(panel, answer):
@@ -526,20 +526,20 @@ def said(panel, answer):
 
 def test_the_model_is_asked_after_the_lock_and_only_once(panel, at_first_case, store):
     on = panel.layout
-    seat, carried = at_first_case[on.seat], at_first_case[on.editor].value
+    tab, carried = at_first_case[on.tab], at_first_case[on.editor].value
     assert panel.screen.predictor.asked == 0 and json.loads(carried)["lesions"] == []
     assert json.loads(at_first_case[on.editor].props["scene"]["rest"])["model"] == []
-    revealed = panel.lock(seat, "benign", 60, "3", None, False, "", carried)
+    revealed = panel.lock(tab, "benign", 60, "3", None, False, "", carried)
     assert panel.screen.predictor.asked == 1 and "Suspicious of malignancy" in revealed[on.task]
     assert len(json.loads(revealed[on.editor].value)["lesions"]) == 1
-    twice = panel.lock(seat, "benign", 60, "3", None, False, "", carried)  # a second click
+    twice = panel.lock(tab, "benign", 60, "3", None, False, "", carried)  # a second click
     assert strings.STEP_DONE in twice[on.problem] and not twice[on.unsaved].visible
-    again = panel.lock(seat, "malignant", 90, "", None, False, "", carried)  # a second click, with another opinion
+    again = panel.lock(tab, "malignant", 90, "", None, False, "", carried)  # a second click, with another opinion
     first = store.records()[0].receipt
     assert strings.STEP_DIFFERS.format(receipt=first) in again[on.problem] and first in again[on.receipt]
     assert "Benign, confidence 60. BI-RADS 3." in again[on.task]
     assert again[on.unsaved].visible and "Malignant" in again[on.unsaved].value and "90" in again[on.unsaved].value
-    elsewhere = panel.resume(SimpleNamespace(code=json.loads(seat)["code"], draft=None))
+    elsewhere = panel.resume(SimpleNamespace(code=json.loads(tab)["code"], draft=None))
     assert elsewhere[on.task] == revealed[on.task] and elsewhere[on.editor].value == revealed[on.editor].value
     assert panel.screen.predictor.asked == 1
     assert [record.kind for record in store.records()] == ["own", "reveal"]
@@ -548,26 +548,26 @@ def test_the_model_is_asked_after_the_lock_and_only_once(panel, at_first_case, s
 def test_readers_describe_the_lesion_as_the_program_does(panel, at_first_case, store):
     """Shape, orientation and what lies behind: kept when said, shown once locked, offered as text when not taken."""
     on = panel.layout
-    seat, carried = at_first_case[on.seat], at_first_case[on.editor].value
+    tab, carried = at_first_case[on.tab], at_first_case[on.editor].value
     answers = [None] * len(on.answers)
-    revealed = panel.lock(seat, "benign", 60, "", None, False, "", carried, *answers, "irregular", "", "")
+    revealed = panel.lock(tab, "benign", 60, "", None, False, "", carried, *answers, "irregular", "", "")
     assert "Shape: irregular." in revealed[on.task] and "Orientation" not in revealed[on.task]
     own, reveal = store.records()
     assert own.content["descriptors"] == {"shape": "irregular", "orientation": None, "posterior": None}
     program = reveal.content["descriptors"]  # of a rectangle of 40 x 30 pixels
     assert program["orientation"] == "parallel" and set(program) == set(DESCRIPTOR_WORDS)
     assert all(part["value"] == "" for part in (revealed[field] for field in on.descriptors))
-    other = panel.lock(seat, "benign", 60, "", None, False, "", carried, *answers, "not irregular", "", "")
+    other = panel.lock(tab, "benign", 60, "", None, False, "", carried, *answers, "not irregular", "", "")
     assert other[on.unsaved].visible and "Shape: not irregular" in other[on.unsaved].value
     refused = panel.save(
-        revealed[on.seat], "benign", 60, "", "good", False, "", revealed[on.editor].value, *answers, "x"
+        revealed[on.tab], "benign", 60, "", "good", False, "", revealed[on.editor].value, *answers, "x"
     )
     assert "Not saved. shape: one of 'irregular' or 'not irregular' is expected" in html.unescape(refused[on.problem])
 
 
 def test_a_draft_comes_back_to_its_own_step_only(panel, at_first_case):
     on = panel.layout
-    place = json.loads(at_first_case[on.seat])
+    place = json.loads(at_first_case[on.tab])
     drawn = editor.value(place["key"], [[[10.0, 10.0], [30.0, 10.0], [30.0, 40.0]]])
     values = ["benign", 60, "", None, False, "typed", drawn, *[None] * 10]
     mine = panel.resume(SimpleNamespace(code=place["code"], draft={"key": place["key"], "values": values}))
@@ -577,15 +577,17 @@ def test_a_draft_comes_back_to_its_own_step_only(panel, at_first_case):
 
 
 def test_a_failed_save_leaves_the_fields_and_says_why(panel, at_first_case, store, monkeypatch):
-    seat, carried = at_first_case[panel.layout.seat], at_first_case[panel.layout.editor].value
+    tab, carried = at_first_case[panel.layout.tab], at_first_case[panel.layout.editor].value
     fields = ("benign", 60, "", None, False, "", carried)
-    monkeypatch.setattr(Desk, "save_own", lambda *_: (_ for _ in ()).throw(StoreError("The disk is full <b>.")))
-    assert "The disk is full &lt;b&gt;." in said(panel, panel.lock(seat, *fields))
-    monkeypatch.setattr(Desk, "save_own", lambda *_: 1 / 0)
-    assert strings.STEP_FAILED in said(panel, panel.lock(seat, *fields))
+    monkeypatch.setattr(
+        ReaderSession, "save_own", lambda *_: (_ for _ in ()).throw(StoreError("The disk is full <b>."))
+    )
+    assert "The disk is full &lt;b&gt;." in said(panel, panel.lock(tab, *fields))
+    monkeypatch.setattr(ReaderSession, "save_own", lambda *_: 1 / 0)
+    assert strings.STEP_FAILED in said(panel, panel.lock(tab, *fields))
     monkeypatch.undo()
     assert store.records() == []
-    assert "Saved here" in panel.lock(seat, *fields)[panel.layout.receipt]
+    assert "Saved here" in panel.lock(tab, *fields)[panel.layout.receipt]
 
 
 def test_a_forged_code_opens_nothing(panel, at_first_case):
@@ -593,7 +595,7 @@ def test_a_forged_code_opens_nothing(panel, at_first_case):
     request = SimpleNamespace(client=SimpleNamespace(host="127.0.0.1"))
     for code in ("AAAAA-AAAAA-AAAAA", "", "<script>", "x" * 100_000):
         assert "code" in said(panel, panel.enter(code, "", request))
-    place = json.loads(at_first_case[on.seat])
+    place = json.loads(at_first_case[on.tab])
     forged = json.dumps({"code": place["code"][:-1] + "?", "key": place["key"]})
     carried = at_first_case[on.editor].value
     refused = panel.lock(forged, "benign", 60, "", None, False, "typed", carried)
@@ -601,9 +603,9 @@ def test_a_forged_code_opens_nothing(panel, at_first_case):
     assert panel.sessions.store.records() == []
 
 
-def test_guesses_that_come_back_as_a_seat_are_counted_too(panel, at_first_case):
-    """`resume` takes a code from the browser: other endings of one code are guesses like those at the door."""
-    code = json.loads(at_first_case[panel.layout.seat])["code"]
+def test_guesses_that_come_back_from_a_tab_are_counted_too(panel, at_first_case):
+    """`resume` takes a code from the browser: other endings of one code are guesses like those at the entry."""
+    code = json.loads(at_first_case[panel.layout.tab])["code"]
     other = [code[:5] + make_code().text[5:] for _ in range(8)]
     words = [panel.resume(SimpleNamespace(code=guess, draft=None))[panel.layout.problem] for guess in other]
     assert strings.SHUT_OUT in words[0] and any("Wait" in sentence for sentence in words[5:])
@@ -621,17 +623,19 @@ def test_the_storage_warning_stands_in_red_before_everything():
 
 
 @pytest.fixture
-def seat(store):
-    """A desk whose first case is locked and revealed, and its step."""
+def tab(store):
+    """A reader_session whose first case is locked and revealed, and its step."""
     sessions = Sessions(store)
     new = NewSession.checked(name="One", images_may_be_kept=True)
-    desk = sessions.enter(sessions.create(new, [NewCase(picture(3), "malignant")]).codes[0])
-    desk.join(Profile.checked(pseudonym="Otter", role="student", years=0))
-    desk.familiarised()
-    own_step = desk.step()
-    desk.save_own(own_step.key, session_form.own_read(own_step, Fields("benign", 60, carried=carry(own_step, []))))
-    desk.reveal(desk.step().key, model_record(said_by_the_model(picture(3)), "ab" * 32))
-    return desk, own_step, desk.step()
+    reader_session = sessions.enter(sessions.create(new, [NewCase(picture(3), "malignant")]).codes[0])
+    reader_session.join(Profile.checked(pseudonym="Otter", role="student", years=0))
+    reader_session.familiarised()
+    own_step = reader_session.step()
+    reader_session.save_own(
+        own_step.key, session_form.own_read(own_step, Fields("benign", 60, carried=carry(own_step, [])))
+    )
+    reader_session.reveal(reader_session.step().key, model_record(said_by_the_model(picture(3)), "ab" * 32))
+    return reader_session, own_step, reader_session.step()
 
 
 def carry(step, polygons):
@@ -643,8 +647,8 @@ def final(step, polygons, verdict, **fields):
     return session_form.final_read(step, Fields(outline_verdict=verdict, carried=carry(step, polygons), **fields))
 
 
-def test_what_is_missing_is_said(seat):
-    _, own_step, step = seat
+def test_what_is_missing_is_said(tab):
+    _, own_step, step = tab
     shown = step.model.outline.polygons
     with pytest.raises(RecordError, match="choose your class"):
         final(step, shown, "good", class_name=None)
@@ -657,8 +661,8 @@ def test_what_is_missing_is_said(seat):
         session_form.own_read(own_step, Fields("benign", 50, carried=carry(step, [])))
 
 
-def test_outline_and_verdict_must_fit_each_other(seat):
-    _, own_step, step = seat
+def test_outline_and_verdict_must_fit_each_other(tab):
+    _, own_step, step = tab
     shown = step.model.outline.polygons
     moved = [[(x + 3, y) for x, y in points] for points in shown]
     assert final(step, shown, "good").outline is None
@@ -685,13 +689,13 @@ def test_outline_and_verdict_must_fit_each_other(seat):
     assert none_given.outline is None and no_lesion.outline.polygons == []
 
 
-def test_a_crossing_outline_is_mended_shown_and_only_then_saved(seat):
-    _, _, step = seat
+def test_a_crossing_outline_is_repaired_shown_and_only_then_saved(tab):
+    _, _, step = tab
     bow_tie = [[(10.0, 10.0), (60.0, 60.0), (60.0, 10.0), (10.0, 60.0)]]
-    with pytest.raises(Mended, match="crossed itself") as mended:
+    with pytest.raises(OutlineRepairedError, match="crossed itself") as repaired:
         final(step, bow_tie, "corrected")
-    assert len(mended.value.polygons) == 2
-    as_shown = editor.drawn(carry(step, mended.value.polygons), step.key)
+    assert len(repaired.value.polygons) == 2
+    as_shown = editor.drawn(carry(step, repaired.value.polygons), step.key)
     assert final(step, as_shown, "corrected").outline.polygons == as_shown
     with pytest.raises(OutlineError, match="not a number"):
         final(step, [[(float("nan"), 1.0), (5.0, 9.0), (9.0, 1.0)]], "corrected")

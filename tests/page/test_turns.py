@@ -14,11 +14,11 @@ from gradio.route_utils import delete_files_created_by_app
 
 from busi_model.page import serve, strings
 from busi_model.page.api import ServedFile
-from busi_model.page.server import queue as waiting
+from busi_model.page.server import queue as page_queue
 from busi_model.page.server import uploads, visits
+from busi_model.page.server.access_rules import AccessRules
 from busi_model.page.server.events import Page
 from busi_model.page.server.visitor import household
-from busi_model.page.server.walls import Walls
 from tests.browser import PATIENCE_S, ask
 from tests.panel import free_port
 
@@ -93,8 +93,8 @@ def serving(tmp_path, monkeypatch):
         with Page(analytics_enabled=False) as place.page:
             gr.api(place.work, api_name="work", concurrency_limit=1, concurrency_id="work")
             gr.api(read, api_name="read")
-        waiting.limit(place.page, **limits)
-        server = serve(place.page, Walls(), "127.0.0.1", [place.port])
+        page_queue.limit(place.page, **limits)
+        server = serve(place.page, AccessRules(), "127.0.0.1", [place.port])
         running.append(SimpleNamespace(place=place, server=server))
         return place
 
@@ -180,7 +180,7 @@ def test_json_that_takes_far_more_memory_than_bytes_is_refused(serving):
 
 
 def test_events_that_wait_share_a_bound_in_bytes(serving, monkeypatch):
-    monkeypatch.setattr(waiting, "ASKED_OF_ADDRESS", 10_000_000)
+    monkeypatch.setattr(page_queue, "ASKED_OF_ADDRESS", 10_000_000)
     place = serving()
     hold(place)
     large = json.dumps({"data": ["x" * 3_000_000]})

@@ -19,7 +19,7 @@ from busi_model.reading.storage.backup import CONTENTS, backup, restore
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.store import DATABASE, Store, new_key
 from tests.reading.test_store import WRITER, integrity
-from tests.reading_help import feedback, final, model, new_session, own, picture, read_all, seated
+from tests.reading_help import feedback, final, joined, model, new_session, own, picture, read_all
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 def store(store):
     """With a session that was read, and feedback whose picture is kept."""
     sessions, created = new_session(store, n_cases=2, truths=["malignant", None])
-    read_all(seated(sessions, created.codes[0]), lambda step: (own(), model(), final(comment="seen")))
+    read_all(joined(sessions, created.codes[0]), lambda step: (own(), model(), final(comment="seen")))
     kept = feedback("kept", keep_image=True, image_sha256=image_sha256(picture(5)))
     store.save_feedback(new_key(), kept, picture(5))
     return store
@@ -146,7 +146,7 @@ def test_a_full_disk_ends_the_backup_with_a_sentence_and_leaves_no_half_of_it(st
 KILLED = """
 import os, signal, sys
 from busi_model.__main__ import main
-from busi_model.reading import backup
+from busi_model.reading.storage import backup
 
 step, arguments = sys.argv[1], sys.argv[2:]
 inner = getattr(backup, step) if step != "replace" else os.replace

@@ -17,7 +17,7 @@ from busi_model.reading.storage.deletion import Upkeep
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.store import DATABASE, Store, new_key
 from tests.dataset_hub import wait_until
-from tests.reading_help import feedback, final, model, new_session, own, picture, read_all, seated
+from tests.reading_help import feedback, final, joined, model, new_session, own, picture, read_all
 
 ROOT = Path(__file__).parents[2]
 SECRET = "words that only the reader knew"
@@ -25,8 +25,8 @@ SECRET = "words that only the reader knew"
 
 def read_with_a_comment(store, **fields):
     sessions, created = new_session(store, **fields)
-    desk = seated(sessions, created.codes[0])
-    read_all(desk, lambda step: (own(), model(), final(comment=SECRET)))
+    reader = joined(sessions, created.codes[0])
+    read_all(reader, lambda step: (own(), model(), final(comment=SECRET)))
     return sessions, created
 
 
@@ -45,7 +45,7 @@ def test_a_deletion_goes_through_at_once_when_nothing_stands_in_its_way(store):
 
 KILLED = """
 import os, signal, sys
-from busi_model.reading import store as module
+from busi_model.reading.storage import store as module
 from busi_model.reading.session.sessions import Sessions
 
 store = module.Store(sys.argv[1])

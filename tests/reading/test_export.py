@@ -20,9 +20,9 @@ from busi_model.reading.storage.store import Store, new_key
 from busi_model.training import command
 from busi_model.training.data.cases import CaseError
 from busi_model.training.data.layouts import find_cases, find_hospital, find_hospitals
-from busi_model.training.data.likeness import without_twins
+from busi_model.training.data.near_duplicates import without_twins
 from busi_model.training.data.splits import choose_split
-from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, picture, read_all, seated
+from tests.reading_help import SQUARE, feedback, final, joined, model, new_session, outline, own, picture, read_all
 
 MOVED = [(30.0, 20.0), (60.0, 20.0), (60.0, 50.0), (30.0, 50.0)]
 
@@ -31,8 +31,8 @@ def say(store, *opinions, n_cases=1):
     """A session in which each reader gives one final read to each case -> session id."""
     sessions, created = new_session(store, n_cases=n_cases, n_readers=len(opinions))
     for number, opinion in enumerate(opinions):
-        desk = seated(sessions, created.codes[number], f"Reader {number}")
-        read_all(desk, lambda step, opinion=opinion: (own(), model(), opinion))
+        reader = joined(sessions, created.codes[number], f"Reader {number}")
+        read_all(reader, lambda step, opinion=opinion: (own(), model(), opinion))
     return created.session_id
 
 
@@ -81,8 +81,8 @@ def test_a_known_truth_wins_over_the_readers_and_the_conflict_is_listed(store, t
     """A proven cancer that both readers call benign leaves as malignant, with the outline on which they agree."""
     sessions, created = new_session(store, n_cases=3, n_readers=2, truths=["malignant", "normal", "benign"])
     for number, code in enumerate(created.codes):
-        desk = seated(sessions, code, f"Reader {number}")
-        read_all(desk, lambda step: (own("benign"), model("benign"), corrected("benign")))
+        reader = joined(sessions, code, f"Reader {number}")
+        read_all(reader, lambda step: (own("benign"), model("benign"), corrected("benign")))
     exported = export_cases(store, tmp_path / "out")
     assert (exported.n_cases, exported.skipped, exported.n_conflicts) == (3, {}, 2)
     cases = {image_sha256(case.read()[0].gray): case for case in find_cases(tmp_path / "out")}
@@ -240,7 +240,7 @@ def test_a_phantom_session_trains_the_next_model(phantoms, store, tmp_path, caps
             return own(truth), said, final(truth, outline_verdict="nothing_there")
         return own(truth), said, final(truth, outline_verdict="corrected", outline=said.outline)
 
-    read_all(seated(sessions, created.codes[0]), correct)
+    read_all(joined(sessions, created.codes[0]), correct)
     assert export_cases(store, tmp_path / "corrected").n_cases == 7
     arguments = ["--data", phantoms, "--data", tmp_path / "corrected", "--out", tmp_path / "run"]
     arguments += ["--epochs", "1", "--size", "64", "--batch", "4", "--device", "cpu"]
@@ -263,7 +263,7 @@ def test_training_takes_several_folders_and_leaves_twins_of_held_out_pictures(st
     first = say(store, corrected(), n_cases=3)
     other = Store(tmp_path / "other")
     sessions, created = new_session(other, n_cases=5)  # pictures 0 to 4
-    read_all(seated(sessions, created.codes[0]), lambda step: (own(), model(), corrected()))
+    read_all(joined(sessions, created.codes[0]), lambda step: (own(), model(), corrected()))
     export_cases(store, tmp_path / "a", [first])
     export_cases(other, tmp_path / "b")
     other.close()
@@ -281,7 +281,7 @@ def test_cases_of_known_class_leave_for_calibration_without_outlines(store, tmp_
     """Each case once, where its class is certain; readers are not asked, who have seen the model's outline."""
     truths = ["benign", "malignant", None, "normal", "benign", "malignant", "malignant"]
     sessions, created = new_session(store, truths=truths)
-    read_all(seated(sessions, created.codes[0]), lambda step: (own(), model(), corrected()))
+    read_all(joined(sessions, created.codes[0]), lambda step: (own(), model(), corrected()))
     cases = [NewCase(picture(4), "malignant"), NewCase(picture(10), "benign"), NewCase(picture(10), "benign")]
     other = sessions.create(NewSession.checked(name="Noon", images_may_be_kept=True), cases)
     store.image_path(image_sha256(picture(5))).write_bytes(b"damaged")

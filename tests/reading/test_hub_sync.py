@@ -1,4 +1,4 @@
-"""The outbox against a stand-in of the hub that refuses, stalls and breaks: every record arrives, once, in private."""
+"""Copying to the Hub, against a stand-in that refuses, stalls and breaks: every record arrives, once, in private."""
 
 import base64
 import contextlib
@@ -13,14 +13,14 @@ import pytest
 from huggingface_hub.utils import _http
 
 from busi_model.reading.hub import queue as hub_queue
-from busi_model.reading.hub import sync as outbox_module
-from busi_model.reading.hub.sync import BATCH, LONGEST_WAIT_S, Outbox, storage_warning
+from busi_model.reading.hub import sync
+from busi_model.reading.hub.sync import BATCH, LONGEST_WAIT_S, HubSync, storage_warning
 from busi_model.reading.outline import encode_mask
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.schema import MIGRATIONS
 from busi_model.reading.storage.store import DATABASE, Store, new_key
 from tests.dataset_hub import HubStandIn, wait_until
-from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, picture, read_all, seated
+from tests.reading_help import SQUARE, feedback, final, joined, model, new_session, outline, own, picture, read_all
 
 ROOT = Path(__file__).parents[2]
 PREUPLOAD = ["ok"] * 3  # create, ask whether it is private, preupload: the next request is the commit
@@ -39,7 +39,7 @@ def hub(monkeypatch):
 
 
 def make(store, hub, token="hf_right", timeout_s=10.0, dataset="me/records"):
-    return Outbox(store, dataset, token, hub.endpoint, timeout_s)
+    return HubSync(store, dataset, token, hub.endpoint, timeout_s)
 
 
 def save(store, n, **fields):
@@ -52,12 +52,12 @@ def comments(hub):
 
 def test_saved_and_synced_are_told_apart(store, hub):
     (receipt,) = save(store, 1)
-    outbox = make(store, hub)
+    hub_sync = make(store, hub)
     assert not store.receipt(receipt.key).synced
-    assert (outbox.state().waiting, outbox.state().synced) == (1, 0)
-    outbox.push()
+    assert (hub_sync.state().waiting, hub_sync.state().synced) == (1, 0)
+    hub_sync.push()
     assert store.receipt(receipt.key).synced
-    assert (outbox.state().waiting, outbox.state().synced, outbox.state().problem) == (0, 1, "")
+    assert (hub_sync.state().waiting, hub_sync.state().synced, hub_sync.state().problem) == (0, 1, "")
 
 
 def test_the_repository_is_made_private_and_a_public_one_is_refused(store, hub):
@@ -67,9 +67,9 @@ def test_the_repository_is_made_private_and_a_public_one_is_refused(store, hub):
     assert (created["type"], created.get("visibility") == "private" or created.get("private")) == ("dataset", True)
     save(store, 1)
     hub.private = False  # somebody opened it later
-    outbox = make(store, hub)
-    outbox.push()
-    assert "public" in outbox.state().problem and outbox.state().waiting == 1
+    hub_sync = make(store, hub)
+    hub_sync.push()
+    assert "public" in hub_sync.state().problem and hub_sync.state().waiting == 1
     assert len(hub.files) == 1
 
 
@@ -77,7 +77,7 @@ def test_a_record_explains_itself_without_the_database(store, hub):
     sessions, created = new_session(store, n_cases=1, truths=["malignant"])
     drawn = outline(SQUARE)
     read_all(
-        seated(sessions, created.codes[0]),
+        joined(sessions, created.codes[0]),
         lambda step: (own(), model(), final(outline_verdict="corrected", outline=drawn, comment="seen")),
     )
     make(store, hub).push()
@@ -108,29 +108,29 @@ def test_the_picture_goes_along_only_with_consent(store, hub):
 @pytest.mark.parametrize("requests_before", range(4))
 def test_after_any_fault_anywhere_all_arrives_once(store, hub, fault, requests_before):
     save(store, 3)
-    outbox = make(store, hub)
+    hub_sync = make(store, hub)
     hub.faults.extend(["ok"] * requests_before + [fault])
-    waits = [outbox.push()]
-    while outbox.state().waiting and len(waits) < 4:
-        waits.append(outbox.push())
+    waits = [hub_sync.push()]
+    while hub_sync.state().waiting and len(waits) < 4:
+        waits.append(hub_sync.push())
     assert comments(hub) == ["comment 0", "comment 1", "comment 2"]
-    assert (outbox.state().waiting, outbox.state().problem) == (0, "")
+    assert (hub_sync.state().waiting, hub_sync.state().problem) == (0, "")
     assert len(hub.commits) == 1
 
 
 def test_retry_after_is_kept(store, hub):
     save(store, 1)
-    outbox = make(store, hub)
+    hub_sync = make(store, hub)
     hub.faults.extend([*PREUPLOAD, (429, {"Retry-After": "77"})])
-    assert outbox.push() == 77
-    assert "asks to wait" in outbox.state().problem
+    assert hub_sync.push() == 77
+    assert "asks to wait" in hub_sync.state().problem
 
 
 def test_waits_double_up_to_ten_minutes(store, hub):
     save(store, 1)
-    outbox = make(store, hub)
+    hub_sync = make(store, hub)
     hub.faults.extend([500] * 100)
-    waits = [outbox.push() for _ in range(12)]
+    waits = [hub_sync.push() for _ in range(12)]
     for number, wait_s in enumerate(waits):
         wanted = min(LONGEST_WAIT_S, 2 * 2**number)
         assert 0.8 * wanted <= wait_s <= 1.2 * wanted
@@ -138,58 +138,58 @@ def test_waits_double_up_to_ten_minutes(store, hub):
 
 def test_a_refused_token_is_told_and_nothing_is_lost(store, hub):
     save(store, 2)
-    outbox = make(store, hub, token="hf_wrong")
-    assert outbox.push() == LONGEST_WAIT_S
-    assert "HF_TOKEN" in outbox.state().problem and "hf_wrong" not in outbox.state().problem
-    assert outbox.state().waiting == 2
+    hub_sync = make(store, hub, token="hf_wrong")
+    assert hub_sync.push() == LONGEST_WAIT_S
+    assert "HF_TOKEN" in hub_sync.state().problem and "hf_wrong" not in hub_sync.state().problem
+    assert hub_sync.state().waiting == 2
     make(store, hub).push()  # restarted with the right one
     assert comments(hub) == ["comment 0", "comment 1"]
 
 
 def test_silence_ends_after_the_time_limit(store, hub):
     save(store, 1)
-    outbox = make(store, hub, timeout_s=0.3)
+    hub_sync = make(store, hub, timeout_s=0.3)
     hub.faults.extend([*PREUPLOAD, "hang"])
-    outbox.push()
-    assert "cannot be reached" in outbox.state().problem and outbox.state().waiting == 1
-    outbox.push()
-    assert outbox.state().waiting == 0
+    hub_sync.push()
+    assert "cannot be reached" in hub_sync.state().problem and hub_sync.state().waiting == 1
+    hub_sync.push()
+    assert hub_sync.state().waiting == 0
 
 
 def test_a_commit_whose_answer_was_lost_is_not_made_twice(store, hub):
     save(store, 2)
-    outbox = make(store, hub)
+    hub_sync = make(store, hub)
     hub.faults.extend([*PREUPLOAD, "done, then cut"])
-    outbox.push()
-    assert len(hub.files) == 2 and outbox.state().waiting == 2
-    outbox.push()
-    assert outbox.state().waiting == 0 and len(hub.commits) == 1
+    hub_sync.push()
+    assert len(hub.files) == 2 and hub_sync.state().waiting == 2
+    hub_sync.push()
+    assert hub_sync.state().waiting == 0 and len(hub.commits) == 1
 
 
 def test_one_bad_record_does_not_hold_up_the_others(store, hub):
     receipts = save(store, 9)
     bad = f"records/{receipts[4].saved_at[:10]}/{receipts[4].key}.json"
     hub.refused_paths.add(bad)
-    outbox = make(store, hub)
+    hub_sync = make(store, hub)
     for _ in range(12):
-        outbox.push()
-    assert outbox.state().synced == 8 and outbox.state().waiting == 1
-    assert "refused 1" in outbox.state().problem
+        hub_sync.push()
+    assert hub_sync.state().synced == 8 and hub_sync.state().waiting == 1
+    assert "refused 1" in hub_sync.state().problem
     assert bad not in hub.files
 
 
 def test_many_records_go_in_batches(store, hub):
     save(store, BATCH + 5)
-    outbox = make(store, hub)
-    assert outbox.push() < outbox.push()  # soon again while more waits
+    hub_sync = make(store, hub)
+    assert hub_sync.push() < hub_sync.push()  # soon again while more waits
     assert [len(commit) for commit in hub.commits] == [BATCH, 5]
 
 
 KILLED = """
 import sys
-from busi_model.reading.hub.sync import Outbox
+from busi_model.reading.hub.sync import HubSync
 from busi_model.reading.storage.store import DATABASE, Store
-Outbox(Store(sys.argv[1]), "me/records", "hf_right", sys.argv[2]).push()
+HubSync(Store(sys.argv[1]), "me/records", "hf_right", sys.argv[2]).push()
 """
 
 
@@ -202,40 +202,40 @@ def test_a_killed_push_is_taken_up_at_the_next_start(store, hub):
         wait_until(lambda: len(hub.asked) == 4)
         process.kill()
     assert len(hub.asked) == 4 and hub.files == {}
-    outbox = make(store, hub)
-    outbox.start()
-    wait_until(lambda: outbox.state().waiting == 0)
-    outbox.stop()
+    hub_sync = make(store, hub)
+    hub_sync.start()
+    wait_until(lambda: hub_sync.state().waiting == 0)
+    hub_sync.stop()
     assert comments(hub) == ["comment 0", "comment 1", "comment 2"]
 
 
 def test_the_thread_pushes_what_comes_later(store, hub, monkeypatch):
-    monkeypatch.setattr(outbox_module, "INTERVAL_S", 0.05)
-    outbox = make(store, hub)
-    outbox.start()
+    monkeypatch.setattr(sync, "INTERVAL_S", 0.05)
+    hub_sync = make(store, hub)
+    hub_sync.start()
     save(store, 1)
-    wait_until(lambda: outbox.state().waiting == 0)
+    wait_until(lambda: hub_sync.state().waiting == 0)
     save(store, 1)
-    wait_until(lambda: outbox.state().waiting == 0)
-    outbox.stop()
-    assert (outbox.state().waiting, outbox.state().synced) == (0, 2)
+    wait_until(lambda: hub_sync.state().waiting == 0)
+    hub_sync.stop()
+    assert (hub_sync.state().waiting, hub_sync.state().synced) == (0, 2)
 
 
 def test_removed_records_go_on_the_hub_too_history_included(store, hub):
     sessions, created = new_session(store, n_cases=1, n_readers=2)
     for code, name in zip(created.codes, ("Owl", "Fox"), strict=True):
-        read_all(seated(sessions, code, name))
-    outbox = make(store, hub)
-    outbox.push()
+        read_all(joined(sessions, code, name))
+    hub_sync = make(store, hub)
+    hub_sync.push()
     sessions.remove_reader(created.session_id, "Owl")
     hub.faults.extend(["ok"] * 2 + ["cut"])  # the removal is tried again as well
-    outbox.push()
+    hub_sync.push()
     assert len(hub.files) == 8
-    outbox.push()
+    hub_sync.push()
     assert {json.loads(content)["reader"]["pseudonym"] for content in hub.files.values()} == {"Fox"}
     assert len(hub.files) == 4 and hub.squashed == 1
     asked = len(hub.asked)
-    outbox.push()
+    hub_sync.push()
     assert len(hub.asked) == asked  # nothing waits: the hub is left alone
 
 
@@ -245,25 +245,25 @@ def test_a_record_that_two_programs_push_and_remove_does_not_come_back(store, hu
     (receipt,) = save(store, 1)
     hub.faults.extend([*PREUPLOAD, "late"])
     command = [sys.executable, "-c", KILLED, str(store.folder), hub.endpoint]
-    outbox = make(store, hub)
+    hub_sync = make(store, hub)
     with subprocess.Popen(command, cwd=ROOT) as other:
         wait_until(lambda: len(hub.asked) == 4)
         assert (gone := store.remove_feedback(receipt.receipt)).copies_left == 1 and gone.done_at is None
-        outbox.push()
+        hub_sync.push()
         assert len(hub.asked) == 4  # the other program is at it: this one leaves the hub alone
         other.kill()
-    outbox.push()
+    hub_sync.push()
     assert len(hub.asked) > 4 and hub.files == {}
     assert store.deletions("done_at IS NULL")[0].copies_left == 1  # not there, but it may still come
     hub.release.set()
     wait_until(lambda: hub.files)
     assert comments(hub) == ["comment 0"]
     monkeypatch.setattr(hub_queue, "SETTLED_S", -1.0)  # a quarter of an hour later
-    outbox.push()
+    hub_sync.push()
     assert hub.files == {} and hub.squashed == 2
     assert store.deletions("done_at IS NULL") == []
     asked = len(hub.asked)
-    outbox.push()
+    hub_sync.push()
     assert len(hub.asked) == asked
 
 
@@ -337,9 +337,9 @@ def test_what_an_older_program_pushed_is_made_sure_of(tmp_path, hub):
             older.executescript(f"{script}; PRAGMA user_version = {min(number, 2)}")
     hub.files["records/2026-01-01/gone-before.json"] = b"{}"
     store = Store(tmp_path / "older")
-    outbox = make(store, hub)
-    assert (outbox.state().waiting, outbox.state().synced) == (2, 0) and not store.receipt("kept-before").synced
-    outbox.push()
+    hub_sync = make(store, hub)
+    assert (hub_sync.state().waiting, hub_sync.state().synced) == (2, 0) and not store.receipt("kept-before").synced
+    hub_sync.push()
     assert store.receipt("kept-before").synced and store.receipt("never-pushed").synced
     assert sorted(hub.files) == [f"records/2026-01-01/{key}.json" for key in ("kept-before", "never-pushed")]
     assert store.deletions("done_at IS NULL") == []
@@ -354,25 +354,25 @@ def test_what_never_left_needs_no_removal(store, hub):
 
 
 def test_asking_how_things_stand_never_fails(store, hub):
-    outbox = make(store, hub)
+    hub_sync = make(store, hub)
     store.close()
     (store.folder / DATABASE).write_bytes(b"not a database" * 500)
-    assert "not known" in outbox.state().problem
-    assert outbox.push() > 0 and hub.asked == []
+    assert "not known" in hub_sync.state().problem
+    assert hub_sync.push() > 0 and hub.asked == []
 
 
-def test_the_outbox_comes_from_the_environment(store, monkeypatch):
+def test_the_copying_comes_from_the_environment(store, monkeypatch):
     monkeypatch.delenv("HF_TOKEN", raising=False)
     monkeypatch.setenv("BUSI_SYNC_REPO", "me/records")
-    assert Outbox.from_environment(store) is None
+    assert HubSync.from_environment(store) is None
     monkeypatch.setenv("HF_TOKEN", "hf_right")
-    assert Outbox.from_environment(store).state().waiting == 0
+    assert HubSync.from_environment(store).state().waiting == 0
 
 
 def test_only_a_forgetful_space_is_warned_of(monkeypatch, tmp_path):
     for name in ("SPACE_ID", "HF_TOKEN", "BUSI_SYNC_REPO"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(outbox_module, "SPACE_DISK", tmp_path / "data")
+    monkeypatch.setattr(sync, "SPACE_DISK", tmp_path / "data")
     assert storage_warning(tmp_path / "store") is None  # a laptop
     monkeypatch.setenv("SPACE_ID", "me/busi")
     assert "lost when it restarts" in storage_warning(tmp_path / "store")

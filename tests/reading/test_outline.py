@@ -1,4 +1,4 @@
-"""Outlines: what is valid stays to the last digit, what crosses itself is mended or refused, masks fill as drawn."""
+"""Outlines: what is valid stays to the last digit, what crosses itself is repaired or refused, masks fill as drawn."""
 
 import math
 
@@ -68,7 +68,7 @@ def test_nonsense_is_refused(polygons, words):
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(-20, 80), st.floats(-20, 60)), min_size=3, max_size=12))
 @example([(0.0, 1.0), (0.0, 5e-23), (-1.0, -1.0), (1.0, 0.0), (2.0, 0.0), (0.0, 0.0), (-1.0, -1.0)])  # GEOS gave up
-def test_every_mended_outline_passes_the_check(polygon):
+def test_every_repaired_outline_passes_the_check(polygon):
     try:
         repaired = outline.repair([polygon], 64, 48)
     except OutlineError:

@@ -13,7 +13,7 @@ from busi_model.reading.analysis.figures import ALL, summarise
 from busi_model.reading.analysis.mrmc import delong, obuchowski_rockette
 from busi_model.reading.analysis.reader_study import Block, crossed, imrmc_text, mrmcaov_table, ratings, study_table
 from tests.reading.test_results import figure, table_of
-from tests.reading_help import final, model, new_session, own, read_all, seated
+from tests.reading_help import final, joined, model, new_session, own, read_all
 from tests.van_dyke import van_dyke
 
 RATINGS, DISSECTION = van_dyke()
@@ -158,7 +158,7 @@ def test_the_table_for_mrmcaov(tmp_path):
 
 
 def test_a_whole_session_with_its_files(store, tmp_path):
-    """Two readers and six cases, read through the desk: the report tells the analysis, the files hold the ratings."""
+    """Two readers and six cases, read through the reader: the report tells the analysis, the files hold the ratings."""
     truths = ["malignant", "benign"] * 3
     sessions, created = new_session(store, n_readers=2, truths=truths)
     rng = np.random.default_rng(2)
@@ -173,7 +173,7 @@ def test_a_whole_session_with_its_files(store, tmp_path):
         )
 
     for code, name in zip(created.codes, ("Owl", "Fox"), strict=True):
-        read_all(seated(sessions, code, name), say)
+        read_all(joined(sessions, code, name), say)
     table = results.readings(store, created.session_id)
     assert set(table["model_malignant"]) == {0.8}
     files = {path.name: path for path in report.write_downloads(store, created.session_id, tmp_path / "out")}
@@ -202,7 +202,7 @@ def test_a_whole_session_with_its_files(store, tmp_path):
 
 def test_a_session_without_truths_has_no_study(store, tmp_path):
     sessions, created = new_session(store)
-    read_all(seated(sessions, created.codes[0]))
+    read_all(joined(sessions, created.codes[0]))
     files = report.write_downloads(store, created.session_id, tmp_path / "out")
     assert [path.name for path in files] == ["readings.csv", "readings.jsonl", "summary.csv", "report.md"]
     assert "Not analysed: no truth is known." in files[3].read_text(encoding="utf-8")

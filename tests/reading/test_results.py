@@ -24,7 +24,7 @@ from busi_model.reading.analysis.figures import ALL, mcnemar_exact, summarise
 from busi_model.reading.errors import RecordError, StoreError
 from busi_model.reading.records import Model
 from busi_model.reading.storage.store import new_key
-from tests.reading_help import SQUARE, feedback, final, model, new_session, outline, own, read_all, seated
+from tests.reading_help import SQUARE, feedback, final, joined, model, new_session, outline, own, read_all
 
 # Statistics
 
@@ -290,7 +290,7 @@ def test_the_learning_curve_by_hand():
 def session(store):
     """Two readers, three cases; the second reader draws a smaller outline and says hostile things."""
     sessions, created = new_session(store, n_readers=2, truths=["benign", "malignant", "normal"])
-    read_all(seated(sessions, created.codes[0], "Owl"))
+    read_all(joined(sessions, created.codes[0], "Owl"))
     half = [(20.0, 10.0), (50.0, 10.0), (50.0, 24.0), (20.0, 24.0)]  # 31 x 15 of the 31 x 31 pixels
     hostile = final(
         "malignant",
@@ -299,7 +299,7 @@ def session(store):
         comment="=HYPERLINK(1)\n<script>alert(1)</script> | # no heading **bold**",
     )
     read_all(
-        seated(sessions, created.codes[1], "Fox"),
+        joined(sessions, created.codes[1], "Fox"),
         lambda s: (own("malignant", outline=outline(SQUARE)), model(), hostile),
     )
     return created.session_id
@@ -330,9 +330,9 @@ def test_descriptors_reach_the_tables_and_the_report(store, tmp_path):
     def say(words):
         return lambda step: (own(descriptors=words(step)), program, final(descriptors={"orientation": "parallel"}))
 
-    read_all(seated(sessions, created.codes[0], "Owl"), say(lambda step: {"shape": shape.get(step.position)}))
+    read_all(joined(sessions, created.codes[0], "Owl"), say(lambda step: {"shape": shape.get(step.position)}))
     read_all(
-        seated(sessions, created.codes[1], "Fox"),
+        joined(sessions, created.codes[1], "Fox"),
         say(lambda step: {"shape": "irregular"} if step.position == 1 else None),
     )
     table = results.readings(store, created.session_id)
@@ -355,7 +355,7 @@ def test_a_model_that_refuses_is_not_counted_as_an_opinion(store, tmp_path):
         **{**dict(model(polygon=None)), "class_name": None, "confidence": None, "class_probabilities": {}}
     )
     said = final(outline_verdict="nothing_there")
-    read_all(seated(sessions, created.codes[0]), lambda step: (own(), silent if step.position == 1 else model(), said))
+    read_all(joined(sessions, created.codes[0]), lambda step: (own(), silent if step.position == 1 else model(), said))
     table = results.readings(store, created.session_id)
     assert table["model_class"].isna().sum() == 1
     assert figure(table, "Cohen's kappa with the model, own read").n == 2

@@ -19,7 +19,7 @@ from busi_model.reading.session.sessions import Sessions
 from busi_model.reading.storage.clock import steady
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.store import DATABASE, Store
-from tests.reading_help import final, model, new_session, outline, own, picture, read_all, save_step, seated
+from tests.reading_help import final, joined, model, new_session, outline, own, picture, read_all, save_step
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,34 +33,34 @@ def profile(pseudonym="Owl", **fields):
 
 def test_each_case_goes_own_read_reveal_final(store):
     sessions, created = new_session(store, n_cases=3)
-    desk = sessions.enter(created.codes[0])
-    assert desk.step().stage == "profile"
-    desk.join(profile())
-    assert desk.step().stage == "familiarise"
-    desk.familiarised()
+    reader = sessions.enter(created.codes[0])
+    assert reader.step().stage == "profile"
+    reader.join(profile())
+    assert reader.step().stage == "familiarise"
+    reader.familiarised()
     for position in (1, 2, 3):
-        step = desk.step()
+        step = reader.step()
         assert (step.stage, step.position, step.n_cases, step.model) == ("own", position, 3, None)
-        desk.save_own(step.key, own("malignant", 70, birads="4B"))
-        step = desk.step()
+        reader.save_own(step.key, own("malignant", 70, birads="4B"))
+        step = reader.step()
         assert (step.stage, step.own.class_name, step.own.birads, step.model) == ("reveal", "malignant", "4B", None)
-        desk.reveal(step.key, model())
-        step = desk.step()
+        reader.reveal(step.key, model())
+        step = reader.step()
         assert (step.stage, step.model) == ("final", model())
-        desk.save_final(step.key, final())
-    step = desk.step()
+        reader.save_final(step.key, final())
+    step = reader.step()
     assert (step.stage, step.position) == ("questionnaire", None)
-    desk.save_questionnaire(step.key, Questionnaire.checked(answers=[3] * 10))
-    assert desk.step().stage == "done"
+    reader.save_questionnaire(step.key, Questionnaire.checked(answers=[3] * 10))
+    assert reader.step().stage == "done"
     kinds = [record.kind for record in store.records()]
     assert kinds == ["own", "reveal", "final"] * 3 + ["questionnaire"]
 
 
 def test_without_read_first_the_model_comes_at_once(store):
     sessions, created = new_session(store, n_cases=2, read_first=False)
-    desk = seated(sessions, created.codes[0])
-    assert desk.step().stage == "reveal"
-    read_all(desk)
+    reader = joined(sessions, created.codes[0])
+    assert reader.step().stage == "reveal"
+    read_all(reader)
     assert [record.kind for record in store.records()] == ["reveal", "final"] * 2 + ["questionnaire"]
 
 
@@ -68,7 +68,7 @@ def test_the_picture_of_a_step_is_the_one_that_was_given(store):
     sessions, created = new_session(store, n_cases=6, n_readers=2)
     orders = []
     for code, name in zip(created.codes, ("Owl", "Fox"), strict=True):
-        desk, order = seated(sessions, code, name), []
+        reader, order = joined(sessions, code, name), []
 
         def note(step, order=order):
             if step.stage == "own":
@@ -76,7 +76,7 @@ def test_the_picture_of_a_step_is_the_one_that_was_given(store):
                 assert step.image_path.stem == step.image_sha256 and (step.width, step.height) == (80, 70)
             return own(), model(), final()
 
-        read_all(desk, note)
+        read_all(reader, note)
         orders.append(order)
         finals = [r for r in store.records("kind = 'final'") if f"-r{len(orders):03d}-" in r.key]
         assert [record.image_sha256 for record in finals] == order
@@ -90,7 +90,7 @@ def test_the_order_follows_from_the_seed(store, tmp_path):
         sessions, created = new_session(Store(folder), n_cases=8, seed=seed)
         shown = []
         read_all(
-            seated(sessions, created.codes[0]), lambda s: shown.append(s.image_sha256) or (own(), model(), final())
+            joined(sessions, created.codes[0]), lambda s: shown.append(s.image_sha256) or (own(), model(), final())
         )
         return shown[::3]
 
@@ -99,15 +99,15 @@ def test_the_order_follows_from_the_seed(store, tmp_path):
 
 def test_the_final_record_says_which_model_was_seen(store):
     sessions, created = new_session(store, n_cases=1)
-    desk = seated(sessions, created.codes[0])
-    desk.save_own(desk.step().key, own())
-    first = desk.reveal(desk.step().key, model("malignant", weights="cd" * 32))
-    step = desk.step()
+    reader = joined(sessions, created.codes[0])
+    reader.save_own(reader.step().key, own())
+    first = reader.reveal(reader.step().key, model("malignant", weights="cd" * 32))
+    step = reader.step()
     with pytest.raises(StageError):
-        desk.reveal(step.key, model("benign"))  # a stage later
-    again = desk.reveal(step.key.replace("final", "reveal"), model("benign", weights="ef" * 32))
-    assert again == first == desk.step().model  # new weights do not change what was seen
-    desk.save_final(step.key, final())
+        reader.reveal(step.key, model("benign"))  # a stage later
+    again = reader.reveal(step.key.replace("final", "reveal"), model("benign", weights="ef" * 32))
+    assert again == first == reader.step().model  # new weights do not change what was seen
+    reader.save_final(step.key, final())
     assert store.records("kind = 'final'")[0].weights_sha256 == "cd" * 32
 
 
@@ -115,11 +115,11 @@ def test_times_run_from_the_last_appearance_on_the_screen(store, monkeypatch):
     clock = iter(range(60))
     monkeypatch.setattr("busi_model.reading.storage.clock.steady", lambda: ("this machine", float(next(clock))))
     sessions, created = new_session(store, n_cases=1)
-    desk = seated(sessions, created.codes[0])
-    step = desk.step()
-    desk.shown(step)
-    desk.shown(step)  # a reload
-    desk.save_own(step.key, own())
+    reader = joined(sessions, created.codes[0])
+    step = reader.step()
+    reader.shown(step)
+    reader.shown(step)  # a reload
+    reader.save_own(step.key, own())
     (record,) = store.records()
     assert record.times_shown == 2 and record.seconds == 1
 
@@ -130,7 +130,7 @@ def test_a_clock_that_is_set_changes_no_time_and_is_marked(store, monkeypatch):
     monkeypatch.setattr("busi_model.reading.storage.clock.steady", lambda: ("this machine", steady[0]))
     monkeypatch.setattr("busi_model.reading.storage.clock.now", lambda: wall[0])
     sessions, created = new_session(store, n_cases=4)
-    desk = seated(sessions, created.codes[0])
+    reader = joined(sessions, created.codes[0])
     for number, (later, name) in enumerate(
         [
             ("2026-11-25T10:00:04.100Z", "this machine"),
@@ -141,12 +141,12 @@ def test_a_clock_that_is_set_changes_no_time_and_is_marked(store, monkeypatch):
     ):
         wall[0] = "2026-11-25T10:00:00.000Z"
         monkeypatch.setattr("busi_model.reading.storage.clock.steady", lambda: ("this machine", steady[0]))
-        desk.shown(desk.step())
+        reader.shown(reader.step())
         steady[0] += 4
         wall[0] = later
         monkeypatch.setattr("busi_model.reading.storage.clock.steady", lambda name=name: (name, steady[0]))
         for _ in range(3):
-            save_step(desk, desk.step(), own(), model(), final())
+            save_step(reader, reader.step(), own(), model(), final())
         assert len(store.records()) == 3 * (number + 1)
     timed = [(r.seconds, r.clock_step_s) for r in store.records("kind = 'own'")]
     assert timed == [(4.0, None), (4.0, 18_000.0), (4.0, -600.0), (None, None)]
@@ -162,23 +162,23 @@ def test_the_steady_clock_has_one_name_in_all_programs_of_a_machine():
 
 def test_a_case_whose_picture_is_damaged_can_be_left_out_and_no_other(store):
     sessions, created = new_session(store, n_cases=2)
-    desk = seated(sessions, created.codes[0])
-    step = desk.step()
+    reader = joined(sessions, created.codes[0])
+    step = reader.step()
     with pytest.raises(StageError, match="can be read"):
-        desk.leave_out(step.key)
+        reader.leave_out(step.key)
     step.image_path.write_bytes(b"damaged")
     with pytest.raises(PictureError, match="damaged"):
-        desk.picture(step)
+        reader.picture(step)
     with pytest.raises(StageError, match="not your next step"):
-        desk.leave_out(step.key.replace("own", "final"))
-    receipt = desk.leave_out(step.key)
-    following = desk.step()
+        reader.leave_out(step.key.replace("own", "final"))
+    receipt = reader.leave_out(step.key)
+    following = reader.step()
     assert (following.stage, following.position) == ("own", 2) and following.image_sha256 != step.image_sha256
     with pytest.raises(StageError, match="not your next step"):
-        desk.leave_out(step.key)
-    saved = desk.saved(step.key)
+        reader.leave_out(step.key)
+    saved = reader.saved(step.key)
     assert (saved.receipt.receipt, saved.content) == (receipt.receipt, {"reason": "picture_damaged"})
-    read_all(desk)
+    read_all(reader)
     assert [r.kind for r in store.records()] == ["left_out", "own", "reveal", "final", "questionnaire"]
     (reader,) = sessions.list()[0].readers
     assert (reader.done, reader.stage) == (2, "done")
@@ -192,16 +192,16 @@ def test_every_step_is_resumed_after_a_restart_with_nothing_asked_again(tmp_path
     code, saved = created.codes[0], []
     for _ in range(20):
         store = Store(tmp_path)  # another process, another browser: only the code is known
-        desk = Sessions(store).enter(code)
-        step = desk.step()
+        reader = Sessions(store).enter(code)
+        step = reader.step()
         if step.stage == "done":
             break
         if step.stage == "profile":
-            desk.join(profile())
+            reader.join(profile())
         elif step.stage == "familiarise":
-            desk.familiarised()
+            reader.familiarised()
         else:
-            save_step(desk, step, own(), model(), final())
+            save_step(reader, step, own(), model(), final())
             saved.append(step.key)
         store.close()
     assert len(saved) == len(set(saved)) == 7
@@ -210,37 +210,37 @@ def test_every_step_is_resumed_after_a_restart_with_nothing_asked_again(tmp_path
 
 def test_a_double_click_saves_once_and_a_second_tab_cannot_overwrite(store):
     sessions, created = new_session(store)
-    desk = seated(sessions, created.codes[0])
-    step = desk.step()
-    first = desk.save_own(step.key, own("benign"))
+    reader = joined(sessions, created.codes[0])
+    step = reader.step()
+    first = reader.save_own(step.key, own("benign"))
     again = sessions.enter(created.codes[0]).save_own(step.key, own("benign"))
     assert (again.receipt, again.again) == (first.receipt, True)
     with pytest.raises(ConflictError):
-        desk.save_own(step.key, own("malignant"))  # locked
-    assert desk.step().own.class_name == "benign"
+        reader.save_own(step.key, own("malignant"))  # locked
+    assert reader.step().own.class_name == "benign"
 
 
 def test_a_page_left_open_cannot_save_into_a_later_case(store):
     sessions, created = new_session(store)
-    desk = seated(sessions, created.codes[0])
-    old = desk.step()
+    reader = joined(sessions, created.codes[0])
+    old = reader.step()
     for _ in range(3):
-        save_step(desk, desk.step(), own(), model(), final())
+        save_step(reader, reader.step(), own(), model(), final())
     with pytest.raises(ConflictError):
-        desk.save_own(old.key, own("malignant"))
+        reader.save_own(old.key, own("malignant"))
     assert len(store.records()) == 3
 
 
 def test_steps_cannot_be_skipped(store):
     sessions, created = new_session(store)
-    desk = seated(sessions, created.codes[0])
-    key = desk.step().key
+    reader = joined(sessions, created.codes[0])
+    key = reader.step().key
     for attempt in (
-        lambda: desk.save_final(key, final()),
-        lambda: desk.save_final(key.replace("own", "final"), final()),
-        lambda: desk.reveal(key.replace("own", "reveal"), model()),
-        lambda: desk.save_own(key.replace("-c", "-c9"), own()),
-        lambda: desk.save_questionnaire(key, Questionnaire.checked(answers=[1] * 10)),
+        lambda: reader.save_final(key, final()),
+        lambda: reader.save_final(key.replace("own", "final"), final()),
+        lambda: reader.reveal(key.replace("own", "reveal"), model()),
+        lambda: reader.save_own(key.replace("-c", "-c9"), own()),
+        lambda: reader.save_questionnaire(key, Questionnaire.checked(answers=[1] * 10)),
     ):
         with pytest.raises(StageError, match="not your next step"):
             attempt()
@@ -249,7 +249,7 @@ def test_steps_cannot_be_skipped(store):
 
 def test_another_readers_step_is_refused(store):
     sessions, created = new_session(store, n_readers=2)
-    owl, fox = seated(sessions, created.codes[0], "Owl"), seated(sessions, created.codes[1], "Fox")
+    owl, fox = joined(sessions, created.codes[0], "Owl"), joined(sessions, created.codes[1], "Fox")
     key = owl.step().key
     with pytest.raises(StageError):
         fox.save_own(key, own())
@@ -267,18 +267,18 @@ def test_whatever_is_clicked_each_step_is_kept_once_and_in_order(tmp_path_factor
     """Two readers, clicks on any step with the key of any page they ever saw, their own or the other's."""
     store = Store(tmp_path_factory.mktemp("clicks"))
     sessions, created = new_session(store, n_cases=2, n_readers=2)
-    desks = [seated(sessions, code, name) for code, name in zip(created.codes, ("Owl", "Fox"), strict=True)]
-    keys = [desk.step().key for desk in desks]
-    for reader, kind, page in clicks:
+    readers = [joined(sessions, code, name) for code, name in zip(created.codes, ("Owl", "Fox"), strict=True)]
+    keys = [reader.step().key for reader in readers]
+    for number, kind, page in clicks:
         key = keys[-1 - page % len(keys)]
         with suppress(StageError, ConflictError):
             if kind == "own":
-                desks[reader].save_own(key, own(("benign", "malignant")[reader]))
+                readers[number].save_own(key, own(("benign", "malignant")[number]))
             elif kind == "reveal":
-                desks[reader].reveal(key, model())
+                readers[number].reveal(key, model())
             else:
-                desks[reader].save_final(key, final(("benign", "malignant")[reader]))
-        keys.append(desks[reader].step().key or keys[-1])
+                readers[number].save_final(key, final(("benign", "malignant")[number]))
+        keys.append(readers[number].step().key or keys[-1])
     for reader in (1, 2):
         records = store.records("reader_id = ?", (reader,))
         cases = list(dict.fromkeys(record.case_number for record in records))
@@ -291,10 +291,10 @@ def test_whatever_is_clicked_each_step_is_kept_once_and_in_order(tmp_path_factor
 
 def test_an_outline_of_another_size_is_refused(store):
     sessions, created = new_session(store)
-    desk = seated(sessions, created.codes[0])
+    reader = joined(sessions, created.codes[0])
     wide = outline([(1.0, 1.0), (9.0, 1.0), (9.0, 9.0)]).model_copy(update={"width": 800})
     with pytest.raises(RecordError, match="800x70"):
-        desk.save_own(desk.step().key, own(outline=wide))
+        reader.save_own(reader.step().key, own(outline=wide))
     assert store.records() == []
 
 
@@ -366,7 +366,7 @@ def test_a_secret_with_another_readers_locator_opens_nothing(store):
 
 def test_a_code_belongs_to_the_pseudonym_that_used_it_first(store):
     sessions, created = new_session(store, n_readers=2)
-    seated(sessions, created.codes[0], "Owl  1")
+    joined(sessions, created.codes[0], "Owl  1")
     with pytest.raises(StageError, match="chosen first"):
         sessions.enter(created.codes[0]).join(profile("Fox"))
     with pytest.raises(RecordError, match="Another reader"):
@@ -488,9 +488,9 @@ def test_the_hosts_view_needs_a_password(monkeypatch):
 
 def test_the_host_sees_who_is_where(store):
     sessions, created = new_session(store, n_cases=4, n_readers=2)
-    desk = seated(sessions, created.codes[1])
+    reader = joined(sessions, created.codes[1])
     for _ in range(4):
-        save_step(desk, desk.step(), own(), model(), final())
+        save_step(reader, reader.step(), own(), model(), final())
     (info,) = sessions.list()
     assert (info.name, info.n_cases, info.closed, info.read_first) == ("Morning", 4, False, True)
     first, second = info.readers
@@ -501,23 +501,23 @@ def test_the_host_sees_who_is_where(store):
 
 def test_a_closed_session_takes_nothing_more_and_keeps_what_it_has(store):
     sessions, created = new_session(store)
-    desk = seated(sessions, created.codes[0])
-    step = desk.step()
-    receipt = desk.save_own(step.key, own())
+    reader = joined(sessions, created.codes[0])
+    step = reader.step()
+    receipt = reader.save_own(step.key, own())
     sessions.close(created.session_id)
-    assert desk.step().stage == "closed"
+    assert reader.step().stage == "closed"
     with pytest.raises(StageError, match="closed"):
-        desk.reveal(step.key.replace("own", "reveal"), model())
+        reader.reveal(step.key.replace("own", "reveal"), model())
     with pytest.raises(StageError):
         sessions.add_reader(created.session_id)
-    assert desk.save_own(step.key, own()).receipt == receipt.receipt  # the answer that got lost on its way
+    assert reader.save_own(step.key, own()).receipt == receipt.receipt  # the answer that got lost on its way
     assert len(store.records()) == 1
 
 
 def test_a_reader_can_be_removed_and_the_others_stay(store):
     sessions, created = new_session(store, n_cases=2, n_readers=2)
     for code, name in zip(created.codes, ("Owl", "Fox"), strict=True):
-        read_all(seated(sessions, code, name))
+        read_all(joined(sessions, code, name))
     owl = sessions.enter(created.codes[0])
     left_open = owl.step()
     assert sessions.remove_reader(created.session_id, " owl ").n_records == 7
@@ -529,8 +529,8 @@ def test_a_reader_can_be_removed_and_the_others_stay(store):
         owl.shown(left_open)
     with pytest.raises(RecordError, match="Nobody"):
         sessions.remove_reader(created.session_id, "Owl")
-    desk = seated(sessions, sessions.add_reader(created.session_id), "Owl")  # the name is free, the number is not
-    assert "-r003-" in desk.step().key
+    reader = joined(sessions, sessions.add_reader(created.session_id), "Owl")  # the name is free, the number is not
+    assert "-r003-" in reader.step().key
     store.close()
     with closing(sqlite3.connect(store.folder / DATABASE)) as connection:
         assert connection.execute("SELECT pseudonym FROM reader WHERE number = 1").fetchone() == (None,)
@@ -539,8 +539,8 @@ def test_a_reader_can_be_removed_and_the_others_stay(store):
 def test_what_a_removed_reader_wrote_is_in_no_file_any_more(store):
     sessions, created = new_session(store, n_readers=2)
     for code, name in zip(created.codes, ("Owl-of-Athens", "Fox"), strict=True):
-        desk = seated(sessions, code, name)
-        read_all(desk, lambda step, name=name: (own(), model(), final(comment=f"words of {name}")))
+        reader = joined(sessions, code, name)
+        read_all(reader, lambda step, name=name: (own(), model(), final(comment=f"words of {name}")))
 
     def holders(words):
         return [path.name for path in store.folder.iterdir() if path.is_file() and words in path.read_bytes()]
@@ -556,14 +556,14 @@ def test_what_a_removed_reader_wrote_is_in_no_file_any_more(store):
 def test_a_deleted_session_leaves_nothing_but_shared_pictures(store):
     sessions, first = new_session(store, n_cases=3)
     _, second = new_session(store, n_cases=2, sessions=sessions)  # pictures 0 and 1 again
-    read_all(seated(sessions, first.codes[0]))
-    desk = sessions.enter(first.codes[0])
+    read_all(joined(sessions, first.codes[0]))
+    reader = sessions.enter(first.codes[0])
     sessions.delete(first.session_id)
     assert store.records() == []
     assert {path.stem for path in store.images.iterdir()} == {image_sha256(picture(number)) for number in (0, 1)}
     assert [info.session_id for info in sessions.list()] == [second.session_id]
     with pytest.raises(StageError, match="deleted"):
-        desk.step()
+        reader.step()
     with pytest.raises(CodeError):
         sessions.enter(first.codes[0])
     with pytest.raises(RecordError, match="no such session"):
@@ -572,7 +572,7 @@ def test_a_deleted_session_leaves_nothing_but_shared_pictures(store):
 
 def test_a_lost_code_is_replaced(store):
     sessions, created = new_session(store)
-    seated(sessions, created.codes[0])
+    joined(sessions, created.codes[0])
     code = sessions.renew_code(created.session_id, 1)
     with pytest.raises(CodeError):
         sessions.enter(created.codes[0])

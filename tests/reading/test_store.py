@@ -22,7 +22,7 @@ from busi_model.reading.session.sessions import Sessions
 from busi_model.reading.storage import schema
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.store import DATABASE, Store, default_folder, new_key, receipt_id
-from tests.reading_help import feedback, final, model, new_session, outline, own, picture, read_all, seated
+from tests.reading_help import feedback, final, joined, model, new_session, outline, own, picture, read_all
 
 ROOT = Path(__file__).parents[2]
 
@@ -163,18 +163,18 @@ def test_records_from_before_there_were_descriptors_are_known_again(monkeypatch,
         older.setattr("busi_model.reading.storage.database.MIGRATIONS", schema.MIGRATIONS[:2])
         store = Store(tmp_path / "store")
         sessions, created = new_session(store, n_cases=1)
-        desk = seated(sessions, created.codes[0])
-        key = desk.step().key
-        receipt = desk.save_own(key, own())
+        reader = joined(sessions, created.codes[0])
+        key = reader.step().key
+        receipt = reader.save_own(key, own())
         store.close()
     store = Store(tmp_path / "store")
-    desk = Sessions(store).enter(created.codes[0])
-    again = desk.save_own(key, own())
+    reader = Sessions(store).enter(created.codes[0])
+    again = reader.save_own(key, own())
     assert again.again and again.receipt == receipt.receipt
-    saved = desk.saved(key)
+    saved = reader.saved(key)
     assert saved.is_same(own()) and "descriptors" not in saved.content
     assert not saved.is_same(own(descriptors={"shape": "irregular"}))
-    read_all(desk, lambda step: (own(), model(), final(descriptors={"shape": "irregular"})))
+    read_all(reader, lambda step: (own(), model(), final(descriptors={"shape": "irregular"})))
     assert [record.kind for record in store.records()] == ["own", "reveal", "final", "questionnaire"]
     store.close()
 

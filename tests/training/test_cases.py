@@ -16,7 +16,7 @@ from busi_model.training.data.cases import (
 )
 from busi_model.training.data.layouts import find_cases, find_hospital, find_hospitals
 from busi_model.training.data.layouts.busi import class_folder_cases
-from busi_model.training.data.likeness import near_duplicate_groups, split_by_likeness
+from busi_model.training.data.near_duplicates import near_duplicate_groups, split_by_likeness
 from busi_model.training.data.splits import found_table, write_manifest
 
 

@@ -66,7 +66,7 @@ def test_train_evaluates_calibrates_and_saves(phantoms, tmp_path):
     assert ours["figures"] == theirs["figures"]
 
 
-def test_release_takes_a_runs_temperatures(phantoms, few_strangers, tmp_path):
+def test_release_takes_a_runs_temperatures(phantoms, few_pictures, tmp_path):
     (tmp_path / "calibrated").mkdir()
     point = {"temperature": 1.7, "mask_temperature": 1.2, "fitted_on": "somewhere"}
     (tmp_path / "calibrated" / "operating_point.json").write_text(json.dumps(point))

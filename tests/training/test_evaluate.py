@@ -223,7 +223,7 @@ def test_the_shipped_card_tells_the_hub_what_was_measured_abroad():
 def test_names_that_are_wrong_are_no_full_disk(untrained, tmp_path, capsys):
     (tmp_path / "file").touch()
     data = ["--weights", str(untrained), "--out", str(tmp_path / "file" / "out")]
-    assert main(["strangers", *data, "--device", "cpu"]) == 1
+    assert main(["refusals", *data, "--device", "cpu"]) == 1
     said = capsys.readouterr().err
     assert "A file stands where a folder is expected" in said and "Free some space" not in said
     for words in ("", "{half"):

@@ -9,8 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from busi_model.__main__ import main
 from busi_model.phantom import draw_phantom
-from busi_model.training.evaluation import evaluate, marks
-from busi_model.training.evaluation import subgroups as trust
+from busi_model.training.evaluation import evaluate, marks, subgroups
 from tests.training.test_subgroups import _table
 
 HEIGHT, WIDTH = 260, 360
@@ -77,14 +76,14 @@ def test_changes_are_paired_and_by_the_true_class():
         p_malignant=[0.1, 0.6, 0.1, 0.2],
         p_normal=[0.2, 0.1, 0.7, 0.3],
     )
-    found = trust.change_figures(_table(), changed)
+    found = subgroups.change_figures(_table(), changed)
     assert found["Accuracy, all images, as they are"]["value"] == 0.5
     assert found["Accuracy, all images, difference"]["value"] == 0.5
     assert (found["Accuracy, malignant, difference"]["value"], found["Accuracy, malignant, difference"]["n"]) == (1, 1)
     assert found["Probability of normal, benign images, difference"]["value"] == pytest.approx((0.1 - 0.2) / 2)
     assert found["Probability of malignant, malignant images, difference"]["value"] == pytest.approx(0.2)
     assert found["Lesion Dice, difference"]["value"] == 0
-    none = trust.change_figures(_table(class_name="benign"), changed)
+    none = subgroups.change_figures(_table(class_name="benign"), changed)
     assert not [name for name in none if "normal images" in name]
 
 

@@ -16,19 +16,19 @@ from busi_model.training.ood.data import (
     Inputs,
     LeftOut,
     case_inputs,
-    gray_strangers,
+    gray_pictures,
     left_out_inputs,
     picture_inputs,
 )
 from busi_model.training.ood.detector import fit_ood, measure_ood
-from busi_model.training.ood.not_ultrasound import Stranger, other_ultrasound, strangers
+from busi_model.training.ood.not_ultrasound import Picture, other_ultrasound, pictures
 
 D = 8 + N_STATISTICS + N_TEXTURE
 
 
-def test_strangers_are_many_varied_readable_and_the_same_each_time():
+def test_pictures_are_many_varied_readable_and_the_same_each_time():
     kinds, sources, names = set(), {}, []
-    for one in strangers(seed=3):
+    for one in pictures(seed=3):
         kinds.add(one.kind)
         assert sources.setdefault(one.source, one.kind) == one.kind  # a source lies in one kind
         names.append(one.name)
@@ -37,7 +37,7 @@ def test_strangers_are_many_varied_readable_and_the_same_each_time():
         except ImageError as error:
             pytest.fail(f"{one.name}: {error}")
     assert len(set(names)) == len(names) >= 850 and len(kinds) >= 12
-    for one, other in islice(zip(strangers(seed=3), strangers(seed=3), strict=True), 40):
+    for one, other in islice(zip(pictures(seed=3), pictures(seed=3), strict=True), 40):
         assert one.name == other.name and np.array_equal(one.pixels, other.pixels)
 
 
@@ -52,7 +52,7 @@ def _pictures(n, shift, rng):
 
 
 def _left_out(hospital, rng):
-    """Hospitals differ in the first number, strangers from all of them in the last ten; kind "odd" does not."""
+    """Hospitals differ in the first number, other pictures from all of them in the last ten; kind "odd" does not."""
     place = np.zeros(D)
     others = {}
     for number, name in enumerate(("A", "B", "C")):
@@ -95,7 +95,7 @@ def test_limits_hold_in_each_hospital_left_out_and_kinds_are_judged_unseen(left_
 def test_hospitals_and_kinds_count_alike_however_many_pictures_they_sent(left_out):
     one = left_out[0]
     known = {"B": one.others["B"][:20], "C": one.others["C"]}
-    far = one.strangers.where(one.strangers.kinds == "far")
+    far = one.no_ultrasound.where(one.no_ultrasound.kinds == "far")
     twice = {name: np.concatenate([a, a]) if name == "B" else a for name, a in known.items()}
     a, b = fit_ood(known, far), fit_ood(twice, far)
     assert a.score(one.own).mean() == pytest.approx(b.score(one.own).mean(), abs=0.1)
@@ -106,22 +106,22 @@ def test_inputs_of_a_hospital_left_out_survive_a_file(left_out, tmp_path):
     again = LeftOut.read(tmp_path / "b.npz")
     assert again.hospital == "B" and again.others.keys() == {"A", "C"}
     np.testing.assert_array_equal(again.own, left_out[1].own)
-    for group in ("strangers", "other_organs"):
+    for group in ("no_ultrasound", "other_organs"):
         for name, array in vars(getattr(left_out[1], group)).items():
             np.testing.assert_array_equal(getattr(getattr(again, group), name), array)
 
 
 @pytest.fixture(scope="module")
-def some_strangers():
+def some_pictures():
     """One in twenty, to be quick."""
-    return [s for s in gray_strangers()[::20] if s.kind != "blank"]
+    return [s for s in gray_pictures()[::20] if s.kind != "blank"]
 
 
-def test_a_predictor_with_a_fitted_detector_refuses_strangers_and_keeps_it_on_disk(
-    untrained, phantoms, some_strangers, tmp_path
+def test_a_predictor_with_a_fitted_detector_refuses_other_pictures_and_keeps_it_on_disk(
+    untrained, phantoms, some_pictures, tmp_path
 ):
     predictor, cases = Predictor.load(untrained, device="cpu"), find_cases(phantoms)
-    known, odd = case_inputs(predictor, cases), picture_inputs(predictor, some_strangers)
+    known, odd = case_inputs(predictor, cases), picture_inputs(predictor, some_pictures)
     np.testing.assert_allclose(case_inputs(predictor, cases, most=5), known[:5], rtol=0.01, atol=1e-3)
     detector = fit_ood({"phantoms": known[::2], "more phantoms": known[1::2]}, odd)
     limits = float(detector.score(known).max()) + 1, float(detector.distance(known).max()) * 3
@@ -135,13 +135,13 @@ def test_a_predictor_with_a_fitted_detector_refuses_strangers_and_keeps_it_on_di
     prediction = predictor(gray)
     inputs = ood_inputs(predictor.logits([gray])[2][0], gray)[None]
     assert not prediction.refused and prediction.ood_score == pytest.approx(detector.score(inputs)[0], abs=1e-3)
-    refused = [predictor(np.ascontiguousarray(s.pixels)).refused for s in some_strangers]
+    refused = [predictor(np.ascontiguousarray(s.pixels)).refused for s in some_pictures]
     assert np.mean(refused) > 0.9
 
 
 def test_a_hospital_left_out_is_seen_through_the_network_that_is_given(untrained, phantoms, monkeypatch):
-    few = [Stranger("noise", "n", f"n {i}", np.full((70, 80), 60 * i, np.uint8)) for i in range(3)]
-    monkeypatch.setattr("busi_model.training.ood.data.gray_strangers", lambda seed: few)
+    few = [Picture("noise", "n", f"n {i}", np.full((70, 80), 60 * i, np.uint8)) for i in range(3)]
+    monkeypatch.setattr("busi_model.training.ood.data.gray_pictures", lambda seed: few)
     monkeypatch.setattr("busi_model.training.ood.data.other_ultrasound", lambda: few[:1])
     predictor, cases = Predictor.load(untrained, device="cpu"), find_cases(phantoms)
     found = left_out_inputs(predictor, "here", cases[:4], {"there": cases[4:]})
@@ -149,4 +149,4 @@ def test_a_hospital_left_out_is_seen_through_the_network_that_is_given(untrained
     gray = cases[0].read()[0].gray
     own = ood_inputs(predictor.logits([gray])[2][0], gray)
     assert np.isclose(found.own, own, rtol=1e-3, atol=1e-4).all(axis=1).any()
-    assert found.strangers.names.tolist() == ["n 0", "n 1", "n 2"] and len(found.other_organs.names) == 1
+    assert found.no_ultrasound.names.tolist() == ["n 0", "n 1", "n 2"] and len(found.other_organs.names) == 1

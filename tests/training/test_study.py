@@ -83,7 +83,7 @@ def test_one_hospital_cannot_be_left_out(hospitals):
 
 
 @pytest.fixture(scope="module")
-def abroad(hospitals, few_strangers, tmp_path_factory):
+def abroad(hospitals, few_pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("abroad")
     data = [str(h.cases[0].image_path.parents[1]) for h in hospitals]
     arguments = [a for place in data for a in ("--data", place)]

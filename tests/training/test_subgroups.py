@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from busi_model.training.evaluation import subgroups as trust
+from busi_model.training.evaluation import subgroups
 
 NAN = float("nan")
 
@@ -31,7 +31,7 @@ def _table(**columns):
 
 
 def test_figures_by_hand():
-    found = {name: (r.value, r.n) for name, r in trust.trust_figures(_table()).items()}
+    found = {name: (r.value, r.n) for name, r in subgroups.reliability_figures(_table()).items()}
     assert found["Class set holds the truth"] == (1.0, 4)
     assert found["Class set holds two classes"] == (0.5, 4)
     assert found["Wrong class, all cases"] == (0.5, 4)
@@ -45,24 +45,24 @@ def test_figures_by_hand():
 
 def test_rate_is_a_mean_with_a_group_interval():
     hits, groups = pd.Series([1, 0, 1, 1, NAN]), pd.Series(list("aabbc"))
-    found = trust.rate(hits, groups)
+    found = subgroups.rate(hits, groups)
     assert (found.value, found.n) == (0.75, 4) and found.low == 0.5 and found.high == 1.0
-    empty = trust.rate(pd.Series([NAN]), pd.Series(["a"]))
+    empty = subgroups.rate(pd.Series([NAN]), pd.Series(["a"]))
     assert np.isnan(empty.value) and empty.n == 0
 
 
 def test_twins_move_together():
     """The same hits in one group a case and in two large groups: fewer groups, wider interval."""
     hits = pd.Series([1.0, 0.0] * 50)
-    alone = trust.rate(hits, pd.Series(range(100)))
-    twins = trust.rate(hits, pd.Series([i % 2 for i in range(100)]))
+    alone = subgroups.rate(hits, pd.Series(range(100)))
+    twins = subgroups.rate(hits, pd.Series([i % 2 for i in range(100)]))
     assert (twins.low, twins.high) == (0.0, 1.0) and alone.low > 0.35
 
 
 def test_shortcuts_are_paired():
     plain = _table()
     marked = _table(predicted=["malignant", "malignant", "normal", "normal"])
-    found = trust.shortcut_figures(plain, marked)
+    found = subgroups.shortcut_figures(plain, marked)
     assert found["Accuracy, images as they are"]["value"] == 0.5
     assert found["Accuracy, marks painted on all"]["value"] == 0.5
     assert found["Accuracy, marks painted on benign only"]["value"] == 0.25
@@ -70,7 +70,7 @@ def test_shortcuts_are_paired():
 
 
 def test_failures_are_named():
-    found = trust.failures(_table())
+    found = subgroups.failures(_table())
     assert found == {
         "lesion missed": ["b"],
         "malignant called benign": ["b"],
@@ -81,7 +81,7 @@ def test_failures_are_named():
 
 def test_small_subgroups_are_left_out_and_large_ones_counted():
     table = pd.concat([_table()] * 3, ignore_index=True)
-    rows = {(r["by"], r["subgroup"]): r for r in trust.subgroup_rows(table)}
+    rows = {(r["by"], r["subgroup"]): r for r in subgroups.subgroup_rows(table)}
     assert rows["class", "benign"]["n"] == 6 and rows["class", "benign"]["accuracy"]["value"] == 0.5
     assert ("class", "normal") not in rows
     assert rows["longer side", "401-600 px"]["n"] == 6

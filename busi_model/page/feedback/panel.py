@@ -14,12 +14,12 @@ from typing import Any
 import gradio as gr
 
 from busi_model.page import strings
-from busi_model.page.answers import Mended, model_record, outline_answer
+from busi_model.page.answers import OutlineRepairedError, model_record, outline_answer
 from busi_model.page.remarks import plain_html, problem_html, receipt_html
 from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.reading.errors import ReadingError, RecordError
-from busi_model.reading.hub.sync import Outbox
+from busi_model.reading.hub.sync import HubSync
 from busi_model.reading.records import MAX_COMMENT, Feedback
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.store import Store, new_key
@@ -55,13 +55,13 @@ class Drafts:
         self.answered &= case_ids
 
 
-class Panel:
+class FeedbackPanel:
     """Components and what their events do. Each answer is a dict {component: update}."""
 
-    def __init__(self, store: Store, outbox: Outbox | None, images: Any, weights_sha256: str):
+    def __init__(self, store: Store, hub_sync: HubSync | None, images: Any, weights_sha256: str):
         """Lay out the panel inside the current gr.Blocks. images: gives a case by its id (of the images
         panel, which this one does not know)."""
-        self.store, self.outbox, self.images, self.weights_sha256 = store, outbox, images, weights_sha256
+        self.store, self.hub_sync, self.images, self.weights_sha256 = store, hub_sync, images, weights_sha256
         classes = [(words, name) for name, words in strings.CLASS_NAMES.items()]
         verdicts = [(words, name) for name, words in strings.OUTLINE_VERDICTS.items()]
         self.drafts = gr.State(Drafts())
@@ -69,7 +69,7 @@ class Panel:
             self.receipt = plain_html("", elem_id="feedback-receipt")
             self.put_away = gr.Button(strings.FEEDBACK_PUT_AWAY, size="sm", visible=False, elem_id="feedback-put-away")
         with gr.Column(elem_id="feedback"):  # which of it there is says `_form_html`, to layout.css
-            plain_html(f"<h2>{strings.FEEDBACK_HEADING}</h2>", elem_classes="door-words")
+            plain_html(f"<h2>{strings.FEEDBACK_HEADING}</h2>", elem_classes="entry-words")
             with gr.Row(elem_id="feedback-buttons"):
                 self.verdict_buttons = {
                     name: gr.Button(words, size="md", min_width=90, elem_id=f"feedback-{name}")
@@ -137,14 +137,14 @@ class Panel:
             gray = case.kept_gray if typed["keep_image"] else case.frame.gray
             record = self._record(verdict, key, case, typed, image_sha256(gray))
             receipt = self.store.save_feedback(key, record, gray if record.keep_image else None)
-        except (ReadingError, EditorError, Mended) as error:
+        except (ReadingError, EditorError, OutlineRepairedError) as error:
             return self._refusal(error)
         except Exception:  # the reader must not lose the text, and the cause belongs in the log
             LOG.exception("Feedback was not saved.")
             return self._refusal(strings.STEP_FAILED)
         values[self.drafts].answered.add(case.case_id)
         values[self.drafts].typed.pop(case.case_id, None)
-        sync = self.outbox.state() if self.outbox else None
+        sync = self.hub_sync.state() if self.hub_sync else None
         number = values[self.visit].case_ids.index(case.case_id) + 1
         name = strings.WORKLIST_ITEM.format(number=number)
         return {

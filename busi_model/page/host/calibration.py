@@ -23,8 +23,8 @@ import pandas as pd
 from busi_model.model.checkpoint import fingerprint
 from busi_model.names import CLASS_NAMES, LEAST_TO_CALIBRATE, TRAINING_PACKAGES
 from busi_model.page import strings
+from busi_model.page.host.downloads import Prepared, skipped_words
 from busi_model.page.host.results import table_html
-from busi_model.page.host.takeaway import Prepared, skipped_words
 from busi_model.predict import Predictor
 from busi_model.reading.errors import RecordError
 from busi_model.reading.export import export_known

@@ -1,4 +1,4 @@
-"""The host's parts on the page: the door, then a new session, the sessions that there are, and what is seldom needed.
+"""The host's parts on the page: the entry, then a new session, the sessions that there are, and what is seldom needed.
 What they do is in panel.py."""
 
 from typing import Any
@@ -10,13 +10,13 @@ from busi_model.page.remarks import plain_html
 
 
 class Layout:
-    """Components inside the current gr.Blocks, as attributes. Only the door is visible at first."""
+    """Components inside the current gr.Blocks, as attributes. Only the entry is visible at first."""
 
     def __init__(self, can_calibrate: bool):
         self.sure = gr.Textbox("", visible=False, elem_id="host-sure")
         self.allowed = gr.State(False)
-        with gr.Column(elem_id="host-door") as self.door:
-            plain_html(f"<h2>{strings.HOST_HEADING}</h2>", elem_classes="door-words")
+        with gr.Column(elem_id="host-entry") as self.entry:
+            plain_html(f"<h2>{strings.HOST_HEADING}</h2>", elem_classes="entry-words")
             self.password = gr.Textbox(label=strings.HOST_PASSWORD, type="password", elem_id="host-password")
             self.open_button = gr.Button(strings.HOST_OPEN, variant="primary", elem_id="host-open")
         self.said = plain_html("", elem_id="host-said")
@@ -46,8 +46,8 @@ class Layout:
             self.results = plain_html("", elem_id="host-figures")
             with gr.Accordion(strings.HOST_MORE, open=True, elem_id="host-more") as self.more:
                 self._lay_out_more()
-        # What any answer can change, and what makes a new session, in the order of `Panel.create`. Any: Gradio gives a
-        # component its events when it is imported.
+        # What any answer can change, and what makes a new session, in the order of `HostPanel.create`. Any: a component
+        # gets its events from Gradio when it is imported.
         self.shown: list[Any] = [
             *(self.said, self.deletions, self.codes, self.session, self.progress, self.files, self.results)
         ]

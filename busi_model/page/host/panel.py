@@ -2,7 +2,7 @@
 
 Enters: the password, once a page load; it opens a gr.State, which lies on the server. Leaves: what `reading.sessions`
 does. Without BUSI_HOST_PASSWORD the page has no such view (`HostGate.exists`). This file wires and decides; how it
-looks is in `layout` and `view`, what the host takes home is in `takeaway` and `calibration`.
+looks is in `layout` and `view`, what the host takes home is in `downloads` and `calibration`.
 """
 
 import json
@@ -17,13 +17,13 @@ from busi_model.batch.find import PassedOver
 from busi_model.page import strings
 from busi_model.page.host.calibration import Calibration
 from busi_model.page.host.cases import find_images, read_cases
+from busi_model.page.host.downloads import Downloads
 from busi_model.page.host.layout import Layout
 from busi_model.page.host.results import results_html
-from busi_model.page.host.takeaway import Takeaway
 from busi_model.page.host.view import Screen
 from busi_model.page.server.visitor import browser_of
 from busi_model.reading.errors import ReadingError, RecordError
-from busi_model.reading.hub.sync import Outbox
+from busi_model.reading.hub.sync import HubSync
 from busi_model.reading.records import NewSession
 from busi_model.reading.session.access import HostGate
 from busi_model.reading.session.sessions import Sessions
@@ -49,7 +49,7 @@ INTO_VIEW = """() => requestAnimationFrame(() => requestAnimationFrame(
 def _for_the_host(action: Callable[..., dict]) -> Callable[..., dict]:
     """For whoever gave the password, as the first argument says; a refusal is a sentence, and what was typed stays."""
 
-    def guarded(panel: "Panel", allowed: bool, *values: Any) -> dict:
+    def guarded(panel: "HostPanel", allowed: bool, *values: Any) -> dict:
         try:
             if not allowed:
                 raise RecordError(strings.HOST_LOGIN_FIRST)
@@ -67,7 +67,7 @@ def _for_the_host(action: Callable[..., dict]) -> Callable[..., dict]:
 def _once_sure(action: Callable[..., dict]) -> Callable[..., dict]:
     """For a host who was sure, which the last argument says."""
 
-    def asked(panel: "Panel", *values: Any) -> dict:
+    def asked(panel: "HostPanel", *values: Any) -> dict:
         *given, sure = values
         return action(panel, *given) if sure == "yes" else panel.screen.remark(strings.HOST_UNCHANGED)
 
@@ -75,7 +75,7 @@ def _once_sure(action: Callable[..., dict]) -> Callable[..., dict]:
     return asked
 
 
-class Panel:
+class HostPanel:
     """What the buttons do. Each answer is a dict {component: update}; a component that is not in it stays as it is."""
 
     def __init__(
@@ -84,15 +84,15 @@ class Panel:
         sessions: Sessions,
         gate: HostGate,
         folder: str | os.PathLike,
-        outbox: Outbox | None = None,
+        hub_sync: HubSync | None = None,
         calibration: Calibration | None = None,
     ):
-        """Lay out the panel inside the current gr.Blocks. folder: private, served by Gradio, emptied by it. outbox: for
-        what is said of copies. calibration: None: no operating point is offered."""
+        """Lay out the panel inside the current gr.Blocks. folder: private, served by Gradio, emptied by it.
+        hub_sync: for what is said of copies. calibration: None: no operating point is offered."""
         self.store, self.sessions, self.gate = store, sessions, gate
-        self.calibration, self.takeaway = calibration, Takeaway(store, folder)
+        self.calibration, self.downloads = calibration, Downloads(store, folder)
         self.layout = Layout(can_calibrate=calibration is not None)
-        self.screen = Screen(self.layout, store, has_outbox=outbox is not None)
+        self.screen = Screen(self.layout, store, copies_to_hub=hub_sync is not None)
 
     def connect(self) -> None:
         on = self.layout
@@ -101,7 +101,7 @@ class Panel:
             [on.open_button.click, on.password.submit],
             self.enter,
             [on.password],
-            [on.allowed, on.password, on.door, on.view, on.new, on.more, on.number, *on.shown],
+            [on.allowed, on.password, on.entry, on.view, on.new, on.more, on.number, *on.shown],
             **HOW,
         )
         on.create_button.click(self.create, [on.allowed, *on.of_new], [*on.shown, *on.of_new, on.new], **HOW)
@@ -166,7 +166,7 @@ class Panel:
 
     @_for_the_host
     def download(self, session_id: str | None) -> dict:
-        return self.screen.prepared(self.takeaway.records(_chosen(session_id)))
+        return self.screen.prepared(self.downloads.records(_chosen(session_id)))
 
     def calibrate(self, allowed: bool, session_id: str | None) -> Iterator[dict]:
         """Two answers: that it has begun, and then the operating point, or why there is none."""
@@ -183,7 +183,7 @@ class Panel:
         assert self.calibration is not None  # without one there is no button
         chosen = _chosen(session_id)
         name = self._name_of(chosen)
-        with self.takeaway.place(chosen) as place:
+        with self.downloads.place(chosen) as place:
             fitted = self.calibration.of_session(self.store, chosen, name, place)
             self._name_of(chosen)  # or it was deleted meanwhile
         return self.screen.prepared(fitted)
@@ -208,7 +208,7 @@ class Panel:
     def remove(self, session_id: str | None, pseudonym: str | None) -> dict:
         chosen = _chosen(session_id)
         gone = self.sessions.remove_reader(chosen, pseudonym or "")
-        self.takeaway.drop(chosen)
+        self.downloads.drop(chosen)
         return self._state(session_id, self.screen.deleted(gone))
 
     @_for_the_host
@@ -218,19 +218,19 @@ class Panel:
         if (confirm or "").strip() != self._name_of(chosen):
             raise RecordError(strings.HOST_CONFIRM_FIRST)
         gone = self.sessions.delete(chosen)
-        self.takeaway.drop(chosen)
+        self.downloads.drop(chosen)
         return self._state(None, self.screen.deleted(gone))
 
     @_for_the_host
     @_once_sure
     def forget(self, receipt: str | None) -> dict:
         gone = self.store.remove_feedback(receipt or "")
-        self.takeaway.drop("feedback")
+        self.downloads.drop("feedback")
         return {**self.screen.remark(self.screen.deleted(gone)), **self.screen.deletions()}
 
     @_for_the_host
     def feedback(self) -> dict:
-        return self.screen.prepared(self.takeaway.feedback())
+        return self.screen.prepared(self.downloads.feedback())
 
     def _state(self, session_id: str | None, said: str = "") -> dict:
         return self.screen.sessions(self.sessions.list(), session_id, said)

@@ -9,9 +9,9 @@ import gradio as gr
 import pandas as pd
 
 from busi_model.page import strings
+from busi_model.page.host.downloads import Prepared
 from busi_model.page.host.layout import Layout
 from busi_model.page.host.results import table_html
-from busi_model.page.host.takeaway import Prepared
 from busi_model.page.remarks import deletion_words, deletions_html, problem_html, remark_html
 from busi_model.reading.session.sessions import SessionInfo
 from busi_model.reading.storage.deletion import Deletion
@@ -21,16 +21,16 @@ from busi_model.reading.storage.store import Store
 class Screen:
     """Answers are dicts {component: update}; a component that is not in them stays as it is."""
 
-    def __init__(self, layout: Layout, store: Store, has_outbox: bool):
-        self.layout, self.store, self.has_outbox = layout, store, has_outbox
+    def __init__(self, layout: Layout, store: Store, copies_to_hub: bool):
+        self.layout, self.store, self.copies_to_hub = layout, store, copies_to_hub
 
     def opened(self, infos: Sequence[SessionInfo]) -> dict:
-        """The door shuts behind the host. infos: all sessions; without any, making one is the first thing to do."""
+        """The entry closes behind the host. infos: all sessions; without any, making one is the first thing to do."""
         on = self.layout
         return {
             on.allowed: True,
             on.password: "",
-            on.door: gr.Column(visible=False),
+            on.entry: gr.Column(visible=False),
             on.view: gr.Column(visible=True),
             on.new: gr.Accordion(open=not infos),
             on.more: gr.Accordion(open=False),
@@ -75,10 +75,10 @@ class Screen:
 
     def deletions(self) -> dict:
         """Those that are not done yet."""
-        return {self.layout.deletions: deletions_html(self.store.deletions("done_at IS NULL"), self.has_outbox)}
+        return {self.layout.deletions: deletions_html(self.store.deletions("done_at IS NULL"), self.copies_to_hub)}
 
     def deleted(self, gone: Deletion) -> str:
-        return deletion_words(gone, self.has_outbox)
+        return deletion_words(gone, self.copies_to_hub)
 
 
 def readers_html(info: SessionInfo) -> str:

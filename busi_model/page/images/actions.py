@@ -1,5 +1,5 @@
 """What happens when a user does something in the reading panel: each method collects, asks `OpenImages`, and answers
-with a `Step`; what is prepared behind the shown picture stands in `behind`.
+with a `View`; what is prepared behind the shown picture stands in `background`.
 
 Every step of a reading says everything, so that a picture and the result of another image can never stand side by side;
 and a step that was overtaken by a newer image is not shown at all.
@@ -13,23 +13,23 @@ from gradio.data_classes import FileData
 from busi_model.dicom_out.write import KINDS, DicomResultError
 from busi_model.image import ImageError
 from busi_model.page import strings
-from busi_model.page.images.case import Case, Source
+from busi_model.page.images.case import OpenImage, Source
+from busi_model.page.images.downloads import Downloads
 from busi_model.page.images.edits import corners_of
 from busi_model.page.images.opened import OpenImages
-from busi_model.page.images.result import Screen, Step, empty_data, message_html, waiting_html
-from busi_model.page.images.takeaway import Takeaway
+from busi_model.page.images.result import Screen, View, empty_data, message_html, waiting_html
 from busi_model.page.images.worklist import Visit, worklist_of
 from busi_model.reading.errors import OutlineError
 
-Steps = Iterator[Step | None]  # None: nothing changes
+Views = Iterator[View | None]  # None: nothing changes
 MOST_KEPT = 2000  # images of a page, and ids that a browser may ask for after a reload
 
 
-class Reader:
-    """Reads images for all users."""
+class Actions:
+    """What a user does with images, for all users."""
 
-    def __init__(self, images: OpenImages, takeaway: Takeaway):
-        self.images, self.takeaway, self.screen = images, takeaway, Screen(images, takeaway)
+    def __init__(self, images: OpenImages, downloads: Downloads):
+        self.images, self.downloads, self.screen = images, downloads, Screen(images, downloads)
         self._holders: dict[str, Visit] = {}  # case id: whose it is
 
     def read(
@@ -40,7 +40,7 @@ class Reader:
         synthetic: bool = False,
         tokens: Sequence[str] = (),
         show: bool = True,
-    ) -> Steps:
+    ) -> Views:
         """New images; the first of them is shown, unless another one is and `show` is
         False. tokens: the browser's, one a source."""
         self._settle(visit)
@@ -48,7 +48,7 @@ class Reader:
             text = strings.TOO_MANY_OPEN_TEXT.format(n_open=len(visit.case_ids), n_more=len(sources), most=MOST_KEPT)
             words = message_html(strings.TOO_MANY_OPEN_HEADING, text)
             visit.turn, visit.shown = visit.turn + 1, None
-            yield Step(words, empty_data(visit.turn), worklist_of(visit, self.images), n_open=len(visit.case_ids))
+            yield View(words, empty_data(visit.turn), worklist_of(visit, self.images), n_open=len(visit.case_ids))
             return
         for case_id in [one for one in self._holders if one not in self.images]:  # forgotten there
             self._holders.pop(case_id, None)
@@ -61,13 +61,13 @@ class Reader:
         if show or visit.shown is None:
             yield from self._turn(cases[0], visit, threshold_name)
         else:
-            yield Step(None, None, worklist_of(visit, self.images), n_open=len(visit.case_ids))
+            yield View(None, None, worklist_of(visit, self.images), n_open=len(visit.case_ids))
 
-    def pick(self, visit: Visit, threshold_name: str | None, case_id: object, listed: int | None = None) -> Steps:
+    def pick(self, visit: Visit, threshold_name: str | None, case_id: object, listed: int | None = None) -> Views:
         """Show another image of the worklist. listed: version of the list that the browser has whole."""
         yield from self._turn(visit.own(self.images, case_id), visit, threshold_name, listed)
 
-    def close(self, visit: Visit, threshold_name: str | None, case_ids: Collection[object]) -> Steps:
+    def close(self, visit: Visit, threshold_name: str | None, case_ids: Collection[object]) -> Views:
         """Close some of the open images; the next one is shown. Until images are opened or closed again they can come
         back; then they are forgotten."""
         self._settle(visit)
@@ -80,13 +80,13 @@ class Reader:
         visit.case_ids, visit.closed = left, gone
         if not left:
             visit.turn, visit.shown = visit.turn + 1, None
-            yield Step(waiting_html(), empty_data(visit.turn), worklist_of(visit, self.images), n_closed=len(gone))
+            yield View(waiting_html(), empty_data(visit.turn), worklist_of(visit, self.images), n_closed=len(gone))
         elif place is None:
-            yield self.screen.step(visit.own(self.images, visit.shown), visit, threshold_name)
+            yield self.screen.view(visit.own(self.images, visit.shown), visit, threshold_name)
         else:
             yield from self._turn(visit.own(self.images, visit.shown), visit, threshold_name)
 
-    def reopen(self, visit: Visit, threshold_name: str | None) -> Steps:
+    def reopen(self, visit: Visit, threshold_name: str | None) -> Views:
         """What was closed last comes back, behind what is open."""
         back = [case_id for case_id in visit.closed if self.images.get(case_id) is not None]
         visit.closed = []
@@ -94,7 +94,7 @@ class Reader:
         first = back[0] if back else visit.shown
         yield from self._turn(visit.own(self.images, first), visit, threshold_name)
 
-    def restore(self, visit: Visit, threshold_name: str | None, case_ids: Sequence[object], shown: object) -> Steps:
+    def restore(self, visit: Visit, threshold_name: str | None, case_ids: Sequence[object], shown: object) -> Views:
         """The page was loaded again: what this tab had open comes back, as far as it is still there. An id cannot be
         guessed, so whoever names it had it open."""
         asked = [case_id for case_id in case_ids[:MOST_KEPT] if isinstance(case_id, str)]
@@ -113,26 +113,26 @@ class Reader:
         else:
             visit.turn += 1
             words = message_html(strings.ALL_GONE_HEADING, strings.ALL_GONE_TEXT.format(count=len(asked)))
-            yield Step(words, empty_data(visit.turn), worklist_of(visit, self.images))
+            yield View(words, empty_data(visit.turn), worklist_of(visit, self.images))
 
     def leave(self, visit: Visit) -> None:
         """The user is gone for good, and with them their images."""
         self._forget(visit, [*visit.case_ids, *visit.closed])
 
-    def insist(self, visit: Visit, threshold_name: str | None) -> Step:
+    def insist(self, visit: Visit, threshold_name: str | None) -> View:
         """Show the result of an image that was refused."""
         case = visit.own(self.images, visit.shown)
         if case is not None:
             case.insisted = True
-        return self.screen.step(case, visit, threshold_name)
+        return self.screen.view(case, visit, threshold_name)
 
-    def refresh(self, visit: Visit, threshold_name: str | None) -> Step | None:
+    def refresh(self, visit: Visit, threshold_name: str | None) -> View | None:
         """Say the shown result again, by another operating point."""
         if visit.shown is None:
             return None
-        return self.screen.step(visit.own(self.images, visit.shown), visit, threshold_name)
+        return self.screen.view(visit.own(self.images, visit.shown), visit, threshold_name)
 
-    def mark(self, visit: Visit, threshold_name: str | None, event: dict) -> Step | None:
+    def mark(self, visit: Visit, threshold_name: str | None, event: dict) -> View | None:
         """A known length was marked in the picture, or its scale was taken away."""
         case = visit.own(self.images, event.get("case"))
         if case is None or not case.is_read or case.case_id != visit.shown:
@@ -147,9 +147,9 @@ class Reader:
                 visit.scale = None
         except (TypeError, ValueError, LookupError, ArithmeticError) as error:
             note = strings.SCALE_REFUSED.format(reason=error)
-        return self.screen.step(case, visit, threshold_name, note)
+        return self.screen.view(case, visit, threshold_name, note)
 
-    def outline(self, visit: Visit, threshold_name: str | None, event: dict) -> Step | None:
+    def outline(self, visit: Visit, threshold_name: str | None, event: dict) -> View | None:
         """The outline was edited: it becomes the shown one, and everything that follows from it is made anew."""
         case, revision = visit.own(self.images, event.get("case")), event.get("revision")
         if case is None or not case.is_judged or case.withheld or not visit.shows(case, event.get("frame", 0)):
@@ -157,13 +157,13 @@ class Reader:
         if not isinstance(revision, int) or revision <= case.revision:
             return None  # overtaken by a newer one
         try:
-            mended = self.images.draw(case, event.get("lesions"), revision)
-            note = strings.OUTLINE_MENDED_NOTE.format(text=mended) if mended else ""
+            repaired = self.images.draw(case, event.get("lesions"), revision)
+            note = strings.OUTLINE_REPAIRED_NOTE.format(text=repaired) if repaired else ""
         except OutlineError as error:
             note = strings.OUTLINE_REFUSED.format(reason=error)
-        return None if case.revision != revision else self.screen.step(case, visit, threshold_name, note)
+        return None if case.revision != revision else self.screen.view(case, visit, threshold_name, note)
 
-    def crop(self, visit: Visit, threshold_name: str | None, event: dict) -> Steps:
+    def crop(self, visit: Visit, threshold_name: str | None, event: dict) -> Views:
         """Judge a part of the picture as an image of its own; it comes after the one that it was cut from."""
         case, corners = visit.own(self.images, event.get("case")), corners_of(event.get("box"))
         if case is None or not case.is_read or corners is None:
@@ -172,7 +172,7 @@ class Reader:
         try:
             part = self.images.cut(case, corners)
         except ImageError as error:
-            yield self.screen.step(case, visit, threshold_name, str(error))
+            yield self.screen.view(case, visit, threshold_name, str(error))
             return
         self._holders[part.case_id] = visit
         if case.case_id in visit.tokens:  # the same file's name
@@ -180,7 +180,7 @@ class Reader:
         visit.case_ids.insert(visit.case_ids.index(case.case_id) + 1, part.case_id)
         yield from self._turn(part, visit, threshold_name)
 
-    def frame(self, visit: Visit, threshold_name: str | None, event: dict) -> Steps:
+    def frame(self, visit: Visit, threshold_name: str | None, event: dict) -> Views:
         """Show another frame of a film and judge it."""
         shown, index = visit.shown_film(self.images, event.get("case")), event.get("index")
         case, film = shown or (None, None)
@@ -191,7 +191,7 @@ class Reader:
         try:
             case.turn_to(index)
         except ImageError as error:
-            yield self.screen.step(case, visit, threshold_name, strings.FRAME_LOST.format(reason=error))
+            yield self.screen.view(case, visit, threshold_name, strings.FRAME_LOST.format(reason=error))
             return
         yield from self._turn(case, visit, threshold_name)
 
@@ -200,11 +200,11 @@ class Reader:
         case = visit.own(self.images, case_id)
         if case is None or not case.is_judged or case.withheld:
             return gr.skip()
-        if kind in KINDS and kind not in self.takeaway.dicom_kinds(case):
+        if kind in KINDS and kind not in self.downloads.dicom_kinds(case):
             return gr.skip()
-        name = self.takeaway.file_name(kind, case)
+        name = self.downloads.file_name(kind, case)
         try:
-            path = self.images.write(case, name, self.takeaway.content(kind, case, threshold_name))
+            path = self.images.write(case, name, self.downloads.content(kind, case, threshold_name))
         except DicomResultError as error:
             gr.Warning(str(error))
             return gr.skip()
@@ -224,12 +224,14 @@ class Reader:
             visit.tokens.pop(case_id, None)
             visit.looked_at.discard(case_id)
 
-    def _turn(self, case: Case | None, visit: Visit, threshold_name: str | None, listed: int | None = None) -> Steps:
+    def _turn(
+        self, case: OpenImage | None, visit: Visit, threshold_name: str | None, listed: int | None = None
+    ) -> Views:
         """Show a case, until a newer image takes the turn."""
         visit.turn += 1
         visit.shown = None if case is None else case.case_id
         mine = visit.turn
-        for step in self._steps(case, visit, threshold_name, listed):
+        for step in self._views(case, visit, threshold_name, listed):
             if visit.turn != mine:
                 break
             yield step
@@ -238,12 +240,12 @@ class Reader:
             # Only an outdated one: that step can swallow the step before it, when both travel in one packet.
             yield None
 
-    def _steps(self, case: Case | None, visit: Visit, threshold_name: str | None, listed: int | None) -> Steps:
+    def _views(self, case: OpenImage | None, visit: Visit, threshold_name: str | None, listed: int | None) -> Views:
         if case is not None and not case.ready:
             if not case.is_read:
-                yield self.screen.step(case, visit, threshold_name)
+                yield self.screen.view(case, visit, threshold_name)
                 self.images.open(case)
             if case.is_read:
-                yield self.screen.step(case, visit, threshold_name)
+                yield self.screen.view(case, visit, threshold_name)
                 self.images.analyse(case)
-        yield self.screen.step(case, visit, threshold_name, listed=listed)
+        yield self.screen.view(case, visit, threshold_name, listed=listed)

@@ -33,7 +33,7 @@ Source = Path | np.ndarray | Frame  # an array: a picture of our own
 
 
 @dataclass(eq=False)
-class Case:
+class OpenImage:
     """One opened image. What changes its frame or its result holds its lock."""
 
     case_id: str
@@ -184,7 +184,7 @@ class Case:
         """Make an edited outline the shown one and measure it; the model's own returns when it is drawn again.
 
         polygons: what the browser sent; lists of [x, y], frame pixels, are expected. revision: the browser's count.
-        Returns what was mended, in words, or "". Raises OutlineError; then the shown outline stays.
+        Returns what was repaired, in words, or "". Raises OutlineError; then the shown outline stays.
         """
         with self.lock:
             self.revision = revision
@@ -192,7 +192,7 @@ class Case:
                 self.drawn, text = None, ""
             else:
                 height, width = self.frame.gray.shape
-                self.drawn, text = Drawn.mended(polygons, width, height)
+                self.drawn, text = Drawn.repaired(polygons, width, height)
             self._measure()
         return text
 

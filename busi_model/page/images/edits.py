@@ -28,9 +28,9 @@ class Drawn:
     mask: np.ndarray  # bool (H, W), the same filled
 
     @classmethod
-    def mended(cls, polygons: Any, width: int, height: int) -> "tuple[Drawn, str]":
-        """polygons: what the browser sent; lists of (x, y) are expected. Returns with it what was mended, in words, or
-        "". Raises OutlineError."""
+    def repaired(cls, polygons: Any, width: int, height: int) -> "tuple[Drawn, str]":
+        """polygons: what the browser sent; lists of (x, y) are expected. Returns with it what was repaired, in
+        words, or "". Raises OutlineError."""
         repaired = repair(polygons, width, height)
         points = [[list(point) for point in polygon] for polygon in repaired.polygons]
         return cls(points, _filled(points, width, height)), repaired.text

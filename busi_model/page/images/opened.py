@@ -1,4 +1,4 @@
-"""The images that users have open, kept on the server: a path becomes a `Case`, a case gets its Prediction.
+"""The images that users have open, kept on the server: a path becomes a `OpenImage`, a case gets its Prediction.
 
 Pages hold only case ids, which cannot be guessed. Cases live in memory; what the browser has to fetch lies in a private
 folder that Gradio serves and empties. What was not used for an hour is forgotten. All that cases hold, pixels, results,
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from busi_model.clinic.explain import Explainer
-from busi_model.page.images.case import Case, Source
+from busi_model.page.images.case import OpenImage, Source
 from busi_model.page.images.edits import Corners, part_of
 from busi_model.predict import Predictor
 
@@ -41,7 +41,7 @@ class OpenImages:
     ):
         """folder: private, served by Gradio. kept_bytes: of all cases together. clock: seconds, for tests."""
         self.predictor, self.folder, self.kept_bytes, self.clock = predictor, Path(folder), kept_bytes, clock
-        self._cases: dict[str, Case] = {}
+        self._cases: dict[str, OpenImage] = {}
         self._bytes: Counter[str] = Counter()  # of them, by holder
         self._looked_at = clock()
         self._lock = threading.Lock()
@@ -54,24 +54,24 @@ class OpenImages:
     def __contains__(self, case_id: str) -> bool:
         return case_id in self._cases
 
-    def get(self, case_id: str) -> Case | None:
+    def get(self, case_id: str) -> OpenImage | None:
         """The case, or None when it was forgotten."""
         case = self._cases.get(case_id)
         if case is not None:
             case.used_at = self.clock()
         return case
 
-    def add(self, source: Source, synthetic: bool = False, holder: str = "") -> Case:
+    def add(self, source: Source, synthetic: bool = False, holder: str = "") -> OpenImage:
         """Take an image in; it is read later, by `open`. holder: whose it is."""
         case_id = secrets.token_urlsafe(16)
         folder = self.folder / f"case-{case_id}"
-        case = Case(case_id, source, folder, synthetic, holder=holder, used_at=self.clock())
+        case = OpenImage(case_id, source, folder, synthetic, holder=holder, used_at=self.clock())
         with self._lock:
             self._cases[case_id] = case
         self._tidy(case)
         return case
 
-    def cut(self, case: Case, corners: Corners) -> Case:
+    def cut(self, case: OpenImage, corners: Corners) -> OpenImage:
         """Take a part of the shown frame in, as an image of its own. Raises ImageError."""
         with case.lock:
             part = self.add(part_of(case.frame, corners), case.synthetic, case.holder)
@@ -79,13 +79,13 @@ class OpenImages:
             part.crop, part.is_dicom = corners, case.is_dicom
         return part
 
-    def open(self, case: Case) -> Case:
-        """As `Case.read`."""
+    def open(self, case: OpenImage) -> OpenImage:
+        """As `OpenImage.read`."""
         case.read()
         self._tidy(case)
         return case
 
-    def analyse(self, case: Case) -> Case:
+    def analyse(self, case: OpenImage) -> OpenImage:
         """Read and analyse, once. A failure of the program goes to the log and is marked on the case."""
         with case.lock:
             try:
@@ -98,13 +98,13 @@ class OpenImages:
         self._tidy(case)
         return case
 
-    def draw(self, case: Case, polygons: Any, revision: int) -> str:
-        """As `Case.draw`."""
+    def draw(self, case: OpenImage, polygons: Any, revision: int) -> str:
+        """As `OpenImage.draw`."""
         text = case.draw(polygons, revision)
         self._tidy(case)
         return text
 
-    def write(self, case: Case, name: str, content: bytes) -> str:
+    def write(self, case: OpenImage, name: str, content: bytes) -> str:
         """Put a file into the case's own folder, in place of one that lies there; returns its path."""
         path = case.folder / name
         with self._files:
@@ -115,7 +115,7 @@ class OpenImages:
         self._tidy(case)
         return str(path)
 
-    def write_once(self, case: Case, name: str, made: Callable[[], bytes]) -> str:
+    def write_once(self, case: OpenImage, name: str, made: Callable[[], bytes]) -> str:
         """As `write`, but made only when it is not there yet."""
         path = case.folder / name
         with case.lock:
@@ -133,7 +133,7 @@ class OpenImages:
                 case.forgotten = True
                 shutil.rmtree(case.folder, ignore_errors=True)
 
-    def _tidy(self, keep: Case) -> None:
+    def _tidy(self, keep: OpenImage) -> None:
         """Count what a case holds by now. Forget what is old; while there is too much, the longest unused of whoever
         holds most; never the case at hand."""
         with self._lock:
@@ -147,7 +147,7 @@ class OpenImages:
             self._looked_at = now
             by_use = sorted((case for case in self._cases.values() if case is not keep), key=lambda case: case.used_at)
         gone = [case for case in by_use if now - case.used_at > KEPT_S]
-        by_holder: dict[str, list[Case]] = {}
+        by_holder: dict[str, list[OpenImage]] = {}
         for case in by_use:
             if case in gone:
                 left[case.holder] -= case.counted_bytes

@@ -1,7 +1,7 @@
 """The reading panel: images come in; a worklist, the viewer and the result in words stand side by side.
 
 Gradio never decodes the upload: inbox.js hands over its path and `read_image` does the rest. `layout` lays out, this
-file wires; `actions.Reader` answers with a `Step`, which becomes updates of components here, by name.
+file wires; `actions.Actions` answers with a `View`, which becomes updates of components here, by name.
 """
 
 import os
@@ -16,12 +16,12 @@ from gradio.blocks import Block
 
 from busi_model.image import ImageError
 from busi_model.page import strings
-from busi_model.page.images.actions import Reader
-from busi_model.page.images.behind import Behind
+from busi_model.page.images.actions import Actions
+from busi_model.page.images.background import Background
+from busi_model.page.images.downloads import Downloads, model_version
 from busi_model.page.images.layout import Layout
 from busi_model.page.images.opened import OpenImages
-from busi_model.page.images.result import Step, message_html, parts_html
-from busi_model.page.images.takeaway import Takeaway, model_version
+from busi_model.page.images.result import View, message_html, parts_html
 from busi_model.page.images.worklist import Visit, packed_list
 from busi_model.page.server.decoding import uploaded
 from busi_model.page.server.visitor import household
@@ -34,7 +34,7 @@ READ: dict[str, Any] = {**QUIET, "concurrency_limit": 8, "concurrency_id": "read
 AHEAD: dict[str, Any] = {**QUIET, "concurrency_limit": 2, "concurrency_id": "ahead"}
 
 
-class Panel:
+class ImagesPanel:
     """What the events do. Each handler gets and gives a dict by component."""
 
     def __init__(
@@ -46,14 +46,14 @@ class Panel:
         """Lay out the panel inside the current gr.Blocks.
 
         folder: private, served by Gradio, emptied by it. feedback: makes the panel under the result, of the open images
-        and the hash of the weights, as `feedback.panel.Panel` does; None: no feedback is asked for.
+        and the hash of the weights, as `feedback.panel.FeedbackPanel` does; None: no feedback is asked for.
         """
         self.folder = Path(folder)
         self.images = OpenImages(predictor, self.folder)
         point, sha256 = predictor.operating_point, predictor.checkpoint.weights_sha256
-        self.reader = Reader(self.images, Takeaway(point, model_version(predictor), sha256))
-        self.behind = Behind(self.reader.screen)
-        self.visit = gr.State(Visit(), delete_callback=self.reader.leave)
+        self.actions = Actions(self.images, Downloads(point, model_version(predictor), sha256))
+        self.background = Background(self.actions.screen)
+        self.visit = gr.State(Visit(), delete_callback=self.actions.leave)
         self.layout = Layout(point, partial(feedback, self.images, sha256) if feedback else None)
 
     def connect(self) -> None:
@@ -77,10 +77,10 @@ class Panel:
         on.viewer.frame(self.frame, **how)
         on.viewer.mark(self.mark, **how)
         on.viewer.outline(self.outline, **how)
-        behind = {"inputs": {self.visit}, "outputs": [on.viewer], "concurrency_limit": 2, **QUIET}
-        on.viewer.film(self.film, **behind)
-        on.viewer.judge(self.judge, **behind)
-        on.viewer.explain(self.explain, **behind)
+        quietly = {"inputs": {self.visit}, "outputs": [on.viewer], "concurrency_limit": 2, **QUIET}
+        on.viewer.film(self.film, **quietly)
+        on.viewer.judge(self.judge, **quietly)
+        on.viewer.explain(self.explain, **quietly)
         asked: set[Block] = {self.visit, on.seen, on.threshold}
         for kind, button in on.takes.items():
             button.click(partial(self.give, kind), asked, [on.handover], concurrency_limit=2, **QUIET)
@@ -103,79 +103,79 @@ class Panel:
             yield {self.layout.words: message_html(strings.UNREADABLE_HEADING, strings.EVENT_FAILED)}
             return
         how: dict[str, Any] = {"tokens": tokens, "show": bool(sent.get("show", True))}
-        yield from self._answers(values, self.reader.read(sources, *self._of(values), **how))
+        yield from self._answers(values, self.actions.read(sources, *self._of(values), **how))
 
     def example(self, gray: np.ndarray, values: dict) -> Iterator[dict]:
-        yield from self._answers(values, self.reader.read([gray], *self._of(values), synthetic=True))
+        yield from self._answers(values, self.actions.read([gray], *self._of(values), synthetic=True))
 
     def pick(self, values: dict, event: gr.EventData) -> Iterator[dict]:
         sent = _sent(event)
-        yield from self._answers(values, self.reader.pick(*self._of(values), sent.get("case"), sent.get("listed")))
+        yield from self._answers(values, self.actions.pick(*self._of(values), sent.get("case"), sent.get("listed")))
 
     def look(self, values: dict, event: gr.EventData) -> dict:
         """As `pick`, of an image that is analysed: of a generator Gradio would send the answer twice."""
         return list(self.pick(values, event))[-1]
 
     def close(self, values: dict, event: gr.EventData) -> Iterator[dict]:
-        yield from self._answers(values, self.reader.close(*self._of(values), [_sent(event).get("case")]))
+        yield from self._answers(values, self.actions.close(*self._of(values), [_sent(event).get("case")]))
 
     def close_all(self, values: dict) -> Iterator[dict]:
         visit, threshold = self._of(values)
-        yield from self._answers(values, self.reader.close(visit, threshold, list(visit.case_ids)))
+        yield from self._answers(values, self.actions.close(visit, threshold, list(visit.case_ids)))
 
     def reopen(self, values: dict) -> Iterator[dict]:
-        yield from self._answers(values, self.reader.reopen(*self._of(values)))
+        yield from self._answers(values, self.actions.reopen(*self._of(values)))
 
     def restore(self, values: dict, event: gr.EventData) -> Iterator[dict]:
         sent = _sent(event)
         kept = cases if isinstance(cases := sent.get("cases"), list) else []
-        yield from self._answers(values, self.reader.restore(*self._of(values), kept, sent.get("shown")))
+        yield from self._answers(values, self.actions.restore(*self._of(values), kept, sent.get("shown")))
 
     def show_anyway(self, values: dict) -> dict:
-        return self._answer(values, self.reader.insist(*self._of(values)))
+        return self._answer(values, self.actions.insist(*self._of(values)))
 
     def refresh(self, values: dict) -> dict:
-        return self._answer(values, self.reader.refresh(*self._of(values)))
+        return self._answer(values, self.actions.refresh(*self._of(values)))
 
     def mark(self, values: dict, event: gr.EventData) -> dict:
-        return self._answer(values, self.reader.mark(*self._of(values), _sent(event)))
+        return self._answer(values, self.actions.mark(*self._of(values), _sent(event)))
 
     def outline(self, values: dict, event: gr.EventData) -> dict:
-        return self._answer(values, self.reader.outline(*self._of(values), _sent(event)))
+        return self._answer(values, self.actions.outline(*self._of(values), _sent(event)))
 
     def crop(self, values: dict, event: gr.EventData) -> Iterator[dict]:
-        yield from self._answers(values, self.reader.crop(*self._of(values), _sent(event)))
+        yield from self._answers(values, self.actions.crop(*self._of(values), _sent(event)))
 
     def frame(self, values: dict, event: gr.EventData) -> Iterator[dict]:
-        yield from self._answers(values, self.reader.frame(*self._of(values), _sent(event)))
+        yield from self._answers(values, self.actions.frame(*self._of(values), _sent(event)))
 
     def film(self, values: dict, event: gr.EventData) -> Iterator[dict]:
-        for scene in self.behind.film(values[self.visit], _sent(event).get("case")):
+        for scene in self.background.film(values[self.visit], _sent(event).get("case")):
             yield {self.layout.viewer: _packed(scene)}
 
     def judge(self, values: dict, event: gr.EventData) -> Iterator[dict]:
-        for scene in self.behind.judge(values[self.visit], _sent(event).get("case")):
+        for scene in self.background.judge(values[self.visit], _sent(event).get("case")):
             yield {self.layout.viewer: _packed(scene)}
 
     def explain(self, values: dict, event: gr.EventData) -> dict:
-        return {self.layout.viewer: _packed(self.behind.explain(values[self.visit], _sent(event).get("case")))}
+        return {self.layout.viewer: _packed(self.background.explain(values[self.visit], _sent(event).get("case")))}
 
     def ahead(self, values: dict) -> Iterator[dict]:
-        for worklist in self.behind.ahead(values[self.visit]):
+        for worklist in self.background.ahead(values[self.visit]):
             yield {self.layout.worklist: packed_list(worklist)}
 
     def give(self, kind: str, values: dict) -> dict:
         on = self.layout
-        return {on.handover: self.reader.take(kind, values[self.visit], values[on.seen], values[on.threshold])}
+        return {on.handover: self.actions.take(kind, values[self.visit], values[on.seen], values[on.threshold])}
 
     def _of(self, values: dict) -> tuple[Visit, str]:
         return values[self.visit], values[self.layout.threshold]
 
-    def _answers(self, values: dict, steps: Iterable[Step | None]) -> Iterator[dict]:
-        for step in steps:
-            yield self._answer(values, step)
+    def _answers(self, values: dict, views: Iterable[View | None]) -> Iterator[dict]:
+        for view in views:
+            yield self._answer(values, view)
 
-    def _answer(self, values: dict, step: Step | None) -> dict:
+    def _answer(self, values: dict, step: View | None) -> dict:
         """Updates of all components; of none when the step was overtaken."""
         on = self.layout
         if step is None:
@@ -196,7 +196,7 @@ class Panel:
 
 
 def _sent(event: gr.EventData) -> dict:
-    """What the browser sent along; a stranger's program may send anything."""
+    """What the browser sent along; another program may send anything."""
     return event._data if isinstance(event._data, dict) else {}
 
 

@@ -8,18 +8,18 @@ from busi_model.clinic.explain import scan_area
 from busi_model.clinic.view import draw_heat, encode_png, thumbnail
 from busi_model.image import Box
 from busi_model.model.preprocess import square_pixels
-from busi_model.page.images.case import Case
+from busi_model.page.images.case import OpenImage
 from busi_model.page.images.opened import OpenImages
 
 HEAT_PX = 2048  # longer side, at most: the browser stretches the map over the frame, and its grid is coarse anyway
 
 
-def picture(images: OpenImages, case: Case) -> str:
+def picture(images: OpenImages, case: OpenImage) -> str:
     """Path of the frame as PNG."""
     return images.write_once(case, f"busi-image{_suffix(case)}.png", lambda: encode_png(case.frame.gray))
 
 
-def previews(images: OpenImages, case: Case) -> Iterator[int]:
+def previews(images: OpenImages, case: OpenImage) -> Iterator[int]:
     """Write the frames of a film as small JPEG files; yields how many are there, of a still nothing. Raises
     ImageError."""
     film = case.film
@@ -35,14 +35,14 @@ def previews(images: OpenImages, case: Case) -> Iterator[int]:
         yield film.ready
 
 
-def keep_thumbnail(images: OpenImages, case: Case) -> None:
+def keep_thumbnail(images: OpenImages, case: OpenImage) -> None:
     """Write the small picture for the worklist. Without the case's lock: the list does not wait for a case that is
     being analysed."""
     if case.thumbnail_png and not (case.folder / "busi-thumbnail.png").is_file():
         images.write(case, "busi-thumbnail.png", case.thumbnail_png)
 
 
-def explanation(images: OpenImages, case: Case) -> str:
+def explanation(images: OpenImages, case: OpenImage) -> str:
     """Path of the heat map of the likeliest class as PNG with transparency."""
     label = case.label
 
@@ -58,7 +58,7 @@ def explanation(images: OpenImages, case: Case) -> str:
     return path
 
 
-def _suffix(case: Case) -> str:
+def _suffix(case: OpenImage) -> str:
     return "" if case.film is None else f"-{case.film.index:04d}"
 
 

@@ -1,4 +1,4 @@
-"""What the panel shows of one case at one moment, a `Step`: the result card, a `Report` of clinic or what stands in its
+"""What the panel shows of one case at one moment, a `View`: the result card, a `Report` of clinic or what stands in its
 place, as HTML; and the scene that the viewer draws, plain data, points being [x, y] in frame pixels, pixel centres at
 whole numbers.
 
@@ -20,9 +20,9 @@ from busi_model.clinic.report import Report, outlined_words
 from busi_model.clinic.view import band_outlines_xy
 from busi_model.page import strings
 from busi_model.page.images import pictures
-from busi_model.page.images.case import Case
+from busi_model.page.images.case import OpenImage
+from busi_model.page.images.downloads import Downloads
 from busi_model.page.images.opened import OpenImages
-from busi_model.page.images.takeaway import Takeaway
 from busi_model.page.images.worklist import Visit, worklist_of
 from busi_model.page.viewer.field import model_polygons, plain
 
@@ -30,7 +30,7 @@ MADE = itertools.count(1)  # scenes: of one turn, a newer one is never overtaken
 
 
 @dataclass(frozen=True)
-class Step:
+class View:
     """What the panel shows of one case at one moment."""
 
     words: str | None  # HTML; None: only the worklist changed
@@ -48,41 +48,46 @@ class Step:
 class Screen:
     """Says of a case what there is by now."""
 
-    def __init__(self, images: OpenImages, takeaway: Takeaway):
-        self.images, self.takeaway = images, takeaway
+    def __init__(self, images: OpenImages, downloads: Downloads):
+        self.images, self.downloads = images, downloads
 
-    def step(
-        self, case: Case | None, visit: Visit, threshold_name: str | None, note: str = "", listed: int | None = None
-    ) -> Step:
+    def view(
+        self,
+        case: OpenImage | None,
+        visit: Visit,
+        threshold_name: str | None,
+        note: str = "",
+        listed: int | None = None,
+    ) -> View:
         """What there is to say of a case by now."""
         self._carry_scale(case, visit)
         if case is not None and case.ready:
             visit.looked_at.add(case.case_id)
         worklist = worklist_of(visit, self.images, listed)
-        step = partial(Step, worklist=worklist, n_open=len(visit.case_ids), n_closed=len(visit.closed))
+        made = partial(View, worklist=worklist, n_open=len(visit.case_ids), n_closed=len(visit.closed))
         if case is None or case.error is not None or case.failed:
-            return step(message_html(*_message(case)), empty_data(visit.turn))
+            return made(message_html(*_message(case)), empty_data(visit.turn))
         if not case.is_read:
-            return step(busy_html(strings.OPENING), empty_data(visit.turn))
+            return made(busy_html(strings.OPENING), empty_data(visit.turn))
         viewer = self.viewer(case, visit, note)
         if not case.is_judged:
-            return step(busy_html(strings.ANALYSING), viewer)
-        card = result_html(self.takeaway.report(case, threshold_name))
+            return made(busy_html(strings.ANALYSING), viewer)
+        card = result_html(self.downloads.report(case, threshold_name))
         if case.withheld:
             blank = any(warning.code == "blank" for warning in case.prediction.warnings)
-            return step(card, viewer, insistable=not blank)
-        measures = as_html("measures", table=self.takeaway.table(case), notes=self.takeaway.notes(case))
-        text = self.takeaway.text(case, threshold_name)
-        dicom = self.takeaway.dicom_kinds(case)
-        return step(card, viewer, case_id=case.case_id, measures=measures, text=text, dicom=dicom)
+            return made(card, viewer, insistable=not blank)
+        measures = as_html("measures", table=self.downloads.table(case), notes=self.downloads.notes(case))
+        text = self.downloads.text(case, threshold_name)
+        dicom = self.downloads.dicom_kinds(case)
+        return made(card, viewer, case_id=case.case_id, measures=measures, text=text, dicom=dicom)
 
-    def viewer(self, case: Case, visit: Visit, note: str, judging: bool = False) -> dict:
+    def viewer(self, case: OpenImage, visit: Visit, note: str, judging: bool = False) -> dict:
         with case.lock:  # a film may turn to another frame meanwhile
             heat = pictures.explanation(self.images, case) if case.explained and case.is_judged else None
             picture = pictures.picture(self.images, case)
             return viewer_data(case, visit.turn, picture, heat, note, judging)
 
-    def _carry_scale(self, case: Case | None, visit: Visit) -> None:
+    def _carry_scale(self, case: OpenImage | None, visit: Visit) -> None:
         """The mark of an earlier image, where the user said that it holds for the next ones of the same size."""
         if visit.scale is None or case is None or not case.is_read or case.spacing_mm is not None:
             return
@@ -91,7 +96,7 @@ class Screen:
             case.carry_scale(spacing_mm)
 
 
-def parts_html(step: Step) -> str:
+def parts_html(step: View) -> str:
     """Which parts of the panel there are, for layout.css."""
     there = {
         "take": step.text is not None,
@@ -120,7 +125,7 @@ def result_html(report: Report) -> str:
     return as_html("result", report=report, said=spoken(report))
 
 
-def _message(case: Case | None) -> tuple[str, str]:
+def _message(case: OpenImage | None) -> tuple[str, str]:
     """Heading and text in place of picture and result, of a case that will have none."""
     if case is None:
         return strings.GONE_HEADING, strings.GONE_TEXT
@@ -135,7 +140,7 @@ def empty_data(turn: int = 0) -> dict:
 
 
 def viewer_data(
-    case: Case, turn: int, picture: str, heat: str | None = None, note: str = "", judging: bool = False
+    case: OpenImage, turn: int, picture: str, heat: str | None = None, note: str = "", judging: bool = False
 ) -> dict:
     """A case as the viewer wants it.
 
@@ -173,7 +178,7 @@ def viewer_data(
     }
 
 
-def _film(case: Case, judging: bool) -> dict:
+def _film(case: OpenImage, judging: bool) -> dict:
     film = case.film
     if film is None:
         return {"frames": 1, "frame": 0}
@@ -193,19 +198,19 @@ def _film(case: Case, judging: bool) -> dict:
     }
 
 
-def _band(case: Case) -> list:
+def _band(case: OpenImage) -> list:
     """Round an outline that was edited there is none: it is the model's."""
     return [] if case.drawn is not None else [_points(line) for line in band_outlines_xy(case.prediction.margin)]
 
 
-def _cropped_note(case: Case) -> str:
+def _cropped_note(case: OpenImage) -> str:
     if case.crop is None:
         return ""
     left, top, right, bottom = case.crop
     return strings.CROPPED_NOTE.format(left=left, right=right - 1, top=top, bottom=bottom - 1)
 
 
-def _heat_note(case: Case) -> str:
+def _heat_note(case: OpenImage) -> str:
     return strings.EXPLANATION_NOTE.format(name=strings.CLASS_NAMES[case.label].lower())
 
 

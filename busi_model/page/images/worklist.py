@@ -10,7 +10,7 @@ import gradio as gr
 
 from busi_model.clinic.report import OPEN_CODES
 from busi_model.page import strings
-from busi_model.page.images.case import Case
+from busi_model.page.images.case import OpenImage
 from busi_model.page.images.film import Film
 from busi_model.page.images.opened import OpenImages
 from busi_model.page.images.pictures import keep_thumbnail
@@ -31,20 +31,20 @@ class Visit:
     shown: str | None = None
     scale: tuple | None = None  # spacing_mm and frame shape of the mark that goes on to the next images
 
-    def own(self, images: OpenImages, case_id: object) -> Case | None:
+    def own(self, images: OpenImages, case_id: object) -> OpenImage | None:
         """The user's own case of this id, or None: ids come from the browser."""
         return images.get(case_id) if isinstance(case_id, str) and case_id in self.case_ids else None
 
-    def shows(self, case: Case, frame: object) -> bool:
+    def shows(self, case: OpenImage, frame: object) -> bool:
         """Whether the case is the shown one, and this the frame of it."""
         return case.case_id == self.shown and frame == (0 if case.film is None else case.film.index)
 
-    def shown_film(self, images: OpenImages, case_id: object) -> tuple[Case, Film] | None:
+    def shown_film(self, images: OpenImages, case_id: object) -> tuple[OpenImage, Film] | None:
         """The case and its film, where it has one and is the shown one."""
         case = self.own(images, case_id)
         return None if case is None or case.film is None or case_id != self.shown else (case, case.film)
 
-    def place_of(self, case: Case) -> int:
+    def place_of(self, case: OpenImage) -> int:
         """Where a new image comes in the list: at its end, or before a file that was dropped later but was quicker."""
         mine = _dropped(self.tokens.get(case.case_id))
         later = (
@@ -98,7 +98,7 @@ def packed_list(data: dict) -> dict:
     return data | {"items": None if data["items"] is None else json.dumps(data["items"])}
 
 
-def item(case: Case, number: int, token: str | None, looked_at: bool) -> dict:
+def item(case: OpenImage, number: int, token: str | None, looked_at: bool) -> dict:
     """One line. thumbnail, picture: paths that Gradio serves, None until they are written. Until an image was looked at
     nothing is said of its result."""
     state = state_of(case)
@@ -115,7 +115,7 @@ def item(case: Case, number: int, token: str | None, looked_at: bool) -> dict:
     }
 
 
-def state_of(case: Case) -> str:
+def state_of(case: OpenImage) -> str:
     """A key of `strings.CASE_STATES`."""
     if case.error is not None:
         return "unreadable"

@@ -1,7 +1,7 @@
-"""The walls around the page: what Gradio's server lets in and out.
+"""What Gradio's server lets in and out.
 
-Gradio offers more than this page needs. `Guard` opens only the doors that the page uses, turns other sites away and
-adds the headers that a hospital's IT asks for. What the environment says of it: `walls`; what an event may name:
+Gradio offers more than this page needs. `Guard` answers only the routes that the page uses, turns other sites away and
+adds the headers that a hospital's IT asks for. What the environment says of it: `access_rules`; what an event may name:
 `events`; who is believed of whom: `visitor`; whose session it is: `visits`; how connections are held: `wire`.
 """
 
@@ -23,13 +23,13 @@ from busi_model.page.server.visits import MAX_JSON_BYTES
 LOG = logging.getLogger(__name__)
 API = "/gradio_api/"
 # A name that ends in "/" or "=" goes on with anything, another one with nothing.
-DOORS = ["/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/assets/", "/static/"]
-DOORS += ["/pwa_icon", "/pwa_icon/", "/login", "/login/huggingface", "/login/callback", "/logout"]
-DOORS += [f"{API}{name}" for name in ("info", "upload", "upload_progress", "file=", "call/")]
-DOORS += [f"{API}queue/{name}" for name in ("join", "data")]
+ROUTES = ["/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/assets/", "/static/"]
+ROUTES += ["/pwa_icon", "/pwa_icon/", "/login", "/login/huggingface", "/login/callback", "/logout"]
+ROUTES += [f"{API}{name}" for name in ("info", "upload", "upload_progress", "file=", "call/")]
+ROUTES += [f"{API}queue/{name}" for name in ("join", "data")]
 # Gradio asks for no login there; to the last one `visits` may answer itself.
 KEYLESS = [f"{API}{name}" for name in ("heartbeat/", "cancel", "reset", "app_id", "queue/data")]
-DOORS += [*KEYLESS, f"{API}login_check"]
+ROUTES += [*KEYLESS, f"{API}login_check"]
 FILES, UPLOAD, LOGIN_CHECK, LOGOUT = f"{API}file=", f"{API}upload", f"{API}login_check", "/logout"
 MAX_UPLOAD_BYTES = 2**30  # of one request, which can hold several files
 MAX_FORM_BYTES = 2**16  # of a login
@@ -48,7 +48,7 @@ class Guard:
         asks_password: bool = False,
         hosts: Collection[str] | None = None,
     ):
-        """As in `walls.Walls`."""
+        """As in `access_rules.AccessRules`."""
         self.app, self.on_space, self.asks_password, self.hosts = app, on_space, asks_password, hosts
         self.lets_others_ask = on_space and not has_login  # a login's cookie comes with what other sites' pages ask
         self.uploads = Uploads()
@@ -96,8 +96,8 @@ class Guard:
             return PlainTextResponse(strings.TWO_LENGTHS, 400, closed)
         if self.hosts is not None and not _is_named(headers, self.hosts):
             return PlainTextResponse(strings.WRONG_HOST, 421, closed)
-        if not is_door(path):
-            return PlainTextResponse(strings.NO_DOOR, 404)
+        if not is_served(path):
+            return PlainTextResponse(strings.NO_SUCH_ADDRESS, 404)
         if not self.lets_others_ask and is_foreign(scope["method"], headers, path):
             return PlainTextResponse(strings.FOREIGN_SITE, 403)
         if path.startswith(UPLOAD) and len(scope["query_string"]) > MAX_QUERY_BYTES:
@@ -121,8 +121,8 @@ class Guard:
         async def nothing() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
 
-        door = {"method": "GET", "path": LOGIN_CHECK, "raw_path": LOGIN_CHECK.encode(), "query_string": b""}
-        await self.app({**scope, **door}, nothing, note)
+        check = {"method": "GET", "path": LOGIN_CHECK, "raw_path": LOGIN_CHECK.encode(), "query_string": b""}
+        await self.app({**scope, **check}, nothing, note)
         return status == 200
 
     def _bounded(self, path: str, receive: Receive, upload: Upload | None = None) -> Receive:
@@ -191,7 +191,7 @@ def content_security_policy(path: str, on_space: bool) -> str:
     )
 
 
-def is_door(path: str) -> bool:
+def is_served(path: str) -> bool:
     """Whether the page needs this path. path: decoded, as ASGI gives it."""
     if path.startswith(FILES):
         file = path.removeprefix(FILES)
@@ -201,7 +201,7 @@ def is_door(path: str) -> bool:
             return False
     if path.startswith(f"{API}call/v2/"):  # the same calls, with bodies of another form
         return False
-    return any(path == door or (door[-1] in "/=" and door != "/" and path.startswith(door)) for door in DOORS)
+    return any(path == route or (route[-1] in "/=" and route != "/" and path.startswith(route)) for route in ROUTES)
 
 
 def _is_named(headers: Headers, hosts: Collection[str]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 BURST_BYTES = 200_000
-BYTES_PER_S = 200  # after a burst: 17 MB a day, whatever strangers do
+BYTES_PER_S = 200  # after a burst: 17 MB a day, whatever visitors do
 
 
 class Bounded(io.TextIOBase):

@@ -5,7 +5,7 @@ run side by side all the same, so that decoding a large file holds up nobody (`s
 event has a line of its own: many scripts that read images can never keep a reader's answer from being saved. In a line
 addresses take turns, and at one address its visitors do, so whoever sends much waits for himself. When an address has
 all its places the answer is HTTP 503 with a sentence: the page shows that it is busy, `gradio_client` raises
-QueueError. There is no way past the queue: Gradio's /run and /api are no doors (`server`).
+QueueError. There is no way past the queue: Gradio's /run and /api are no routes of it (`server`).
 
 What waits here, events and answers that nobody heard yet, has a bound in bytes, too.
 """

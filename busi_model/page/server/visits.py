@@ -42,7 +42,7 @@ UNHEARD = (  # as Gradio says it
 
 
 class Visits:
-    """ASGI middleware inside the walls: each session gets its visitor's name for it, and those are kept in bounds."""
+    """ASGI middleware inside `Guard`: each session gets its visitor's name for it, and those are kept in bounds."""
 
     def __init__(
         self,

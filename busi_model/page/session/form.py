@@ -1,7 +1,7 @@
 """What a reader filled in becomes a record, or a sentence that says what is missing.
 
 Enters: the fields' values as Gradio hands them over, and the step that they answer. Leaves: an OwnRead or FinalRead of
-the store. An outline that crosses itself is not saved but mended and shown again: `Mended`.
+the store. An outline that crosses itself is not saved but repaired and shown again: `OutlineRepairedError`.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from typing import Any, cast
 from busi_model.clinic import words
 from busi_model.names import DESCRIPTOR_WORDS
 from busi_model.page import strings
-from busi_model.page.answers import Mended, need_one_opinion, outline_answer, sound_outline
+from busi_model.page.answers import OutlineRepairedError, need_one_opinion, outline_answer, sound_outline
 from busi_model.page.viewer import field as editor
 from busi_model.reading.errors import ReadingError, RecordError
 from busi_model.reading.records import Descriptors, FinalRead, Model, OwnRead
 from busi_model.reading.session.place import Saved, Step
-from busi_model.reading.session.progress import Desk
+from busi_model.reading.session.progress import ReaderSession
 from busi_model.reading.session.questionnaire import SUS_ITEMS, Questionnaire
 
 
@@ -59,7 +59,7 @@ def is_same(saved: Saved, values: Sequence[Any]) -> bool:
     """Whether just this was saved."""
     try:
         return saved.is_same(answer_of(saved.step, values))
-    except (ReadingError, editor.EditorError, Mended, TypeError):
+    except (ReadingError, editor.EditorError, OutlineRepairedError, TypeError):
         return False
 
 
@@ -92,16 +92,16 @@ def typed_text(key: object, values: Any) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def not_taken(desk: Desk, key: Any, values: Sequence[Any]) -> str:
+def not_taken(session: ReaderSession, key: Any, values: Sequence[Any]) -> str:
     """What was typed into one of this reader's steps that is over, as text; "" when just that was saved."""
-    if not desk.owns(key):
+    if not session.owns(key):
         return ""
-    saved = desk.saved(key)
+    saved = session.saved(key)
     return "" if saved and is_same(saved, values) else typed_text(key, values)
 
 
 def own_read(step: Step, fields: Fields) -> OwnRead:
-    """The reader's own opinion. Raises RecordError, EditorError, OutlineError or Mended."""
+    """The reader's own opinion. Raises RecordError, EditorError, OutlineError or OutlineRepairedError."""
     _need_class_and_confidence(fields)
     polygons = editor.drawn(fields.carried, cast(str, step.key))  # a step of a case has a key, and a picture
     if polygons and fields.no_lesion:
@@ -119,7 +119,7 @@ def own_read(step: Step, fields: Fields) -> OwnRead:
 
 
 def final_read(step: Step, fields: Fields) -> FinalRead:
-    """The reader's last word. Raises RecordError, EditorError, OutlineError or Mended."""
+    """The reader's last word. Raises RecordError, EditorError, OutlineError or OutlineRepairedError."""
     _need_class_and_confidence(fields)
     if fields.outline_verdict is None:
         raise RecordError(strings.MISSING_VERDICT)

@@ -1,4 +1,4 @@
-"""The reading session's parts on the page: the door, then picture and task. What they do is in panel.py."""
+"""The reading session's parts on the page: the entry, then picture and task. What they do is in panel.py."""
 
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,21 @@ from busi_model.page.viewer import field as editor
 from busi_model.reading.records import ROLES
 from busi_model.reading.session.questionnaire import SUS_ITEMS
 
-SEAT_SCRIPT = (Path(__file__).parent / "seat.js").read_text(encoding="utf-8")
+TAB_SCRIPT = (Path(__file__).parent / "tab.js").read_text(encoding="utf-8")
 BIRADS = ("0", "1", "2", "3", "4A", "4B", "4C", "5", "6")
 
 
 class Layout:
-    """Components inside the current gr.Blocks, as attributes. Only the door is visible at first."""
+    """Components inside the current gr.Blocks, as attributes. Only the entry is visible at first."""
 
     def __init__(self, warning: str | None):
-        self.seat = gr.HTML("", html_template="", js_on_load=SEAT_SCRIPT, visible="hidden", elem_id="seat")
+        self.tab = gr.HTML("", html_template="", js_on_load=TAB_SCRIPT, visible="hidden", elem_id="session-tab")
         if warning:
             plain_html(warning_html(warning))
-        with gr.Column(elem_id="session-door") as self.door:
-            plain_html(f"<h2>{strings.DOOR_HEADING}</h2><p>{strings.DOOR_TEXT}</p>", elem_classes="door-words")
-            self.code = gr.Textbox(label=strings.DOOR_CODE, max_length=100, elem_id="session-code")
-            self.enter_button = gr.Button(strings.DOOR_ENTER, variant="primary", elem_id="session-enter")
+        with gr.Column(elem_id="session-entry") as self.entry:
+            plain_html(f"<h2>{strings.ENTRY_HEADING}</h2><p>{strings.ENTRY_TEXT}</p>", elem_classes="entry-words")
+            self.code = gr.Textbox(label=strings.ENTRY_CODE, max_length=100, elem_id="session-code")
+            self.enter_button = gr.Button(strings.ENTRY_ENTER, variant="primary", elem_id="session-enter")
         with gr.Row(visible=False) as self.head_row:
             self.head = plain_html("", elem_id="session-head")
             self.leave_button = gr.Button(strings.LEAVE, size="md", min_width=110, scale=0, elem_id="session-leave")
@@ -78,7 +78,7 @@ class Layout:
     def everything(self) -> list:
         """All that a step can change."""
         return [
-            *(self.seat, self.door, self.code, self.head_row, self.head, self.leave_button, self.receipt),
+            *(self.tab, self.entry, self.code, self.head_row, self.head, self.leave_button, self.receipt),
             *(self.picture, self.task),
             *(self.profile, self.years, self.practice, self.case, self.as_before, self.of_model, self.questionnaire),
             *(self.stuck, self.leave_out_button, self.unsaved),
@@ -112,7 +112,7 @@ class Layout:
         self.lock_button = gr.Button(strings.LOCK, variant="primary", elem_id="session-lock")
         self.save_button = gr.Button(strings.SAVE_CASE, variant="primary", elem_id="session-save")
         # Below the buttons: whoever leaves them out passes none of them on the way.
-        plain_html(f"<p>{strings.DESCRIPTORS}</p>", elem_classes="door-words", elem_id="case-descriptors")
+        plain_html(f"<p>{strings.DESCRIPTORS}</p>", elem_classes="entry-words", elem_id="case-descriptors")
         self.descriptors = [_descriptor_radio(name) for name in DESCRIPTOR_WORDS]
 
 

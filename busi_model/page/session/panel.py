@@ -2,7 +2,7 @@
 
 The page holds no state of its own: the code and the step's key travel with each click, the store knows the rest. So a
 reload, another browser or a restart of the server finds the reader at the same step, and a double click saves once.
-What was typed but not saved is kept in the browser tab by seat.js. The model is asked on the server once a reading is
+What was typed but not saved is kept in the browser tab by tab.js. The model is asked on the server once a reading is
 locked; before that nothing of it is sent.
 
 What is locked gets its receipt whatever happens next; when the next step cannot be shown, that is said apart. What was
@@ -19,7 +19,7 @@ from typing import Any, cast
 import gradio as gr
 
 from busi_model.page import strings
-from busi_model.page.answers import Mended
+from busi_model.page.answers import OutlineRepairedError
 from busi_model.page.remarks import problem_html, remark_html
 from busi_model.page.session.form import answer_of, not_taken, typed_text
 from busi_model.page.session.layout import Layout
@@ -28,19 +28,19 @@ from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.field import EditorError
 from busi_model.predict import Predictor
 from busi_model.reading.errors import CodeError, ConflictError, ReadingError, RecordError, StageError, TooManyAttempts
-from busi_model.reading.hub.sync import Outbox
+from busi_model.reading.hub.sync import HubSync
 from busi_model.reading.records import Profile
 from busi_model.reading.session.access import take_apart
 from busi_model.reading.session.place import Step
-from busi_model.reading.session.progress import Desk
+from busi_model.reading.session.progress import ReaderSession
 from busi_model.reading.session.sessions import Sessions
 from busi_model.reading.storage.store import Receipt
 
 LOG = logging.getLogger(__name__)
-# Both stand in the browser; `busiKeepDraft` is in seat.js. The verdict is the fourth field.
-KEEP_DRAFT = "(seat, ...values) => window.busiKeepDraft(seat, values)"
-CORRECTED = "(seat, ...values) => { values[3] = 'corrected'; window.busiKeepDraft(seat, values); return 'corrected'; }"
-AS_LOCKED = "seat => JSON.parse(seat).own"
+# Both stand in the browser; `busiKeepDraft` is in tab.js. The verdict is the fourth field.
+KEEP_DRAFT = "(tab, ...values) => window.busiKeepDraft(tab, values)"
+CORRECTED = "(tab, ...values) => { values[3] = 'corrected'; window.busiKeepDraft(tab, values); return 'corrected'; }"
+AS_LOCKED = "tab => JSON.parse(tab).own"
 # As the tab kept it: a reader who comes back with a new code finds what they had typed.
 WITH_DRAFT = "code => [code, sessionStorage.getItem('busi-draft') || '']"
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -50,41 +50,41 @@ LOCKED_S = 0.5  # a save that waits longer waits for another program
 LOCK_LOOKS = 20  # so often it is looked whether it does
 
 
-class Panel:
+class SessionPanel:
     """What the buttons do. Each answer is a dict {component: update}; a component that is not in it stays as it is."""
 
     def __init__(
-        self, sessions: Sessions, predictor: Predictor, outbox: Outbox | None = None, warning: str | None = None
+        self, sessions: Sessions, predictor: Predictor, hub_sync: HubSync | None = None, warning: str | None = None
     ):
-        """Lay out the panel inside the current gr.Blocks. outbox: for what is said of copies. warning: a sentence for
+        """Lay out the panel inside the current gr.Blocks. hub_sync: for what is said of copies. warning: a sentence for
         the red line above everything (`hub.sync.storage_warning`), or None."""
         self.sessions, self.layout = sessions, Layout(warning)
-        self.screen = Screen(self.layout, predictor, outbox)
+        self.screen = Screen(self.layout, predictor, hub_sync)
 
     def connect(self) -> None:
         on = self.layout
         how: dict[str, Any] = {"outputs": on.everything(), **HOW}
-        gr.on([on.enter_button.click, on.code.submit], self.enter, [on.code, on.seat], js=WITH_DRAFT, **how)
-        on.seat.resume(self.resume, None, **how)
+        gr.on([on.enter_button.click, on.code.submit], self.enter, [on.code, on.tab], js=WITH_DRAFT, **how)
+        on.tab.resume(self.resume, None, **how)
         on.leave_button.click(self.leave, None, **how)
-        on.join_button.click(self.join, [on.seat, on.pseudonym, on.role, on.years], **how)
+        on.join_button.click(self.join, [on.tab, on.pseudonym, on.role, on.years], **how)
         on.compare_button.click(self.screen.compare, [on.editor], [on.problem], **HOW)
-        on.start_button.click(self.start, [on.seat], **how)
-        on.lock_button.click(self.lock, [on.seat, *on.fields], **how)
-        on.save_button.click(self.save, [on.seat, *on.fields], **how)
-        on.send_button.click(self.send, [on.seat, *on.fields], **how)
-        on.again_button.click(self.again, [on.seat], **how)
+        on.start_button.click(self.start, [on.tab], **how)
+        on.lock_button.click(self.lock, [on.tab, *on.fields], **how)
+        on.save_button.click(self.save, [on.tab, *on.fields], **how)
+        on.send_button.click(self.send, [on.tab, *on.fields], **how)
+        on.again_button.click(self.again, [on.tab], **how)
         kept = [on.class_name, on.confidence, on.birads]
-        on.same_button.click(None, [on.seat], kept, js=AS_LOCKED).then(None, [on.seat, *on.fields], None, js=KEEP_DRAFT)
-        on.leave_out_button.click(self.leave_out, [on.seat], **how)
+        on.same_button.click(None, [on.tab], kept, js=AS_LOCKED).then(None, [on.tab, *on.fields], None, js=KEEP_DRAFT)
+        on.leave_out_button.click(self.leave_out, [on.tab], **how)
         saving = [on.join_button, on.start_button, on.lock_button, on.save_button, on.send_button]
         waits: dict[str, Any] = {"concurrency_limit": None, "trigger_mode": "multiple", **QUIET}
         gr.on([button.click for button in saving], self.tell_of_a_lock, None, [on.waiting], **waits)
-        on.seat.change(self.shown, [on.seat], None, **HOW)  # it changes when another step is on the screen
+        on.tab.change(self.shown, [on.tab], None, **HOW)  # it changes when another step is on the screen
         typed = [field.input for field in on.fields if field is not on.editor]
         typed.append(on.comment.change)  # a text's last letters reach the other fields' values only now
-        gr.on(typed, None, [on.seat, *on.fields], None, js=KEEP_DRAFT, trigger_mode="multiple")
-        on.editor.input(None, [on.seat, *on.fields], [on.verdict], js=CORRECTED, trigger_mode="multiple")
+        gr.on(typed, None, [on.tab, *on.fields], None, js=KEEP_DRAFT, trigger_mode="multiple")
+        on.editor.input(None, [on.tab, *on.fields], [on.verdict], js=CORRECTED, trigger_mode="multiple")
 
     def enter(self, code: str, kept: str, request: gr.Request) -> dict:
         """kept: the draft in the browser tab, as JSON, or nothing."""
@@ -97,12 +97,12 @@ class Panel:
         )
 
     def resume(self, kept: gr.EventData) -> dict:
-        """The page was loaded again in the same browser tab; `kept` is what seat.js remembers."""
+        """The page was loaded again in the same browser tab; `kept` is what tab.js remembers."""
         draft, unsaved = kept.draft, getattr(kept, "unsaved", None) or ""
 
         def come_back() -> dict:
             try:
-                return self.screen.step(kept.code, self._desk(kept.code), draft, unsaved=str(unsaved))
+                return self.screen.step(kept.code, self._session(kept.code), draft, unsaved=str(unsaved))
             except TooManyAttempts:
                 raise
             except CodeError:
@@ -112,37 +112,37 @@ class Panel:
         return self._answer(come_back)
 
     def leave(self) -> dict:
-        """Back to the door. What was locked or saved is in the store."""
-        return self.screen.door()
+        """Back to the entry. What was locked or saved is in the store."""
+        return self.screen.entry()
 
-    def join(self, seat: str, pseudonym: str | None, role: str | None, years: float | None) -> dict:
-        def save(desk: Desk, step: Step) -> None:
+    def join(self, tab: str, pseudonym: str | None, role: str | None, years: float | None) -> dict:
+        def save(session: ReaderSession, step: Step) -> None:
             if not pseudonym or role is None or years is None:
                 raise RecordError(strings.MISSING_PROFILE)
-            desk.join(Profile.checked(pseudonym=pseudonym, role=role, years=years))
+            session.join(Profile.checked(pseudonym=pseudonym, role=role, years=years))
 
-        return self._act(seat, (), save)
+        return self._act(tab, (), save)
 
-    def start(self, seat: str) -> dict:
-        return self._act(seat, (), lambda desk, step: desk.familiarised())
+    def start(self, tab: str) -> dict:
+        return self._act(tab, (), lambda session, step: session.familiarised())
 
-    def lock(self, seat: str, *values: Any) -> dict:
-        return self._keep(seat, values, Desk.save_own)
+    def lock(self, tab: str, *values: Any) -> dict:
+        return self._keep(tab, values, ReaderSession.save_own)
 
-    def save(self, seat: str, *values: Any) -> dict:
-        return self._keep(seat, values, Desk.save_final)
+    def save(self, tab: str, *values: Any) -> dict:
+        return self._keep(tab, values, ReaderSession.save_final)
 
-    def send(self, seat: str, *values: Any) -> dict:
-        return self._keep(seat, values, Desk.save_questionnaire)
+    def send(self, tab: str, *values: Any) -> dict:
+        return self._keep(tab, values, ReaderSession.save_questionnaire)
 
-    def leave_out(self, seat: str) -> dict:
+    def leave_out(self, tab: str) -> dict:
         """Go on without a case whose picture is damaged."""
-        return self._act(seat, (), lambda desk, step: desk.leave_out(cast(str, step.key)))  # a case has a key
+        return self._act(tab, (), lambda session, step: session.leave_out(cast(str, step.key)))  # a case has a key
 
-    def again(self, seat: str) -> dict:
+    def again(self, tab: str) -> dict:
         """Show the step that could not be shown."""
-        code = json.loads(seat)["code"]
-        return self._answer(lambda: self.screen.step(code, self._desk(code)))
+        code = json.loads(tab)["code"]
+        return self._answer(lambda: self.screen.step(code, self._session(code)))
 
     async def tell_of_a_lock(self) -> AsyncIterator[str]:
         """While a save waits for another program, say so."""
@@ -156,74 +156,74 @@ class Panel:
                 break
         yield ""
 
-    def shown(self, seat: str) -> None:
+    def shown(self, tab: str) -> None:
         """A step is on the reader's screen: its clock starts."""
-        place = json.loads(seat or "{}")
+        place = json.loads(tab or "{}")
         if not (place.get("key") and place.get("code")):
             return
         try:
-            desk = self._desk(place["code"])
-            step = desk.step()
+            session = self._session(place["code"])
+            step = session.step()
             if mark(step) == place["key"]:
-                desk.shown(step)
+                session.shown(step)
         except ReadingError as error:
             LOG.warning("A step's clock was not started: %s", error)
 
-    def _desk(self, code: str) -> Desk:
-        # Counted by the seat that the code names: a neighbour's wrong guesses shut nobody out, and each made-up code is
-        # no name of its own, which would be counted nowhere.
-        seat, _ = take_apart(code)
-        return self.sessions.enter(code, client=f"seat {seat}")
+    def _session(self, code: str) -> ReaderSession:
+        # Counted by the reader whom the code names: a neighbour's wrong guesses shut nobody out, and each made-up code
+        # is no name of its own, which would be counted nowhere.
+        locator, _ = take_apart(code)
+        return self.sessions.enter(code, client=f"reader {locator}")
 
-    def _keep(self, seat: str, values: Sequence[Any], save: Callable[[Desk, Any, Any], Receipt]) -> dict:
-        """As `_act`, of a step whose record is made of the fields. save(desk, key, record): its receipt."""
-        return self._act(seat, values, lambda desk, step: save(desk, step.key, answer_of(step, values)))
+    def _keep(self, tab: str, values: Sequence[Any], save: Callable[[ReaderSession, Any, Any], Receipt]) -> dict:
+        """As `_act`, of a step whose record is made of the fields. save(session, key, record): its receipt."""
+        return self._act(tab, values, lambda session, step: save(session, step.key, answer_of(step, values)))
 
-    def _act(self, seat: str, values: Sequence[Any], save: Callable[[Desk, Step], Receipt | None]) -> dict:
+    def _act(self, tab: str, values: Sequence[Any], save: Callable[[ReaderSession, Step], Receipt | None]) -> dict:
         """Save the step that the reader saw, then show the next.
 
-        values: of all fields, as they were sent. save(desk, step): the record's receipt, or None.
+        values: of all fields, as they were sent. save(session, step): the record's receipt, or None.
         """
 
         def act() -> dict:
-            place = json.loads(seat)
+            place = json.loads(tab)
             try:
-                desk = self._desk(place["code"])
-                step = desk.step()
+                session = self._session(place["code"])
+                step = session.step()
             except TooManyAttempts:
                 raise
             except (CodeError, StageError):
                 return self._shut_out(place["key"], values)
             if mark(step) != place["key"]:
-                return self._overtaken(place, desk, values)
+                return self._overtaken(place, session, values)
             try:
-                receipt = save(desk, step)
-            except Mended as mended:
-                shown = gr.HTML(value=editor.value(place["key"], mended.polygons))
-                return {self.layout.editor: shown, **self.screen.refusal(mended)}
+                receipt = save(session, step)
+            except OutlineRepairedError as repaired:
+                shown = gr.HTML(value=editor.value(place["key"], repaired.polygons))
+                return {self.layout.editor: shown, **self.screen.refusal(repaired)}
             except (StageError, ConflictError):
-                if mark(desk.step()) == place["key"]:
+                if mark(session.step()) == place["key"]:
                     raise
-                return self._overtaken(place, desk, values)  # in this very moment
-            return self._go_on(place["code"], desk, receipt)
+                return self._overtaken(place, session, values)  # in this very moment
+            return self._go_on(place["code"], session, receipt)
 
         return self._answer(act)
 
-    def _go_on(self, code: str, desk: Desk, receipt: Receipt | None) -> dict:
+    def _go_on(self, code: str, session: ReaderSession, receipt: Receipt | None) -> dict:
         """The next step; when it cannot be shown, at least that the one before is saved."""
         try:
-            return self.screen.step(code, desk, receipt=receipt)
+            return self.screen.step(code, session, receipt=receipt)
         except Exception as error:
             if not isinstance(error, ReadingError):
                 LOG.exception("The next step of a reading session could not be shown.")
             return self.screen.stuck(error, receipt)
 
-    def _overtaken(self, place: dict, desk: Desk, values: Sequence[Any]) -> dict:
+    def _overtaken(self, place: dict, session: ReaderSession, values: Sequence[Any]) -> dict:
         """The step that the reader saw is over: it was saved before, or the host closed the session."""
-        saved = desk.saved(place["key"])
-        text = not_taken(desk, place["key"], values)
-        answer = self.screen.step(place["code"], desk, receipt=saved.receipt if saved else None, unsaved=text)
-        closed = desk.step().stage == "closed"
+        saved = session.saved(place["key"])
+        text = not_taken(session, place["key"], values)
+        answer = self.screen.step(place["code"], session, receipt=saved.receipt if saved else None, unsaved=text)
+        closed = session.step().stage == "closed"
         if text and saved:
             said = strings.STEP_DIFFERS.format(receipt=saved.receipt.receipt)
         elif text:

@@ -27,11 +27,11 @@ from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.reading import words as store_words
 from busi_model.reading.errors import OutlineError, PictureError, ReadingError
-from busi_model.reading.hub.sync import Outbox, SyncState
+from busi_model.reading.hub.sync import HubSync, SyncState
 from busi_model.reading.outline import dice, rasterise
 from busi_model.reading.records import Model, OwnRead
 from busi_model.reading.session.place import Step
-from busi_model.reading.session.progress import Desk
+from busi_model.reading.session.progress import ReaderSession
 from busi_model.reading.storage.store import Receipt
 
 LOG = logging.getLogger(__name__)
@@ -43,16 +43,16 @@ PRACTICE_SHIFT_XY = (22, 14)  # pixels by which the outline to be put right lies
 class Screen:
     """Answers are dicts {component: update}; a component that is not in them stays as it is."""
 
-    def __init__(self, layout: Layout, predictor: Predictor, outbox: Outbox | None):
-        self.layout, self.predictor, self.outbox = layout, predictor, outbox
+    def __init__(self, layout: Layout, predictor: Predictor, hub_sync: HubSync | None):
+        self.layout, self.predictor, self.hub_sync = layout, predictor, hub_sync
 
-    def door(self) -> dict:
+    def entry(self) -> dict:
         """Nothing of a session."""
         on = self.layout
         hidden = (on.head_row, on.picture, on.stuck, *on.forms.values())
         return {
-            on.seat: "",
-            on.door: gr.Column(visible=True),
+            on.tab: "",
+            on.entry: gr.Column(visible=True),
             on.code: "",
             on.unsaved: gr.Textbox(visible=False),
             **{part: gr.update(visible=False) for part in hidden},
@@ -61,11 +61,11 @@ class Screen:
         }
 
     def shut_out(self, key: str | None, text: str) -> dict:
-        """The door again, for a code that opens nothing any more. text: what was typed at the step `key`."""
+        """The entry again, for a code that opens nothing any more. text: what was typed at the step `key`."""
         kept = {"code": "", "key": key, "unsaved": text}
         return {
-            **self.door(),
-            self.layout.seat: json.dumps(kept) if text else "",
+            **self.entry(),
+            self.layout.tab: json.dumps(kept) if text else "",
             self.layout.unsaved: gr.Textbox(text, visible=bool(text)),
             **self.refusal(strings.SHUT_OUT),
         }
@@ -97,16 +97,18 @@ class Screen:
         return {self.layout.problem: problem_html(str(error))}
 
     def copies(self) -> SyncState | None:
-        return self.outbox.state() if self.outbox else None
+        return self.hub_sync.state() if self.hub_sync else None
 
-    def step(self, code: str, desk: Desk, draft: Any = None, receipt: Receipt | None = None, unsaved: str = "") -> dict:
+    def step(
+        self, code: str, session: ReaderSession, draft: Any = None, receipt: Receipt | None = None, unsaved: str = ""
+    ) -> dict:
         """The next step, every part of it: nothing of the step before can stay beside it.
 
         draft: {"key", "values"} as the browser tab kept them, applied when they belong to this very step, offered as
         text when to one that is over. unsaved: such a text from before.
         """
         on = self.layout
-        step, gray, problem = self._look(desk)
+        step, gray, problem = self._look(session)
         blank = [None, None, "", None, False, "", None, *(None for _ in on.answers), *("" for _ in on.descriptors)]
         values = blank
         kept = draft.get("values", []) if isinstance(draft, dict) else []
@@ -115,14 +117,14 @@ class Screen:
             if draft.get("key") == mark(step):
                 values = kept
             else:
-                unsaved = not_taken(desk, draft.get("key"), kept) or unsaved
+                unsaved = not_taken(session, draft.get("key"), kept) or unsaved
         form = on.stuck if problem else on.forms.get(step.stage)
-        seat: dict[str, Any] = {"code": code, "key": mark(step)} | ({"unsaved": unsaved} if unsaved else {})
+        tab: dict[str, Any] = {"code": code, "key": mark(step)} | ({"unsaved": unsaved} if unsaved else {})
         if step.own:
-            seat["own"] = [step.own.class_name, step.own.confidence, step.own.birads or ""]
+            tab["own"] = [step.own.class_name, step.own.confidence, step.own.birads or ""]
         return {
-            on.seat: json.dumps(seat),
-            on.door: gr.Column(visible=False),
+            on.tab: json.dumps(tab),
+            on.entry: gr.Column(visible=False),
             on.head_row: gr.Row(visible=True),
             on.head: progress_html(step),
             on.leave_button: strings.LEAVE_DONE if step.stage in ("done", "closed") else strings.LEAVE,
@@ -143,16 +145,16 @@ class Screen:
             on.editor: editor.hide() if problem else _editor(step, gray, carried=values[6]),
         }
 
-    def _look(self, desk: Desk) -> tuple[Step, np.ndarray | None, str]:
+    def _look(self, session: ReaderSession) -> tuple[Step, np.ndarray | None, str]:
         """The reader's step, its picture, and why it cannot be shown, "" if it can.
 
         When the model is to be shown it is asked, and its answer kept, first.
         """
-        step = desk.step()
+        step = session.step()
         if step.image_sha256 is None:
             return step, None, ""
         try:
-            gray = desk.picture(step)
+            gray = session.picture(step)
         except PictureError as error:
             return step, None, strings.PICTURE_DAMAGED.format(problem=error)
         if step.stage != "reveal":
@@ -160,8 +162,8 @@ class Screen:
         try:
             prediction = self.predictor(Frame(gray, None, ()))
             weights = self.predictor.checkpoint.weights_sha256
-            desk.reveal(mark(step), model_record(prediction, weights, program_descriptors(prediction)))
-            return desk.step(), gray, ""
+            session.reveal(mark(step), model_record(prediction, weights, program_descriptors(prediction)))
+            return session.step(), gray, ""
         except Exception as error:
             if not isinstance(error, ReadingError):
                 LOG.exception("The model could not be asked in a reading session.")

@@ -255,7 +255,7 @@ overlaySvg.addEventListener("focusin", (event) => {
 root.addEventListener("keyup", sendRest);
 root.addEventListener("focusout", sendRest);
 
-// Outlines of a new picture, or others of the same one: the server mended them, and undo brings the former back.
+// Outlines of a new picture, or others of the same one: the server repaired them, and undo brings the former back.
 function takeOutlines(key, given) {
   const fresh = key !== shown;
   if (!fresh && JSON.stringify(given) === JSON.stringify(lesions)) return;

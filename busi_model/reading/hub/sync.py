@@ -64,7 +64,7 @@ class SyncState:
     problem: str  # in words; "" when the last attempt went well
 
 
-class Outbox:
+class HubSync:
     """Pushes what waits in a store to one private dataset repository, which is made when absent.
 
     repo_id: "owner/name". endpoint: the hub's address, None for huggingface_hub's own (HF_ENDPOINT).
@@ -86,8 +86,8 @@ class Outbox:
         self._elsewhere_at = 0.0  # when other datasets are next asked, by a clock that nobody sets
 
     @classmethod
-    def from_environment(cls, store: Store) -> "Outbox | None":
-        """The outbox that BUSI_SYNC_REPO and HF_TOKEN name, or None."""
+    def from_environment(cls, store: Store) -> "HubSync | None":
+        """The one that BUSI_SYNC_REPO and HF_TOKEN name, or None."""
         if not _named_in_environment():
             return None
         return cls(store, os.environ[REPO_VARIABLE], os.environ[TOKEN_VARIABLE])
@@ -96,7 +96,7 @@ class Outbox:
         """Push in a thread of its own, beginning with what an earlier process left."""
         self._queue.begin()
         self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="hub-sync", daemon=True)
         self._thread.start()
 
     def stop(self, patience_s: float = 2.0) -> None:

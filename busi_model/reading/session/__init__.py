@@ -14,7 +14,8 @@ place     stage_of(connection, session, reader) -> Place(stage, done, case_numbe
                 reader's own order. `own` is the locked OwnRead, `model` the revealed Model (stage "final"). Without
                 read-first the stages "own" are left out. image_path: 8-bit gray PNG in the store.
 
-progress  Desk: what one reader does; keep the code (not the Desk) in the page's state and enter again: it is cheap.
+progress  ReaderSession: what one reader does; keep the code, not this, in the page's state and enter again: it is
+          cheap.
           .step() -> Step: the one that comes next
           .shown(step)                                      the step's picture is on the screen now: its clock starts
           .join(profile)   .familiarised()                  both may be repeated
@@ -35,5 +36,5 @@ sessions  Sessions(store)
               readers: [ReaderInfo(number, pseudonym | None, role, years, done, stage, last_seen)]
           .renew_code(session_id, number) -> code     .add_reader(session_id) -> code     .close(session_id)
           .delete(session_id)     .remove_reader(session_id, pseudonym); both -> Deletion, synced copies included
-          .enter(code, client="") -> Desk   raises CodeError
+          .enter(code, client="") -> ReaderSession   raises CodeError
 """

@@ -27,7 +27,7 @@ def fold(pseudonym: str) -> str:
     return " ".join(str(pseudonym).split()).casefold()
 
 
-class Desk:
+class ReaderSession:
     """Made by `Sessions.enter`, for one request: it holds no state but the reader's id."""
 
     def __init__(self, store: Store, reader_id: int):

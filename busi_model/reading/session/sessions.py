@@ -20,7 +20,7 @@ from busi_model.reading.errors import CodeError, RecordError, StageError, StoreE
 from busi_model.reading.records import NewSession
 from busi_model.reading.session import access as codes
 from busi_model.reading.session.place import stage_of
-from busi_model.reading.session.progress import Desk, fold
+from busi_model.reading.session.progress import ReaderSession, fold
 from busi_model.reading.storage.clock import now
 from busi_model.reading.storage.deletion import Deletion, forget
 from busi_model.reading.storage.store import Store
@@ -169,8 +169,8 @@ class Sessions:
 
     # The readers
 
-    def enter(self, code: str, client: str = "") -> Desk:
-        """A code opens its reader's desk. Raises CodeError when it is unknown.
+    def enter(self, code: str, client: str = "") -> ReaderSession:
+        """A code opens its reader's part of a session. Raises CodeError when it is unknown.
 
         client: an address or the like; wrong codes are counted against it. A right code that opened before, or whose
         reader has joined, never waits: others' guesses, at this address or at this code, do not stop a reader.
@@ -186,7 +186,7 @@ class Sessions:
             self._attempts.wrong(name)
             raise CodeError("unknown_code")
         self._opened.add(locator)
-        return Desk(self.store, row["id"])
+        return ReaderSession(self.store, row["id"])
 
 
 def _add_reader(connection: sqlite3.Connection, session_id: str) -> str:

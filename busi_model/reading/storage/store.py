@@ -192,7 +192,7 @@ def new_key() -> str:
 
 
 def check_key(key: object) -> None:
-    """Refuse what is no idempotency key: it becomes a file name in the outbox."""
+    """Refuse what is no idempotency key: it becomes a file name in the dataset."""
     plain = isinstance(key, str) and key.isascii() and key.replace("-", "").replace("_", "").isalnum()
     if not (isinstance(key, str) and plain and 8 <= len(key) <= 80):
         raise RecordError("no_key")

@@ -26,7 +26,7 @@ from busi_model.training.calibration.calibrate import MALIGNANT, HeldOut
 from busi_model.training.data.cases import Case, CaseError, spread_over_folds
 from busi_model.training.evaluation.evaluate import evaluate_cases
 from busi_model.training.evaluation.metrics import class_figures, with_intervals
-from busi_model.training.evaluation.subgroups import trust_figures, with_rates
+from busi_model.training.evaluation.subgroups import reliability_figures, with_rates
 
 NORMAL = CLASS_NAMES.index("normal")
 LEAST_OF_A_CLASS = 5  # for its bias
@@ -173,10 +173,13 @@ def figures_before_and_after(result: Recalibrated, resamples: int = N_RESAMPLES)
     rows = []
     for table in (result.before, result.after):
         figures = with_intervals(table, resamples, figures=class_figures)
-        trust = trust_figures(table)
+        reliability = reliability_figures(table)
         row = {"accuracy": figures["accuracy"], "calibration error (ECE)": figures["ece"]}
-        for words in ("Class set holds the truth", *(k for k in trust if k.startswith(("Sensitivity", "Specificity")))):
-            row[words.lower()] = dataclasses.asdict(trust[words])
+        for words in (
+            "Class set holds the truth",
+            *(k for k in reliability if k.startswith(("Sensitivity", "Specificity"))),
+        ):
+            row[words.lower()] = dataclasses.asdict(reliability[words])
         rows.append(row)
     return {words: {"before": before, "after": rows[1][words]} for words, before in rows[0].items()}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from busi_model.names import CLASS_NAMES, CLINICIAN, MANIFEST_COLUMNS
 from busi_model.training.data.cases import N_FOLDS, Case, CaseError, Hospital
-from busi_model.training.data.likeness import without_twins
+from busi_model.training.data.near_duplicates import without_twins
 from busi_model.training.fitting.recipe import RunError
 
 

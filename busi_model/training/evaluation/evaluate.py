@@ -18,8 +18,7 @@ from busi_model.model import checkpoint
 from busi_model.names import CLASS_NAMES
 from busi_model.predict import Predictor
 from busi_model.training.data.cases import Case
-from busi_model.training.evaluation import metrics
-from busi_model.training.evaluation import subgroups as trust
+from busi_model.training.evaluation import metrics, subgroups
 from busi_model.training.evaluation.plots import plot_evaluation
 from busi_model.training.evaluation.report import report_markdown
 
@@ -120,13 +119,14 @@ def write_report(
         "resamples": resamples,
         "figures": metrics.with_intervals(table, resamples),
         "confusion_matrix": metrics.confusion(table).tolist(),
-        "trust": {name: asdict(rate) for name, rate in trust.trust_figures(table).items()},
-        "subgroups": trust.subgroup_rows(table),
-        "shortcuts": {} if marked is None else trust.shortcut_figures(_same_cases(table, marked), marked),
+        "trust": {name: asdict(rate) for name, rate in subgroups.reliability_figures(table).items()},
+        "subgroups": subgroups.subgroup_rows(table),
+        "shortcuts": {} if marked is None else subgroups.shortcut_figures(_same_cases(table, marked), marked),
         "changes": {
-            words: trust.change_figures(_same_cases(table, other), other) for words, other in (changed or {}).items()
+            words: subgroups.change_figures(_same_cases(table, other), other)
+            for words, other in (changed or {}).items()
         },
-        "failures": trust.failures(table),
+        "failures": subgroups.failures(table),
         "reliability": metrics.reliability(table[metrics.PROBABILITY_COLUMNS].to_numpy(), labels),
     }
     write_json(content, folder / "metrics.json")

@@ -18,7 +18,7 @@ SUMMARY_FIGURES = (  # of the table that has a row a hospital
     ("ECE", "ece"),
     ("normals outlined", "normal_outlined"),
 )
-SUMMARY_TRUST = (
+SUMMARY_RELIABILITY = (
     ("class set holds the truth", "Class set holds the truth"),
     ("sensitivity, sensitive", "Sensitivity, sensitive"),
     ("specificity, sensitive", "Specificity, sensitive"),
@@ -76,7 +76,7 @@ def report_markdown(content: dict) -> str:
             "",
             *matrix,
             "",
-            *trust_sections(content),
+            *reliability_sections(content),
         ]
     )
 
@@ -98,7 +98,7 @@ def figure_table(content: dict) -> str:
     return "\n".join(lines)
 
 
-def trust_sections(content: dict) -> list[str]:
+def reliability_sections(content: dict) -> list[str]:
     """Lines of Markdown: what doubt is worth, shortcuts, subgroups."""
     lines = ["| doubt and agreement | share | 95 % interval | n |", "|---|---|---|---|"]
     lines += [f"| {name} | {_share(r)} |" for name, r in content["trust"].items() if r["n"]]
@@ -127,7 +127,7 @@ def write_summary(contents: list[dict], folder: Path | str, what: str) -> dict:
         rows[content["title"].split(",")[0]] = {
             "n": content["n_images"],
             **{words: content["figures"][name] for words, name in SUMMARY_FIGURES},
-            **{words: content["trust"][name] for words, name in SUMMARY_TRUST if name in content["trust"]},
+            **{words: content["trust"][name] for words, name in SUMMARY_RELIABILITY if name in content["trust"]},
         }
     columns = list(dict.fromkeys(key for row in rows.values() for key in row if key != "n"))
     mean = {}

@@ -54,7 +54,7 @@ def rate(hits: pd.Series, groups: pd.Series, resamples: int = N_RESAMPLES, seed:
     return Rate(float(hits.mean()), float(low), float(high), len(hits))
 
 
-def trust_figures(table: pd.DataFrame) -> dict[str, Rate]:
+def reliability_figures(table: pd.DataFrame) -> dict[str, Rate]:
     """The table of `evaluate.evaluate_cases` -> shares by name, in the order of a report."""
     groups = table["group"]
     correct = table["predicted"] == table["class_name"]

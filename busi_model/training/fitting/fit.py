@@ -20,7 +20,7 @@ from tqdm import tqdm
 from busi_model import interrupts
 from busi_model.model.network import MultiTaskUNet, choose_device, native_bfloat16
 from busi_model.model.preprocess import TONES, Preprocess
-from busi_model.training.fitting import distributed, kept
+from busi_model.training.fitting import distributed, run_state
 from busi_model.training.fitting.augment import Augmenter, Draws
 from busi_model.training.fitting.dataset import ImageSet
 from busi_model.training.fitting.history import validate
@@ -211,15 +211,17 @@ class Trainer:
 
     def _save(self) -> None:
         parts = {name: getattr(self, name).state_dict() for name in STATEFUL}
-        kept.save(self.folder, {"identity": self._run_identity(), **parts, "history": self.history})
+        run_state.save(self.folder, {"identity": self._run_identity(), **parts, "history": self.history})
 
     def _resume(self) -> None:
-        there = kept.there(self.folder)
+        there = run_state.there(self.folder)
         if not distributed.all_equal(there, self.device):
-            raise RunError(f"Not all processes see {kept.FILE} in {self.folder}. Give --out a folder that all share.")
+            raise RunError(
+                f"Not all processes see {run_state.FILE} in {self.folder}. Give --out a folder that all share."
+            )
         if not there:
             return
-        state = kept.load(self.folder, self._run_identity(), self.device)
+        state = run_state.load(self.folder, self._run_identity(), self.device)
         for name in STATEFUL:
             getattr(self, name).load_state_dict(state[name])
         self.history = state["history"]

@@ -1,6 +1,7 @@
-"""Pictures as `OodDetector` sees them: of a hospital, of strangers, of other organs, through one network.
+"""Pictures as `OodDetector` sees them: of a hospital, of what is no ultrasound, of other organs, through one network.
 
-Enters: a Predictor, cases, `strangers`. Leaves: `Inputs`, and for a network that never saw a hospital `LeftOut`.
+Enters: a Predictor, cases, pictures of `not_ultrasound`. Leaves: `Inputs`, and for a network that never saw a hospital
+`LeftOut`.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from busi_model.image import read_image
 from busi_model.model.ood import ood_inputs
 from busi_model.predict import Predictor
 from busi_model.training.data.cases import Case
-from busi_model.training.ood.not_ultrasound import Stranger, other_ultrasound, strangers
+from busi_model.training.ood.not_ultrasound import Picture, other_ultrasound, pictures
 
 IMAGES = 200  # of each hospital that is fitted on: three of them are enough for 64 components
 OWN_IMAGES = 400  # of the hospital left out: four are beyond the quantile
@@ -46,12 +47,12 @@ class LeftOut:
     hospital: str
     own: np.ndarray  # (M, D + 77), its images
     others: dict[str, np.ndarray]  # images of each hospital that the network was trained on
-    strangers: Inputs
+    no_ultrasound: Inputs
     other_organs: Inputs
 
     def write(self, path: Path | str | IO[bytes]) -> None:
         """As one NumPy file (.npz), to be read again by `read`."""
-        groups = {"strangers": self.strangers, "other_organs": self.other_organs}
+        groups = {"no_ultrasound": self.no_ultrasound, "other_organs": self.other_organs}
         arrays = {f"{group}/{f}": a for group, inputs in groups.items() for f, a in vars(inputs).items()}
         arrays |= {f"others/{name}": a for name, a in self.others.items()}
         np.savez(path, hospital=self.hospital, own=self.own, **arrays)
@@ -63,7 +64,7 @@ class LeftOut:
         others = {name.removeprefix("others/"): a for name, a in parts.items() if name.startswith("others/")}
         groups = (
             Inputs(*(parts[f"{group}/{f.name}"] for f in dataclasses.fields(Inputs)))
-            for group in ("strangers", "other_organs")
+            for group in ("no_ultrasound", "other_organs")
         )
         return cls(str(parts["hospital"]), parts["own"], others, *groups)
 
@@ -74,8 +75,8 @@ def left_out_inputs(
     """predictor: a network that never saw this hospital. own: the hospital's cases. others: cases that the network was
     trained on, by hospital. Two to four minutes on one core."""
     of_others = {name: case_inputs(predictor, cases, IMAGES) for name, cases in others.items()}
-    all_strangers, organs = stranger_inputs(predictor, seed), picture_inputs(predictor, other_ultrasound())
-    return LeftOut(hospital, case_inputs(predictor, own, OWN_IMAGES), of_others, all_strangers, organs)
+    no_ultrasound, organs = no_ultrasound_inputs(predictor, seed), picture_inputs(predictor, other_ultrasound())
+    return LeftOut(hospital, case_inputs(predictor, own, OWN_IMAGES), of_others, no_ultrasound, organs)
 
 
 def case_inputs(predictor: Predictor, cases: list[Case], most: int | None = None, seed: int = 0) -> np.ndarray:
@@ -84,25 +85,23 @@ def case_inputs(predictor: Predictor, cases: list[Case], most: int | None = None
     return _inputs(predictor, tqdm((cases[i].read()[0].gray for i in chosen), "images", len(chosen), leave=False))
 
 
-def stranger_inputs(predictor: Predictor, seed: int = 0) -> Inputs:
-    """All `strangers` but the blank ones, which `Predictor` knows by themselves."""
-    return picture_inputs(predictor, (s for s in gray_strangers(seed) if s.kind != "blank"))
+def no_ultrasound_inputs(predictor: Predictor, seed: int = 0) -> Inputs:
+    """All of `not_ultrasound` but the blank ones, which `Predictor` knows by themselves."""
+    return picture_inputs(predictor, (s for s in gray_pictures(seed) if s.kind != "blank"))
 
 
 @lru_cache(maxsize=1)
-def gray_strangers(seed: int = 0) -> tuple[Stranger, ...]:
-    """All `strangers` in gray, drawn once for all networks of a study: ten seconds, 150 MB."""
-    return tuple(
-        dataclasses.replace(s, pixels=read_image(np.ascontiguousarray(s.pixels)).gray) for s in strangers(seed)
-    )
+def gray_pictures(seed: int = 0) -> tuple[Picture, ...]:
+    """All of `not_ultrasound` in gray, drawn once for all networks of a study: ten seconds, 150 MB."""
+    return tuple(dataclasses.replace(s, pixels=read_image(np.ascontiguousarray(s.pixels)).gray) for s in pictures(seed))
 
 
-def picture_inputs(predictor: Predictor, pictures: Iterable[Stranger]) -> Inputs:
+def picture_inputs(predictor: Predictor, pictures: Iterable[Picture]) -> Inputs:
     """pictures: in gray, uint8 (H, W)."""
     known: list[tuple[str, str, str]] = []
 
     def grays() -> Iterator[np.ndarray]:
-        for picture in tqdm(pictures, "strangers", leave=False):
+        for picture in tqdm(pictures, "pictures", leave=False):
             known.append((picture.kind, picture.source, picture.name))
             yield picture.pixels
 

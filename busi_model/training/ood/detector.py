@@ -1,9 +1,9 @@
 """Fits the detector that refuses pictures that are no breast ultrasound, and measures it on data it was not fitted on.
 
-Enters: what `data` made of several hospitals and of strangers. Leaves: an `OodDetector` for the release, and a
-report with its two limits. Every claim is about hospitals and kinds of pictures left out: a hospital's images are
-judged by a network and a detector that never saw that hospital (`LeftOut`), and each kind of stranger by detectors
-fitted without that kind. Ultrasound of other organs is counted apart; nothing is claimed of it.
+Enters: what `data` made of several hospitals and of pictures that are no ultrasound. Leaves: an `OodDetector` for the
+release, and a report with its two limits. Every claim is about hospitals and kinds of pictures left out: a hospital's
+images are judged by a network and a detector that never saw that hospital (`LeftOut`), and each kind of other pictures
+by detectors fitted without that kind. Ultrasound of other organs is counted apart; nothing is claimed of it.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from busi_model.model.ood import LIMIT, N_STATISTICS, N_TEXTURE, OodDetector, fi
 from busi_model.predict import Predictor
 from busi_model.training.evaluation.subgroups import rate
 from busi_model.training.ood.data import IMAGES, Inputs, LeftOut
-from busi_model.training.ood.not_ultrasound import other_ultrasound, strangers
+from busi_model.training.ood.not_ultrasound import other_ultrasound, pictures
 
 REGULARISATION = 0.01  # scikit-learn's C: strong, for there are few hospitals and few kinds
 FEATURE_SHARE = 0.5  # what a feature counts beside a texture number: it changes more from hospital to hospital
@@ -29,8 +29,8 @@ WORST = 0.99  # quantile of a left-out hospital's scores
 
 
 def fit_ood(hospitals: dict[str, np.ndarray], others: Inputs) -> OodDetector:
-    """Inputs (N, D + 77) of breast ultrasound by hospital, and of strangers, all through one network -> a detector.
-    Every hospital and every kind of stranger counts alike."""
+    """Inputs (N, D + 77) of breast ultrasound by hospital, and of other pictures, all through one network -> a
+    detector. Every hospital and every kind of other pictures counts alike."""
     rng = np.random.default_rng(0)
     known = [a[rng.permutation(len(a))[:IMAGES]] for a in hospitals.values()]
     strange = [others.inputs[others.kinds == kind] for kind in np.unique(others.kinds)]
@@ -54,9 +54,9 @@ def measure_ood(left_out: list[LeftOut]) -> dict:
 
     The limits are the highest WORST quantile of the scores and the farthest distance over the hospitals left out. Of
     each hospital "refused" is by these; "refused_by_others" by the limits of the other hospitals alone, which is what
-    one more hospital may expect. Of each kind of stranger "passed" is by detectors and limits made without that kind.
+    one more hospital may expect. Of each other kind "passed" is by detectors and limits made without that kind.
     """
-    fitted = [fit_ood(one.others, one.strangers) for one in left_out]
+    fitted = [fit_ood(one.others, one.no_ultrasound) for one in left_out]
     scores = [d.score(one.own) for d, one in zip(fitted, left_out, strict=True)]
     distances = [d.distance(one.own) for d, one in zip(fitted, left_out, strict=True)]
     quantiles, farthest = [float(np.quantile(s, WORST)) for s in scores], [float(d.max()) for d in distances]
@@ -71,7 +71,7 @@ def measure_ood(left_out: list[LeftOut]) -> dict:
             "refused": _share(_beyond(scores[i], distances[i], limits)),
             "refused_by_others": _share(_beyond(scores[i], distances[i], rest)),
         }
-    passed = pd.concat([_passed(left_out, kind, limits[1]) for kind in np.unique(left_out[0].strangers.kinds)])
+    passed = pd.concat([_passed(left_out, kind, limits[1]) for kind in np.unique(left_out[0].no_ultrasound.kinds)])
     kinds = {kind: _kind(rows) for kind, rows in passed.groupby("kind")}
     return {
         "title": "Pictures that are no breast ultrasound, hospitals and kinds left out in turn",
@@ -95,10 +95,10 @@ def _share(hits: ArrayLike, sources: np.ndarray | None = None) -> dict:
 
 
 def _passed(left_out: list[LeftOut], kind: str, farthest: float) -> pd.DataFrame:
-    """How often each stranger of this kind passes, over the hospitals left out, when no detector has seen the kind."""
-    fitted = [fit_ood(one.others, one.strangers.where(one.strangers.kinds != kind)) for one in left_out]
+    """How often each picture of this kind passes, over the hospitals left out, when no detector has seen the kind."""
+    fitted = [fit_ood(one.others, one.no_ultrasound.where(one.no_ultrasound.kinds != kind)) for one in left_out]
     limit = max(float(np.quantile(d.score(one.own), WORST)) for d, one in zip(fitted, left_out, strict=True))
-    of_kind = [one.strangers.where(one.strangers.kinds == kind) for one in left_out]
+    of_kind = [one.no_ultrasound.where(one.no_ultrasound.kinds == kind) for one in left_out]
     shares = [
         ~_beyond(d.score(k.inputs), d.distance(k.inputs), (limit, farthest))
         for d, k in zip(fitted, of_kind, strict=True)
@@ -135,20 +135,20 @@ def _other_organs(left_out: list[LeftOut], fitted: list[OodDetector], limits: Se
     return found
 
 
-def measure_strangers(predictor: Predictor, seed: int = 0) -> dict:
-    """How many strangers a predictor refuses, by kind, blank ones too, and what it makes of other organs' ultrasound.
+def measure_refusals(predictor: Predictor, seed: int = 0) -> dict:
+    """How many pictures of `not_ultrasound` a predictor refuses, by kind, blank ones too, and what it makes of other
+    organs' ultrasound.
 
-    A check of weights as shipped: the detector was fitted on these strangers, so the figures flatter it; `measure_ood`
-    does not.
+    A check of weights as shipped: the detector was fitted on these, so the figures flatter it; `measure_ood` does not.
     """
     kinds: dict[str, dict[str, Any]] = {}
-    for stranger in tqdm(strangers(seed), "strangers", leave=False):
-        refused = predictor(np.ascontiguousarray(stranger.pixels)).refused
-        of_kind = kinds.setdefault(stranger.kind, {"n": 0, "refused": 0, "let_through": []})
+    for picture in tqdm(pictures(seed), "pictures", leave=False):
+        refused = predictor(np.ascontiguousarray(picture.pixels)).refused
+        of_kind = kinds.setdefault(picture.kind, {"n": 0, "refused": 0, "let_through": []})
         of_kind["n"] += 1
         of_kind["refused"] += refused
         if not refused:
-            of_kind["let_through"].append(stranger.name)
+            of_kind["let_through"].append(picture.name)
     other: dict[str, dict[str, int]] = {}
     for picture in other_ultrasound():
         of_organ = other.setdefault(picture.kind, {"n": 0, "refused": 0})

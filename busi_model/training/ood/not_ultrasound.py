@@ -3,8 +3,8 @@
 Leaves: over 900 pictures by kind (photographs, other modalities, graphics, plots, text pages, screenshots, noise,
 textures, gradients, patterns, drawings, blank) and by source, so that a kind or a source can be left out whole.
 Nothing is downloaded: the samples are those that scikit-image, scikit-learn, matplotlib, Gradio and pydicom carry in
-their packages, with crops and recolourings of them; the rest is drawn by `drawn_strangers`. Ultrasound of other organs
-is `other_ultrasound`: never a stranger to learn from, and counted apart.
+their packages, with crops and recolourings of them; the rest is drawn by `drawn_pictures`. Ultrasound of other organs
+is `other_ultrasound`: never learned from, and counted apart.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from busi_model.image import count_frames, read_image
-from busi_model.training.ood.drawn_strangers import DRAWN, eight_bit
+from busi_model.training.ood.drawn_pictures import DRAWN, eight_bit
 
 PHOTOGRAPHS = ("astronaut", "camera", "coffee", "cat", "rocket", "coins", "moon", "gravel", "brick", "grass", "clock")
 OTHER_MODALITIES = ("retina", "immunohistochemistry", "cell", "microaneurysms", "shepp_logan_phantom")
@@ -44,33 +44,33 @@ LONGEST_PX = 640  # of a sample: larger ones only cost time
 
 
 @dataclass(frozen=True)
-class Stranger:
+class Picture:
     kind: str  # what the report counts it under
     source: str  # the picture that it was made from; drawn ones are their own
     name: str
     pixels: np.ndarray  # uint8 (H, W) or (H, W, 3), at least 64 px on each side
 
 
-def strangers(seed: int = 0) -> Iterator[Stranger]:
+def pictures(seed: int = 0) -> Iterator[Picture]:
     """All of them, one by one; the same for the same seed and package versions."""
     rng = np.random.default_rng(seed)
     for kind, name, pixels in _samples():
         pixels = _bounded(pixels)
-        yield Stranger(kind, name, name, pixels)
+        yield Picture(kind, name, name, pixels)
         for how, changed in _variants(pixels, rng):
-            yield Stranger(kind, name, f"{name}, {how}", changed)
+            yield Picture(kind, name, f"{name}, {how}", changed)
     for kind, name, draw, count in DRAWN:
         for number in range(count):
-            yield Stranger(kind, f"{name} {number}", f"{name} {number}", draw(number, rng))
+            yield Picture(kind, f"{name} {number}", f"{name} {number}", draw(number, rng))
     for level in range(0, 256, 25):
-        yield Stranger("blank", f"gray {level}", f"gray {level}", np.full((300, 400), level, np.uint8))
+        yield Picture("blank", f"gray {level}", f"gray {level}", np.full((300, 400), level, np.uint8))
 
 
-def other_ultrasound() -> Iterator[Stranger]:
+def other_ultrasound() -> Iterator[Picture]:
     """Ultrasound that is not of the breast: every frame of pydicom's samples. There is no thyroid among them."""
     for kind, name in OTHER_ULTRASOUND:
         for frame in range(count_frames(_dicom_path(name))):
-            yield Stranger(kind, name, f"{name}, frame {frame}", read_image(_dicom_path(name), frame).gray)
+            yield Picture(kind, name, f"{name}, frame {frame}", read_image(_dicom_path(name), frame).gray)
 
 
 def _samples() -> Iterator[tuple[str, str, np.ndarray]]:

@@ -52,4 +52,4 @@ def _by_hospital(cases: list[Case]) -> dict[str, list[Case]]:
 def fitted_detector(predictor: Predictor, part: Part) -> OodDetector:
     """Of the pictures that a network saw, against drawn ones and photographs."""
     own = {name: data.case_inputs(predictor, cases, data.IMAGES) for name, cases in _by_hospital(part.training).items()}
-    return detector.fit_ood(own, data.stranger_inputs(predictor))
+    return detector.fit_ood(own, data.no_ultrasound_inputs(predictor))

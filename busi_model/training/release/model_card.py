@@ -12,7 +12,12 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from busi_model.files import write_json
 from busi_model.model import checkpoint
-from busi_model.training.evaluation.report import figure_table, ood_section, operating_point_section, trust_sections
+from busi_model.training.evaluation.report import (
+    figure_table,
+    ood_section,
+    operating_point_section,
+    reliability_sections,
+)
 from busi_model.training.fitting.recipe import RunError
 
 MODEL_NAME = "BUSI multi-task U-Net"
@@ -208,7 +213,7 @@ def card_text(
     for content in contents:
         lines += [f"### {content['title']}", "", _whose(content, loaded), "", figure_table(content), ""]
         lines += [line for remark in content.get("remarks", ()) for line in (remark, "")]
-        lines += trust_sections(content)
+        lines += reliability_sections(content)
         lines += [f"Failures, {kind}: {', '.join(names)}.\n" for kind, names in content["failures"].items()]
     lines += ["## Training", "", "| what | value |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in checkpoint.flat_facts(loaded.training)]

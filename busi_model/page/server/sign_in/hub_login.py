@@ -1,8 +1,8 @@
 """Who may open the page on a Space, when users sign in with their Hugging Face account: BUSI_HUB_USERS.
 
 Enters: user names, `ada,grace`, or `*` for everyone who signed in; and Gradio's session, which its sign-in with the Hub
-fills and whose cookie it signs with the Space's secret (gradio/oauth.py). Leaves: `Wall`. Gradio's sign-in only names a
-visitor; the wall keeps everyone else out.
+fills and whose cookie it signs with the Space's secret (gradio/oauth.py). Leaves: `HubUsersOnly`. Gradio's
+sign-in only names a visitor; the middleware keeps everyone else out.
 """
 
 import html
@@ -71,7 +71,7 @@ class HubUsers:
         return self._names == {"*"} or (name.isascii() and name.lower() in self._names)
 
 
-class Wall:
+class HubUsersOnly:
     """ASGI middleware inside Gradio's session: only allowed users get through, others no further than the sign-in."""
 
     def __init__(self, app: ASGIApp, users: HubUsers):

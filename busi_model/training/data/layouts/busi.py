@@ -2,7 +2,7 @@
 
 BUSI itself is recognised by its images' names and sizes and split by the manifest that ships with this package; class
 folders of another hospital are split by a manifest (the folder's own manifest.csv, or one that is named) or, without
-one, by likeness.
+one, by how alike pictures are.
 """
 
 import re
@@ -30,7 +30,7 @@ from busi_model.training.data.cases import (
     some,
     together,
 )
-from busi_model.training.data.likeness import split_by_likeness
+from busi_model.training.data.near_duplicates import split_by_likeness
 
 NAME = "BUSI"
 MANIFEST = Path(__file__).parents[1] / MANIFEST_OF_BUSI

@@ -2,21 +2,21 @@
 // (sessionStorage) so that a reload or a restart of the server asks nothing again. Enters: value, JSON {code, key} from
 // the server, "" when the reader leaves; with {unsaved} where a text is offered that was not taken, with {own} where the
 // reader has locked a reading. Leaves: on loading, the event "resume" with the kept code, that text and the draft.
-const SEAT = "busi-seat";
+const TAB = "busi-tab";
 const DRAFT = "busi-draft"; // JSON {key, values}: of which step, and the fields in the order of layout.py
 
-window.busiKeepDraft = (seat, values) => {
-  if (seat) sessionStorage.setItem(DRAFT, JSON.stringify({ key: JSON.parse(seat).key, values }));
+window.busiKeepDraft = (tab, values) => {
+  if (tab) sessionStorage.setItem(DRAFT, JSON.stringify({ key: JSON.parse(tab).key, values }));
 };
 
 watch("value", () => {
   const draft = JSON.parse(sessionStorage.getItem(DRAFT) || "{}");
-  if (props.value) sessionStorage.setItem(SEAT, props.value);
-  else sessionStorage.removeItem(SEAT);
+  if (props.value) sessionStorage.setItem(TAB, props.value);
+  else sessionStorage.removeItem(TAB);
   if (!props.value || draft.key !== JSON.parse(props.value).key) sessionStorage.removeItem(DRAFT);
 });
 
-const kept = sessionStorage.getItem(SEAT);
+const kept = sessionStorage.getItem(TAB);
 if (kept && !props.value) {
   const draft = JSON.parse(sessionStorage.getItem(DRAFT) || "null");
   const { code, unsaved = "" } = JSON.parse(kept);
@@ -31,20 +31,20 @@ const FIRST_FIELD = {
   questionnaire: "#sus-1 input",
 };
 const SAME = "#session-same"; // a final read can begin with the own one
-const LOOK_MS = 3000; // a step's fields appear a moment after its seat
+const LOOK_MS = 3000; // a step's fields appear a moment after its tab
 const there = (selector) => [...document.querySelectorAll(selector)].find((node) => node.offsetParent && !node.disabled);
 const chosen = (selector) => there(`${selector}:checked`) || there(selector);
 
-function attend(seat, until = performance.now() + LOOK_MS) {
-  if (seat !== props.value || performance.now() > until) return;
-  const { key, own } = JSON.parse(seat);
+function attend(tab, until = performance.now() + LOOK_MS) {
+  if (tab !== props.value || performance.now() > until) return;
+  const { key, own } = JSON.parse(tab);
   const stage = key.split("-").at(-1);
   const field = there(stage === "final" && own ? SAME : FIRST_FIELD[stage] || "none");
   if (field) {
     window.scrollTo(0, 0); // each step begins with its picture, and the last one with what the model says
     field.focus({ preventScroll: true });
   }
-  else requestAnimationFrame(() => attend(seat, until));
+  else requestAnimationFrame(() => attend(tab, until));
 }
 
 let attended = null; // key of the step that has had the focus

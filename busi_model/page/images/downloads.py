@@ -12,13 +12,13 @@ from busi_model.dicom_out.reference import reference_of
 from busi_model.dicom_out.write import KINDS, DicomResultError, require_highdicom, results_of
 from busi_model.model.operating_point import OperatingPoint, Threshold
 from busi_model.page import strings
-from busi_model.page.images.case import Case
+from busi_model.page.images.case import OpenImage
 from busi_model.predict import Predictor
 
 PRINTED_PX = 2400  # longer side: 350 pixels an inch between the margins
 
 
-class Takeaway:
+class Downloads:
     """Words and files of cases, all of the same weights."""
 
     def __init__(self, point: OperatingPoint, version: str, weights_sha256: str, clock: Callable = datetime.now):
@@ -26,30 +26,30 @@ class Takeaway:
         self.point, self.clock = point, clock
         self.model = {"version": version, "weights_sha256": weights_sha256}
 
-    def report(self, case: Case, threshold_name: str | None) -> Report:
+    def report(self, case: OpenImage, threshold_name: str | None) -> Report:
         """The one wording of a case that has a Prediction."""
         how = {"insisted": case.insisted, "synthetic": case.synthetic, "edited": case.drawn is not None}
         return report(Finding.of(case.prediction, len(case.lesions)), self.point, threshold_name, **how)
 
-    def text(self, case: Case, threshold_name: str | None) -> str:
+    def text(self, case: OpenImage, threshold_name: str | None) -> str:
         return as_text(self.report(case, threshold_name), case.lesions, __version__, self.model["weights_sha256"])
 
-    def notes(self, case: Case) -> list[str]:
+    def notes(self, case: OpenImage) -> list[str]:
         """What must be known of the case's measurements."""
         edited, described = case.drawn is not None, case.described
         return lengths.notes(case.lesions, case.spacing_mm, case.marked, self.point, edited, case.carried, described)
 
     @staticmethod
-    def table(case: Case) -> tuple[tuple[str, ...], ...]:
+    def table(case: OpenImage) -> tuple[tuple[str, ...], ...]:
         """A case's measurements, header first; empty without a lesion."""
         return lengths.table(case.lesions, case.described)
 
-    def file_name(self, kind: str, case: Case) -> str:
+    def file_name(self, kind: str, case: OpenImage) -> str:
         """kind: a key of `strings.TAKE_FILES`. The date, and eight letters of the pixels' hash."""
         short = pixels_sha256(case.frame.gray)[:8]
         return strings.TAKE_FILES[kind].format(date=self._today(), short=short)
 
-    def dicom_kinds(self, case: Case) -> tuple[str, ...]:
+    def dicom_kinds(self, case: OpenImage) -> tuple[str, ...]:
         """Which of `KINDS` can be made of a case: of a DICOM file that was not refused, while the outline is the
         network's, for they say so."""
         try:
@@ -60,7 +60,7 @@ class Takeaway:
             return ()
         return KINDS if case.mask.any() else tuple(kind for kind in KINDS if kind != "seg")
 
-    def _dicom(self, kind: str, case: Case) -> bytes:
+    def _dicom(self, kind: str, case: OpenImage) -> bytes:
         if case.identity is None:
             raise DicomResultError("no_study")
         frame = None if case.film is None else case.film.index
@@ -68,7 +68,7 @@ class Takeaway:
         model = self.model | {"version": __version__}  # as the command line says it
         return results_of(reference, case.prediction, case.lesions, model, (kind,))[kind]
 
-    def content(self, kind: str, case: Case, threshold_name: str | None) -> bytes:
+    def content(self, kind: str, case: OpenImage, threshold_name: str | None) -> bytes:
         """kind: a key of `strings.TAKE_FILES`; of the DICOM ones one of `dicom_kinds`. The case must have a result.
         Raises DicomResultError."""
         if kind in KINDS:
@@ -86,7 +86,7 @@ class Takeaway:
         printed = draw_overlay(case.kept_gray, case.mask, longest_px=PRINTED_PX)
         return as_pdf(worded, self.table(case), self.notes(case), self._footer(case), printed)
 
-    def _footer(self, case: Case) -> tuple[str, ...]:
+    def _footer(self, case: OpenImage) -> tuple[str, ...]:
         height, width = case.frame.gray.shape
         return (
             words.REPORT_MADE.format(date=self._today(), version=__version__, model=self.model["version"]),
@@ -97,7 +97,7 @@ class Takeaway:
     def _today(self) -> str:
         return self.clock(UTC).date().isoformat()
 
-    def _reading(self, case: Case, threshold: Threshold | None) -> dict[str, object]:
+    def _reading(self, case: OpenImage, threshold: Threshold | None) -> dict[str, object]:
         point = None
         if threshold is not None:
             point = {"name": threshold.name, "malignant_probability": threshold.malignant_probability}

@@ -20,7 +20,7 @@ JUDGED_AT_ONCE = 4
 LIST_EVERY_S = 0.3  # the worklist is sent at most so often while images are analysed ahead
 
 
-class Behind:
+class Background:
     """Works ahead for all users."""
 
     def __init__(self, screen: Screen):

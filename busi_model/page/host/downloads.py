@@ -26,7 +26,7 @@ class Prepared:
     figures: str = ""  # HTML
 
 
-class Takeaway:
+class Downloads:
     """Of one store. folder: private, served by Gradio, emptied by it."""
 
     def __init__(self, store: Store, folder: str | os.PathLike):

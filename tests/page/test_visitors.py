@@ -1,4 +1,4 @@
-"""One visitor and the others: what a stranger who knows something, sends half of it or sends too much of it can do to
+"""One visitor and the others: what somebody who knows something, sends half of it or sends too much of it can do to
 the running app. Through HTTP on loopback, without a browser."""
 
 import asyncio
@@ -38,7 +38,7 @@ META = {"_type": "gradio.FileData"}
 @pytest.fixture(scope="module")
 def app(untrained, tmp_path_factory):
     """(address, folder with log.txt) of the app; it has a host's password and a store."""
-    folder = tmp_path_factory.mktemp("doors")
+    folder = tmp_path_factory.mktemp("visitors")
     environment = {"BUSI_WEIGHTS": str(untrained), "BUSI_HOST_PASSWORD": "correct horse", "OMP_NUM_THREADS": "1"}
     with served([sys.executable, "app.py"], environment, folder) as address:
         yield address.rstrip("/"), folder
@@ -105,8 +105,8 @@ def is_there(address):
 
 
 def open_host(browser, session):
-    door, _ = event_of(browser.address, "host-password", n_inputs=1)
-    return browser.event(door, ["correct horse"], session)
+    signs_in, _ = event_of(browser.address, "host-password", n_inputs=1)
+    return browser.event(signs_in, ["correct horse"], session)
 
 
 def choose(browser, session):
@@ -120,8 +120,8 @@ def test_the_hash_alone_opens_nothing(app):
     host = Browser(address)
     assert "wrong" not in open_host(host, "thehash")
     assert strings.HOST_LOGIN_FIRST not in choose(host, "thehash")
-    for stranger in (Browser(address), Browser(address, opens=False)):
-        assert strings.HOST_LOGIN_FIRST in choose(stranger, "thehash")
+    for other in (Browser(address), Browser(address, opens=False)):
+        assert strings.HOST_LOGIN_FIRST in choose(other, "thehash")
     forged = Browser(address, opens=False)
     name = host.cookie.partition("=")[0]
     for cookie in (host.cookie[:-1] + "-", host.cookie.partition(".")[0], f"{name}=x.y", "=;;\x7f"):
@@ -135,28 +135,28 @@ def test_a_second_listener_hears_nothing(app):
     address, _ = app
     host = Browser(address)
     number, inputs = event_of(address, "host-password", n_inputs=1)
-    for stranger in (Browser(address), Browser(address, opens=False)):
+    for other in (Browser(address), Browser(address, opens=False)):
         host.join(number, ["a wrong password"], "spied")
-        assert "process_completed" not in stranger.hear("spied")
+        assert "process_completed" not in other.hear("spied")
         assert "process_completed" in host.hear("spied")
 
 
 def test_an_answer_and_its_cancelling_are_the_askers_own(app):
     """Event ids stand in addresses, too."""
     address, _ = app
-    asker, stranger = Browser(address), Browser(address)
+    asker, other = Browser(address), Browser(address)
     number, _ = event_of(address, "host-password", n_inputs=1)
     event_id = asker.join(number, ["a wrong password"], "mine")
     body = json.dumps({"session_hash": "mine", "fn_index": number, "event_id": event_id})
-    assert stranger.ask("/gradio_api/cancel", "POST", body, **JSON)[0] == 404
-    assert stranger.ask(f"/gradio_api/call/predict/{event_id}")[0] == 404
+    assert other.ask("/gradio_api/cancel", "POST", body, **JSON)[0] == 404
+    assert other.ask(f"/gradio_api/call/predict/{event_id}")[0] == 404
     assert "process_completed" in asker.hear("mine")
     path = upload(address)
     said = asker.ask("/gradio_api/call/predict", "POST", json.dumps({"data": [{"path": path, "meta": META}]}), **JSON)[
         2
     ]
     event_id = json.loads(said)["event_id"]
-    assert stranger.ask(f"/gradio_api/call/predict/{event_id}")[0] == 404
+    assert other.ask(f"/gradio_api/call/predict/{event_id}")[0] == 404
     assert b"event: complete" in asker.ask(f"/gradio_api/call/predict/{event_id}")[2]
 
 
@@ -233,8 +233,8 @@ def test_only_visits_that_the_page_began_count():
         for n in range(5000):
             assert (await _joined(visits, "", f"{n}")).startswith("script-")
         assert forgotten == []
-        stranger = await _cookie(visits)
-        theirs = [await _joined(visits, stranger, f"{n}") for n in range(5000)]
+        other = await _cookie(visits)
+        theirs = [await _joined(visits, other, f"{n}") for n in range(5000)]
         assert forgotten == theirs[:-MAX_OF_COOKIE] and len(set(theirs)) == 5000
         forgotten.clear()
         visits._open[mine] = 1  # its page is open

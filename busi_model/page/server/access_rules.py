@@ -25,7 +25,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
-class Walls:
+class AccessRules:
     """Who may come in, as the environment says."""
 
     on_space: bool = False  # a Hugging Face Space shows the page in its own frame, through its own proxy
@@ -33,10 +33,10 @@ class Walls:
     accounts: Callable[[str, str], bool] | None = None  # they do so here
     proxies: tuple[str, ...] = ()  # addresses and networks whose word on others is believed; "*" is all
     hosts: tuple[str, ...] | None = LOOPBACK  # names under which the page is served; None: any
-    inner: Sequence[Middleware] = ()  # further walls
+    inner: Sequence[Middleware] = ()  # further checks, inside `Guard`
 
     @classmethod
-    def from_environment(cls, server_name: str, on_space: bool, **other: Any) -> "Walls":
+    def from_environment(cls, server_name: str, on_space: bool, **other: Any) -> "AccessRules":
         """server_name: what the server listens to. Raises LoginError."""
         proxies = _list(TRUSTED_PROXIES)
         for number, proxy in enumerate(proxies, start=1):
