@@ -32,7 +32,7 @@ from busi_model.page.session import panel as session
 from busi_model.page.theme import CSS, LARGE_SCREEN, calm_theme
 from busi_model.predict import Predictor
 from busi_model.reading.hub.sync import HubSync, storage_warning
-from busi_model.reading.session.access import HostGate
+from busi_model.reading.session.access import HostPassword
 from busi_model.reading.session.sessions import Sessions
 from busi_model.reading.storage.store import Store
 
@@ -64,13 +64,13 @@ def build(
                 asks = partial(feedback.FeedbackPanel, store, hub_sync) if store else None
                 images.ImagesPanel(predictor, private_folder, asks).connect()
             if store:
-                sessions, gate = Sessions(store), HostGate()
+                sessions, host_password = Sessions(store), HostPassword()
                 with gr.Tab(strings.TAB_SESSION):
                     session.SessionPanel(sessions, predictor, hub_sync, storage_warning(store.folder)).connect()
-                if gate.exists:
+                if host_password.exists:
                     with gr.Tab(strings.TAB_HOST):
                         calibration = Calibration(predictor, weights_folder)
-                        host.HostPanel(store, sessions, gate, private_folder, hub_sync, calibration).connect()
+                        host.HostPanel(store, sessions, host_password, private_folder, hub_sync, calibration).connect()
             with gr.Tab(strings.TAB_ABOUT):
                 about.build(predictor.checkpoint, weights_folder)
     page_queue.limit(page)

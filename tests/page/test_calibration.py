@@ -20,7 +20,7 @@ from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.reading.errors import RecordError
 from busi_model.reading.records import NewSession
-from busi_model.reading.session.access import HostGate
+from busi_model.reading.session.access import HostPassword
 from busi_model.reading.session.sessions import NewCase, Sessions
 from tests.browser import PATIENCE_S
 from tests.conftest import ROOT
@@ -76,7 +76,7 @@ def test_the_host_fits_an_operating_point_that_the_page_takes(chromium, store, t
     served = tmp_path / "served"
     served.mkdir()
     with gr.Blocks(analytics_enabled=False) as page:
-        host.HostPanel(store, Sessions(store), HostGate(), served, None, calibration).connect()
+        host.HostPanel(store, Sessions(store), HostPassword(), served, None, calibration).connect()
     with served_here(page, served) as url:
         tab = new_tab(chromium, url)
         tab.locator("#host-password input").fill("correct horse")

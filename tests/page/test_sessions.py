@@ -42,7 +42,7 @@ from busi_model.phantom import draw_phantom
 from busi_model.predict import Prediction
 from busi_model.reading.errors import OutlineError, RecordError, StoreError
 from busi_model.reading.records import NewSession, Profile
-from busi_model.reading.session.access import HostGate, make_code
+from busi_model.reading.session.access import HostPassword, make_code
 from busi_model.reading.session.progress import ReaderSession
 from busi_model.reading.session.questionnaire import Questionnaire
 from busi_model.reading.session.sessions import NewCase, Sessions
@@ -404,7 +404,7 @@ def test_the_host_makes_watches_exports_and_deletes_a_session(chromium, store, t
     served.mkdir()
     sessions = Sessions(store)
     with gr.Blocks(analytics_enabled=False) as page:
-        host.HostPanel(store, sessions, HostGate(), served).connect()
+        host.HostPanel(store, sessions, HostPassword(), served).connect()
     with served_here(page, served) as url:
         tab = new_tab(chromium, url)
         tab.locator("#host-password input").fill("wrong")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from busi_model.reading.errors import CodeError, ConflictError, PictureError, RecordError, StageError, TooManyAttempts
 from busi_model.reading.records import NewSession, Profile
-from busi_model.reading.session.access import Attempts, HostGate, make_code, take_apart
+from busi_model.reading.session.access import Attempts, HostPassword, make_code, take_apart
 from busi_model.reading.session.questionnaire import SUS_ITEMS, Questionnaire, sus_score
 from busi_model.reading.session.sessions import Sessions
 from busi_model.reading.storage.clock import steady
@@ -458,29 +458,29 @@ def test_waits_grow_to_half_a_minute_and_hasty_guesses_add_nothing():
 
 def test_a_browser_that_was_the_hosts_is_not_shut_out_by_others(monkeypatch):
     monkeypatch.setenv("BUSI_HOST_PASSWORD", "Mamma, 3 Töne")
-    gate = HostGate(Attempts(limit=2, clock=lambda: 0.0))
-    gate.check("Mamma, 3 Töne", "proxy", "the host's browser")
+    host_password = HostPassword(Attempts(limit=2, clock=lambda: 0.0))
+    host_password.check("Mamma, 3 Töne", "proxy", "the host's browser")
     for number in range(20):
         with pytest.raises(CodeError):
-            gate.check("mamma", "proxy", f"browser {number}")
+            host_password.check("mamma", "proxy", f"browser {number}")
     with pytest.raises(TooManyAttempts):
-        gate.check("Mamma, 3 Töne", "proxy", "a new browser")
-    gate.check("Mamma, 3 Töne", "proxy", "the host's browser")
+        host_password.check("Mamma, 3 Töne", "proxy", "a new browser")
+    host_password.check("Mamma, 3 Töne", "proxy", "the host's browser")
 
 
 def test_the_hosts_view_needs_a_password(monkeypatch):
     monkeypatch.delenv("BUSI_HOST_PASSWORD", raising=False)
-    assert not HostGate().exists
+    assert not HostPassword().exists
     with pytest.raises(CodeError):
-        HostGate().check("")
+        HostPassword().check("")
     monkeypatch.setenv("BUSI_HOST_PASSWORD", "Mamma, 3 Töne")
-    gate = HostGate(Attempts(limit=2, clock=lambda: 0.0))
-    gate.check("Mamma, 3 Töne")
+    host_password = HostPassword(Attempts(limit=2, clock=lambda: 0.0))
+    host_password.check("Mamma, 3 Töne")
     for _ in range(2):
         with pytest.raises(CodeError, match="wrong"):
-            gate.check("mamma")
+            host_password.check("mamma")
     with pytest.raises(TooManyAttempts):
-        gate.check("Mamma, 3 Töne")
+        host_password.check("Mamma, 3 Töne")
 
 
 # The host

@@ -1,7 +1,7 @@
 """The host's view: make a session, watch its readers, take the records home, close, delete. Behind a password.
 
 Enters: the password, once a page load; it opens a gr.State, which lies on the server. Leaves: what `reading.sessions`
-does. Without BUSI_HOST_PASSWORD the page has no such view (`HostGate.exists`). This file wires and decides; how it
+does. Without BUSI_HOST_PASSWORD the page has no such view (`HostPassword.exists`). This file wires and decides; how it
 looks is in `layout` and `view`, what the host takes home is in `downloads` and `calibration`.
 """
 
@@ -25,7 +25,7 @@ from busi_model.page.server.visitor import browser_of
 from busi_model.reading.errors import ReadingError, RecordError
 from busi_model.reading.hub.sync import HubSync
 from busi_model.reading.records import NewSession
-from busi_model.reading.session.access import HostGate
+from busi_model.reading.session.access import HostPassword
 from busi_model.reading.session.sessions import Sessions
 from busi_model.reading.storage.store import Store
 
@@ -82,14 +82,14 @@ class HostPanel:
         self,
         store: Store,
         sessions: Sessions,
-        gate: HostGate,
+        host_password: HostPassword,
         folder: str | os.PathLike,
         hub_sync: HubSync | None = None,
         calibration: Calibration | None = None,
     ):
         """Lay out the panel inside the current gr.Blocks. folder: private, served by Gradio, emptied by it.
         hub_sync: for what is said of copies. calibration: None: no operating point is offered."""
-        self.store, self.sessions, self.gate = store, sessions, gate
+        self.store, self.sessions, self.host_password = store, sessions, host_password
         self.calibration, self.downloads = calibration, Downloads(store, folder)
         self.layout = Layout(can_calibrate=calibration is not None)
         self.screen = Screen(self.layout, store, copies_to_hub=hub_sync is not None)
@@ -125,7 +125,7 @@ class HostPanel:
 
     def enter(self, password: str, request: gr.Request) -> dict:
         try:
-            self.gate.check(password, client=request.client.host, browser=browser_of(request.session_hash))
+            self.host_password.check(password, client=request.client.host, browser=browser_of(request.session_hash))
             return {**self.screen.opened(self.sessions.list()), **self._state(None)}
         except ReadingError as error:
             return self.screen.refusal(error)

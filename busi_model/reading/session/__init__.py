@@ -1,7 +1,7 @@
 """A reading session, from its codes to its last answer. Imports go down this list, and to `storage`:
 
 access    Code words of readers, and wrong guesses, after which the next one waits: Attempts(limit=5, longest_s=30).
-          HostGate() reads BUSI_HOST_PASSWORD: .exists -> bool; .check(password, client="", browser="") raises
+          HostPassword() reads BUSI_HOST_PASSWORD: .exists -> bool; .check(password, client="", browser="") raises
           CodeError.
 
 questionnaire  Questionnaire(answers): ten of 1..5, in the order of SUS_ITEMS, the ten sentences.

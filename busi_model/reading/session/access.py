@@ -104,7 +104,7 @@ class Attempts:
         return times
 
 
-class HostGate:
+class HostPassword:
     """The host's password, from the environment; without one the host's view does not exist."""
 
     def __init__(self, attempts: Attempts | None = None):
