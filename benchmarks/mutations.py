@@ -36,7 +36,7 @@ from busi_model.reading.errors import OutlineError
 from busi_model.training.data.cases import CaseError
 from busi_model.training.data.layouts import find_cases
 from busi_model.training.data.splits import write_manifest
-from tests.odd_input import KINDS
+from tests.support.odd_input import KINDS
 
 ONE_OTHER_IN = 10  # of so many damaged files one is no picture
 NUMBERS = (b"0", b"-1", b"1e308", b"NaN", b"Infinity", b"99999999999999999999", b"null", b'"a"', b"[]", b"{}", b"")

@@ -23,7 +23,7 @@ from busi_model.model.preprocess import TONES, Preprocess
 from busi_model.phantom import write_phantom_dataset
 from busi_model.predict import Predictor
 from busi_model.reading.storage.store import Store
-from tests.browser import FLAGS, Visitors, served
+from tests.support.browser import FLAGS, Visitors, served
 
 ROOT = Path(__file__).parents[1]
 QUICK = pytest.StashKey[bool]()  # whether the test that runs is neither slow nor of the browser
@@ -184,8 +184,8 @@ def address(weights, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def staged_address(untrained, tmp_path_factory):
-    """Address of the same page with a Predictor that says what `tests.staged_app` tells it to."""
-    command = [sys.executable, "-m", "tests.staged_app"]
+    """Address of the same page with a Predictor that says what `tests.support.staged_app` tells it to."""
+    command = [sys.executable, "-m", "tests.support.staged_app"]
     with served(command, {"BUSI_WEIGHTS": str(untrained)}, tmp_path_factory.mktemp("staged")) as url:
         yield url
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import PATIENCE_S, START_S
 from tests.conftest import ROOT
+from tests.support.browser import PATIENCE_S, START_S
 from tests.test_install import as_another_user
 
 pytestmark = pytest.mark.slow

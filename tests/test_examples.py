@@ -18,7 +18,7 @@ from busi_model.cli import commands
 from busi_model.phantom import draw_phantom
 from busi_model.training import command as training
 from tests.conftest import ROOT
-from tests.examples import blocks, example
+from tests.support.examples import blocks, example
 
 PROGRAM = re.compile(r"(?:python -m busi_model|^busi) (.+)")
 BENCHMARK = re.compile(r"python -m (benchmarks(?:\.\w+)?)(.*)")

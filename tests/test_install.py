@@ -20,8 +20,8 @@ from PIL import Image
 
 from busi_model.model import checkpoint
 from busi_model.phantom import draw_phantom
-from tests.browser import PATIENCE_S, START_S, served
 from tests.conftest import ROOT
+from tests.support.browser import PATIENCE_S, START_S, served
 
 pytestmark = pytest.mark.slow
 

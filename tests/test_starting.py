@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import PATIENCE_S, ROOT
+from tests.support.browser import PATIENCE_S, ROOT
 
 
 @pytest.mark.slow

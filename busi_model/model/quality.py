@@ -2,7 +2,7 @@
 inside a program's window.
 
 Enters: gray uint8 (H, W). Leaves: notices, and the boxes that should be cropped to. The thresholds were set on images
-of four hospitals, with looks at 40 of each; tests/test_quality.py measures them again.
+of four hospitals, with looks at 40 of each; tests/model/test_quality.py measures them again.
 """
 
 import functools

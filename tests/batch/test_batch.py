@@ -28,8 +28,8 @@ from busi_model.model import checkpoint
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from tests.conftest import ROOT
-from tests.picture_files import dataset, encoded, noise, written
-from tests.processes import children, runs
+from tests.support.picture_files import dataset, encoded, noise, written
+from tests.support.processes import children, runs
 
 CLASSES = ("benign", "malignant", "normal")
 

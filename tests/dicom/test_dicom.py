@@ -21,7 +21,7 @@ from busi_model.image import Box, ImageError, count_frames, read_image
 from busi_model.phantom import draw_phantom
 from busi_model.words import REFUSALS
 from tests.conftest import ROOT
-from tests.picture_files import PATIENT, dataset, encoded, noise, palette, region, smooth, written
+from tests.support.picture_files import PATIENT, dataset, encoded, noise, palette, region, smooth, written
 
 # What pydicom warns of is silenced where the package is imported; pytest undoes that.
 pytestmark = pytest.mark.filterwarnings("ignore:::pydicom")
@@ -366,7 +366,7 @@ def test_one_bad_extra_region_costs_no_millimetres(read, extra):
 
 def test_a_region_of_no_kind_protects_no_text(read):
     """Name and number beside the scan, and a region "none" that is drawn round all of it."""
-    from tests.test_banner import screen
+    from tests.decode.test_banner import screen
 
     scan, _ = draw_phantom("benign", 3, 300, 380)
     pixels, painted, box = screen(scan, 0, 220, 18, (48, 64, 48, 64))

@@ -29,7 +29,7 @@ from busi_model.phantom import draw_phantom
 from busi_model.predict import Predictor
 from busi_model.words import REFUSALS
 from tests.conftest import ROOT
-from tests.picture_files import dataset, region, written
+from tests.support.picture_files import dataset, region, written
 
 NAME = "Иванова^Анна"
 MODEL = {"version": "0", "weights_sha256": "ab" * 32}

@@ -25,9 +25,9 @@ import pytest
 from busi_model.phantom import draw_phantom
 from tests.conftest import ROOT
 from tests.dicom.test_dicom_out import NAME, study
-from tests.examples import example
-from tests.panel import free_port
-from tests.picture_files import written
+from tests.support.examples import example
+from tests.support.panel import free_port
+from tests.support.picture_files import written
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:::pydicom")]
 STUDY = "1.2.840.1"

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from busi_model.clinic import words
 from busi_model.page import strings
-from tests.browser import expect_result, phantom_file, upload
+from tests.support.browser import expect_result, phantom_file, upload
 
 LOOKS = {
     "light": {"color_scheme": "light", "viewport": {"width": 1440, "height": 900}},

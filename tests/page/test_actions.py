@@ -25,9 +25,9 @@ from busi_model.page.images.pictures import picture
 from busi_model.page.images.worklist import Visit
 from busi_model.phantom import draw_phantom
 from busi_model.predict import Prediction
-from tests.browser import phantom_file
-from tests.picture_files import dataset, region, written
-from tests.test_banner import screen
+from tests.decode.test_banner import screen
+from tests.support.browser import phantom_file
+from tests.support.picture_files import dataset, region, written
 
 RATE = Rate(0.9, 0.8, 0.95, 100)
 POINT = OperatingPoint(

@@ -33,10 +33,10 @@ from busi_model.page import strings
 from busi_model.page.api import Outlined, Reading
 from busi_model.phantom import draw_phantom
 from busi_model.training.release.publish import stage_space
-from tests import fresh_environment
-from tests.browser import running
 from tests.conftest import ROOT
-from tests.examples import blocks, example
+from tests.support import fresh_environment
+from tests.support.browser import running
+from tests.support.examples import blocks, example
 
 pytestmark = pytest.mark.slow
 

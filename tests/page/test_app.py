@@ -24,7 +24,7 @@ from busi_model.clinic.render import pixels_sha256
 from busi_model.clinic.view import draw_overlay, outlines_xy
 from busi_model.names import CLASS_NAMES
 from busi_model.page import strings
-from tests.browser import (
+from tests.support.browser import (
     PATIENCE_S,
     ROOT,
     assert_shows,

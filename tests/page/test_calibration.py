@@ -22,10 +22,10 @@ from busi_model.reading.errors import RecordError
 from busi_model.reading.records import NewSession
 from busi_model.reading.session.access import HostPassword
 from busi_model.reading.session.sessions import NewCase, Sessions
-from tests.browser import PATIENCE_S
 from tests.conftest import ROOT
-from tests.panel import PATIENCE_MS, new_tab, served_here
-from tests.processes import children, runs
+from tests.support.browser import PATIENCE_S
+from tests.support.panel import PATIENCE_MS, new_tab, served_here
+from tests.support.processes import children, runs
 
 expect.set_options(timeout=PATIENCE_MS)
 FIGURE = {"value": 0.5, "low": 0.25, "high": 1.0}

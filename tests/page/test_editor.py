@@ -14,7 +14,7 @@ from busi_model.page.viewer import field as editor
 from busi_model.page.viewer.component import FIELD_ACTIONS
 from busi_model.phantom import draw_phantom
 from busi_model.reading.outline import dice, rasterise, repair
-from tests.panel import PATIENCE_MS, Canvas, new_tab, served_here
+from tests.support.panel import PATIENCE_MS, Canvas, new_tab, served_here
 
 SQUARE = [[200.0, 150.0], [300.0, 150.0], [300.0, 250.0], [200.0, 250.0]]
 WIDTH, HEIGHT = 560, 440

@@ -17,8 +17,8 @@ from busi_model.reading.records import NewSession
 from busi_model.reading.session.sessions import NewCase, Sessions
 from busi_model.reading.storage.store import DATABASE
 from tests.page.test_sessions import N_CASES, POINT, Reader, picture, said_by_the_model
-from tests.panel import served_here
 from tests.reading.test_store import locked_by_another_program
+from tests.support.panel import served_here
 
 UNSAVED = "#session-unsaved textarea"
 

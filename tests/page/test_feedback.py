@@ -15,9 +15,9 @@ from busi_model.phantom import draw_phantom
 from busi_model.reading.errors import StoreError
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.store import Store
+from tests.decode.test_banner import screen
 from tests.page.test_actions import Oracle
-from tests.picture_files import dataset, region, written
-from tests.test_banner import screen
+from tests.support.picture_files import dataset, region, written
 
 
 @pytest.fixture

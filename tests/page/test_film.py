@@ -15,7 +15,7 @@ from pydicom.data import get_testdata_file
 from busi_model.decode.film import is_film
 from busi_model.image import ImageError, count_frames, read_image
 from tests.conftest import ROOT
-from tests.picture_files import dataset, noise, written
+from tests.support.picture_files import dataset, noise, written
 
 pytestmark = pytest.mark.filterwarnings("ignore:::pydicom")
 LEVELS = [20 + 30 * number for number in range(6)]

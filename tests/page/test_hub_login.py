@@ -26,8 +26,8 @@ from busi_model.page.server.sign_in.hub_login import VARIABLE, HubUsers
 from busi_model.page.server.sign_in.login import LoginError
 from busi_model.phantom import draw_phantom
 from busi_model.training.release.publish import front_matter_problems
-from tests.browser import ROOT, ask, served
-from tests.openid_stand_in import CLIENT, SECRET, TOKEN, running_provider
+from tests.support.browser import ROOT, ask, served
+from tests.support.openid_stand_in import CLIENT, SECRET, TOKEN, running_provider
 
 SPACE_HOST = "owner-busi.hf.space"
 SPACE = {

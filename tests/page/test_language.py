@@ -15,8 +15,8 @@ from busi_model.reading.records import NewSession
 from busi_model.reading.session.sessions import NewCase, Sessions
 from busi_model.reading.storage.schema import MIGRATIONS
 from busi_model.reading.storage.store import DATABASE, Store
-from tests.browser import PATIENCE_S, phantom_file, served, upload
 from tests.page.test_sessions import picture
+from tests.support.browser import PATIENCE_S, phantom_file, served, upload
 
 ACCENTS = str.maketrans("aeiouAEIOUcnsy", "áéíóúÁÉÍÓÚçñšý")  # every word is changed, and can still be read
 BRACES = re.compile(r"(\{[^}]*\})")
@@ -105,7 +105,7 @@ def test_a_page_in_another_language_says_nothing_in_english(chromium, untrained,
     new = NewSession.checked(name="Uno", images_may_be_kept=True)
     created = Sessions(store).create(new, [NewCase(picture(0), None)])
     store.close()
-    command = [sys.executable, "-m", "tests.staged_app"]
+    command = [sys.executable, "-m", "tests.support.staged_app"]
     environment = {"BUSI_WEIGHTS": str(untrained), "BUSI_LANGUAGE": str(path)}
     with served(command, environment, tmp_path) as address:
         context = chromium.new_context(viewport={"width": 1440, "height": 900})

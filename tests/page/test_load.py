@@ -13,8 +13,8 @@ from benchmarks import load
 from busi_model.page import serve, strings
 from busi_model.page.server import queue as page_queue
 from busi_model.page.server.access_rules import AccessRules
-from tests.browser import PATIENCE_S
-from tests.panel import free_port
+from tests.support.browser import PATIENCE_S
+from tests.support.panel import free_port
 
 pytestmark = pytest.mark.slow
 

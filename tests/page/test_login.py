@@ -15,7 +15,7 @@ from busi_model.page.server import visitor
 from busi_model.page.server.sign_in.login import VARIABLE, Accounts, LoginError
 from busi_model.reading.session.access import Attempts
 from busi_model.reading.storage.store import Store
-from tests.browser import PATIENCE_S, ask, expect_result, phantom_file, served, upload
+from tests.support.browser import PATIENCE_S, ask, expect_result, phantom_file, served, upload
 
 SECRET = "blue, green: 7 Töne"  # a password may hold what separates pairs, in a file
 
@@ -124,7 +124,7 @@ def guarded(untrained, tmp_path_factory):
         "BUSI_HOST_PASSWORD": "correct horse",
         "OMP_NUM_THREADS": "1",
     }
-    with served([sys.executable, "-m", "tests.staged_app"], environment, folder) as address:
+    with served([sys.executable, "-m", "tests.support.staged_app"], environment, folder) as address:
         yield address, folder
 
 

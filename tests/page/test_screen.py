@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from busi_model.clinic import words
 from busi_model.page import strings
-from tests.browser import expect_result, phantom_file, saved, upload, wait_until
+from tests.support.browser import expect_result, phantom_file, saved, upload, wait_until
 
 PICTURE = "#viewer .overlay canvas.frame"
 SCREENS = [(1100, 720), (1280, 720), (1440, 900), (1920, 1080), (3840, 2160)]

@@ -38,8 +38,8 @@ from busi_model.page.server.events import Page, refuse_addresses
 from busi_model.page.server.sign_in.login import LoginError
 from busi_model.page.server.visitor import Forwarded
 from busi_model.phantom import draw_phantom
-from tests.browser import PATIENCE_S, ROOT, ask, served
-from tests.panel import served_here
+from tests.support.browser import PATIENCE_S, ROOT, ask, served
+from tests.support.panel import served_here
 
 PNG = encode_png(draw_phantom("benign", 2, 90, 110)[0])
 META = {"_type": "gradio.FileData"}

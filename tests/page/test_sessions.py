@@ -48,9 +48,9 @@ from busi_model.reading.session.questionnaire import Questionnaire
 from busi_model.reading.session.sessions import NewCase, Sessions
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.store import DATABASE, Deletion, Store
-from tests.panel import PATIENCE_MS, Canvas, free_port, new_tab, served_here
-from tests.picture_files import dataset, region, written
-from tests.test_banner import screen
+from tests.decode.test_banner import screen
+from tests.support.panel import PATIENCE_MS, Canvas, free_port, new_tab, served_here
+from tests.support.picture_files import dataset, region, written
 
 ROOT = Path(__file__).parents[2]
 HEIGHT, WIDTH = 72, 96

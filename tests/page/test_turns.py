@@ -19,8 +19,8 @@ from busi_model.page.server import uploads, visits
 from busi_model.page.server.access_rules import AccessRules
 from busi_model.page.server.events import Page
 from busi_model.page.server.visitor import household
-from tests.browser import PATIENCE_S, ask
-from tests.panel import free_port
+from tests.support.browser import PATIENCE_S, ask
+from tests.support.panel import free_port
 
 ONE, OTHER = "127.0.0.2", "127.0.0.3"
 EDGE = "edge-of-a-part"

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from busi_model.clinic import words
 from busi_model.clinic.view import outlines_xy
 from busi_model.page import strings
-from tests.browser import expect_result, phantom_file, shown_outlines, upload, wait_until
+from tests.support.browser import expect_result, phantom_file, shown_outlines, upload, wait_until
 
 PICTURE = "#viewer .overlay svg"
 FRAME = "#viewer .overlay canvas.frame"

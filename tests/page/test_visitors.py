@@ -26,9 +26,9 @@ from busi_model.page.server.visitor import COOKIE
 from busi_model.page.server.visits import MAX_OF_COOKIE, MAX_VISITS, Visits
 from busi_model.phantom import draw_phantom
 from busi_model.words import REFUSALS
-from tests import bombs
-from tests.browser import PATIENCE_S, ask, served
-from tests.processes import children, runs
+from tests.support import bombs
+from tests.support.browser import PATIENCE_S, ask, served
+from tests.support.processes import children, runs
 
 PNG = encode_png(draw_phantom("benign", 2, 90, 110)[0])
 JSON = {"Content_Type": "application/json"}

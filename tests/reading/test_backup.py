@@ -19,7 +19,7 @@ from busi_model.reading.storage.backup import CONTENTS, backup, restore
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.store import DATABASE, Store, new_key
 from tests.reading.test_store import WRITER, integrity
-from tests.reading_help import feedback, final, joined, model, new_session, own, picture, read_all
+from tests.support.reading_help import feedback, final, joined, model, new_session, own, picture, read_all
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,8 +16,8 @@ from busi_model.reading.session.sessions import Sessions
 from busi_model.reading.storage.deletion import Upkeep
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.store import DATABASE, Store, new_key
-from tests.dataset_hub import wait_until
-from tests.reading_help import feedback, final, joined, model, new_session, own, picture, read_all
+from tests.support.dataset_hub import wait_until
+from tests.support.reading_help import feedback, final, joined, model, new_session, own, picture, read_all
 
 ROOT = Path(__file__).parents[2]
 SECRET = "words that only the reader knew"

@@ -22,7 +22,18 @@ from busi_model.training.data.cases import CaseError
 from busi_model.training.data.layouts import find_cases, find_hospital, find_hospitals
 from busi_model.training.data.near_duplicates import without_twins
 from busi_model.training.data.splits import choose_split
-from tests.reading_help import SQUARE, feedback, final, joined, model, new_session, outline, own, picture, read_all
+from tests.support.reading_help import (
+    SQUARE,
+    feedback,
+    final,
+    joined,
+    model,
+    new_session,
+    outline,
+    own,
+    picture,
+    read_all,
+)
 
 MOVED = [(30.0, 20.0), (60.0, 20.0), (60.0, 50.0), (30.0, 50.0)]
 

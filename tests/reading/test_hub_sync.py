@@ -19,8 +19,19 @@ from busi_model.reading.outline import encode_mask
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.schema import MIGRATIONS
 from busi_model.reading.storage.store import DATABASE, Store, new_key
-from tests.dataset_hub import HubStandIn, wait_until
-from tests.reading_help import SQUARE, feedback, final, joined, model, new_session, outline, own, picture, read_all
+from tests.support.dataset_hub import HubStandIn, wait_until
+from tests.support.reading_help import (
+    SQUARE,
+    feedback,
+    final,
+    joined,
+    model,
+    new_session,
+    outline,
+    own,
+    picture,
+    read_all,
+)
 
 ROOT = Path(__file__).parents[2]
 PREUPLOAD = ["ok"] * 3  # create, ask whether it is private, preupload: the next request is the commit

@@ -15,7 +15,7 @@ from busi_model.reading.analysis.mrmc import (
     power,
     share,
 )
-from tests.van_dyke import van_dyke
+from tests.support.van_dyke import van_dyke
 
 RATINGS, DISSECTION = van_dyke()
 FLAT = RATINGS.reshape(10, 114)  # all readers before, then all after

@@ -13,8 +13,8 @@ from busi_model.reading.analysis.figures import ALL, summarise
 from busi_model.reading.analysis.mrmc import delong, obuchowski_rockette
 from busi_model.reading.analysis.reader_study import Block, crossed, imrmc_text, mrmcaov_table, ratings, study_table
 from tests.reading.test_results import figure, table_of
-from tests.reading_help import final, joined, model, new_session, own, read_all
-from tests.van_dyke import van_dyke
+from tests.support.reading_help import final, joined, model, new_session, own, read_all
+from tests.support.van_dyke import van_dyke
 
 RATINGS, DISSECTION = van_dyke()
 NAMES = ("Owl", "Fox", "Elk", "-1", "Ape")

@@ -24,7 +24,7 @@ from busi_model.reading.analysis.figures import ALL, mcnemar_exact, summarise
 from busi_model.reading.errors import RecordError, StoreError
 from busi_model.reading.records import Model
 from busi_model.reading.storage.store import new_key
-from tests.reading_help import SQUARE, feedback, final, joined, model, new_session, outline, own, read_all
+from tests.support.reading_help import SQUARE, feedback, final, joined, model, new_session, outline, own, read_all
 
 # Statistics
 

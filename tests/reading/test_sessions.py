@@ -19,7 +19,7 @@ from busi_model.reading.session.sessions import Sessions
 from busi_model.reading.storage.clock import steady
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.store import DATABASE, Store
-from tests.reading_help import final, joined, model, new_session, outline, own, picture, read_all, save_step
+from tests.support.reading_help import final, joined, model, new_session, outline, own, picture, read_all, save_step
 
 ROOT = Path(__file__).parents[2]
 

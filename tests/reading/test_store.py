@@ -22,7 +22,7 @@ from busi_model.reading.session.sessions import Sessions
 from busi_model.reading.storage import schema
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.store import DATABASE, Store, default_folder, new_key, receipt_id
-from tests.reading_help import feedback, final, joined, model, new_session, outline, own, picture, read_all
+from tests.support.reading_help import feedback, final, joined, model, new_session, outline, own, picture, read_all
 
 ROOT = Path(__file__).parents[2]
 
@@ -197,7 +197,7 @@ OLDER_BESIDE = """
 import sys
 from busi_model.reading.errors import StoreError
 from busi_model.reading.storage.store import Store
-from tests.reading_help import feedback
+from tests.support.reading_help import feedback
 
 store = Store(sys.argv[1])
 print(len(store.records()), "record", flush=True)
@@ -301,7 +301,7 @@ def test_two_hundred_at_once_are_all_kept_once(store):
 WRITER = """
 import sys
 from busi_model.reading.storage.store import Store
-from tests.reading_help import feedback
+from tests.support.reading_help import feedback
 
 store = Store(sys.argv[1])
 given = feedback("x" * 500)
@@ -396,8 +396,8 @@ UNCONFIRMED = """
 import os, signal, sys
 from busi_model.reading.errors import StoreError
 from busi_model.reading.storage.store import Store
-from tests.reading_help import feedback
-from tests.syscall_faults import break_fsync
+from tests.support.reading_help import feedback
+from tests.support.syscall_faults import break_fsync
 
 store = Store(sys.argv[1])
 store.save_feedback("confirmed-key", feedback("first"))
@@ -429,7 +429,7 @@ FULL = """
 import resource, sys
 from busi_model.reading.errors import StoreError
 from busi_model.reading.storage.store import Store
-from tests.reading_help import feedback
+from tests.support.reading_help import feedback
 
 store = Store(sys.argv[1])
 size = 600_000
@@ -459,7 +459,7 @@ READ_ONLY = """
 import os, sys
 from busi_model.reading.errors import StoreError
 from busi_model.reading.storage.store import Store
-from tests.reading_help import feedback
+from tests.support.reading_help import feedback
 if os.getuid() == 0:
     os.setuid(65534)  # root may write anywhere
 try:
@@ -506,7 +506,7 @@ import resource, sys
 from busi_model.reading.errors import StoreError
 from busi_model.reading.storage.pictures import image_sha256
 from busi_model.reading.storage.store import DATABASE, Store
-from tests.reading_help import feedback, picture
+from tests.support.reading_help import feedback, picture
 
 store = Store(sys.argv[1])
 store.save_feedback("with-room", feedback(keep_image=True), picture(0))

@@ -15,7 +15,7 @@ from busi_model.training.data import arrange as module
 from busi_model.training.data.arrange import MANIFEST, arrange
 from busi_model.training.data.cases import CaseError
 from busi_model.training.data.layouts import find_cases
-from tests.examples import example
+from tests.support.examples import example
 
 COLUMNS = ("image", "class", "group", "split", "fold", "scored", "width", "height", "masks")
 ROWS = [

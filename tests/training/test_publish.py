@@ -22,8 +22,8 @@ from busi_model.predict import Predictor
 from busi_model.training.release import publish
 from busi_model.training.release.publish import PublishError, cpu_requirements, front_matter_problems, stage_space
 from tests.conftest import ROOT
-from tests.examples import example
-from tests.hub_stand_in import TOKEN, Repository, running_hub
+from tests.support.examples import example
+from tests.support.hub_stand_in import TOKEN, Repository, running_hub
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Everything of Gradio's own insides that this page relies on, and nothing else of it is touched.
 
-Written for Gradio 6.31; `tests/test_gradio_inside.py` fails where another version is installed or a part is missing,
-and `check` ends the program then: nobody would know what an unknown Gradio fetches, keeps or lets in.
+Written for Gradio 6.31; `tests/page/test_gradio_inside.py` fails where another version is installed or a part is
+missing, and `check` ends the program then: nobody would know what an unknown Gradio fetches, keeps or lets in.
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 Enters: ratings or hits of every reader on every case, and which cases are positive. Leaves: figures of merit with their
 covariance, the Obuchowski-Rockette analysis of variance, the power of a next study. Only arrays: `reader_study` makes
 them of a session. Checked against the results that MRMCaov's user guide prints for Van Dyke's data
-(tests/van_dyke.py).
+(tests/support/van_dyke.py).
 
 Obuchowski & Rockette, Commun Stat Simul 24 (1995) 285; degrees of freedom: Hillis, Stat Med 26 (2007) 596; power:
 Hillis, Obuchowski & Berbaum, Acad Radiol 18 (2011) 129; DeLong et al., Biometrics 44 (1988) 837.

@@ -24,7 +24,7 @@ from busi_model.clinic.view import encode_png, outlines_xy
 from busi_model.page import strings
 from busi_model.phantom import draw_phantom
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120  # for a machine that trains beside the tests; nothing waits longer than it must
 START_S = 400  # for the app, which takes 8 s of processor time until it answers
 FLAGS = [

@@ -21,10 +21,10 @@ from busi_model.batch.rows import ROWS
 from busi_model.image import ImageError, count_frames, read_image
 from busi_model.page import strings
 from busi_model.phantom import draw_phantom
-from tests.browser import expect_result, phantom_file, upload
 from tests.conftest import ROOT
-from tests.odd_input import KINDS, LARGE, PLACES, SECRET
-from tests.picture_files import PATIENT
+from tests.support.browser import expect_result, phantom_file, upload
+from tests.support.odd_input import KINDS, LARGE, PLACES, SECRET
+from tests.support.picture_files import PATIENT
 
 LONGEST_S = 60  # on a machine that trains beside the tests; without that, 2
 SPIKE_MIB = 500
@@ -219,8 +219,8 @@ def test_the_page_shows_a_sentence_or_a_result(tab, folder, tmp_path):
 
 @contextmanager
 def spiking(*weights):
-    """A function that reads a file in another process, and gives what `tests.spike` says of it."""
-    command = [sys.executable, "-m", "tests.spike", *map(str, weights)]
+    """A function that reads a file in another process, and gives what `tests.support.spike` says of it."""
+    command = [sys.executable, "-m", "tests.support.spike", *map(str, weights)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
 
         def ask(path):

@@ -17,12 +17,12 @@ from busi_model.decode.helpers import Helpers
 from busi_model.frame import ImageError
 from busi_model.phantom import draw_phantom
 from busi_model.words import REFUSALS
-from tests import helper_jobs
-from tests.browser import PATIENCE_S, ROOT
-from tests.processes import runs
+from tests.support import helper_jobs
+from tests.support.browser import PATIENCE_S, ROOT
+from tests.support.processes import runs
 
 NAMES = [name for name in vars(helper_jobs) if name.islower() and callable(getattr(helper_jobs, name))]
-JOBS = dict.fromkeys(NAMES, "tests.helper_jobs")
+JOBS = dict.fromkeys(NAMES, "tests.support.helper_jobs")
 
 
 @pytest.fixture(scope="module")

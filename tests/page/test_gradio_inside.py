@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from busi_model.page.server import gradio_inside
-from tests.browser import PATIENCE_S, ROOT
-from tests.panel import served_here
+from tests.support.browser import PATIENCE_S, ROOT
+from tests.support.panel import served_here
 
 
 def test_this_is_the_gradio_that_the_wrapper_was_written_for():

@@ -1,4 +1,4 @@
-"""How much memory a file takes at its peak: `python -m tests.spike [WEIGHTS]`, then a path a line.
+"""How much memory a file takes at its peak: `python -m tests.support.spike [WEIGHTS]`, then a path a line.
 
 A line of JSON comes back for each: MiB, and the sentence that refused it or the codes of its notices. With weights it
 is not only read, but judged as the API does, and the number of lesions comes back, too. Each has a process of its own,

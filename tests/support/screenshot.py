@@ -1,4 +1,4 @@
-"""The README's picture: python -m tests.screenshot docs/page.png
+"""The README's picture: python -m tests.support.screenshot docs/page.png
 
 The page with one of its own synthetic examples; no patient's picture is involved.
 """
@@ -14,7 +14,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from busi_model.clinic import words
 from busi_model.page import strings
-from tests.browser import FLAGS, Visitors, expect_result, served
+from tests.support.browser import FLAGS, Visitors, expect_result, served
 
 WIDTH, HEIGHT = 1280, 860
 

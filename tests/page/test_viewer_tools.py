@@ -20,9 +20,9 @@ from busi_model.page.images.worklist import Visit
 from busi_model.page.viewer.field import model_polygons
 from busi_model.phantom import draw_phantom
 from busi_model.reading.outline import rasterise
-from tests.browser import phantom_file
 from tests.page.test_actions import Oracle, opened_panel
-from tests.picture_files import dataset, region, written
+from tests.support.browser import phantom_file
+from tests.support.picture_files import dataset, region, written
 
 DRAWN = [[[40.25, 30.5], [100.75, 31.0], [90.5, 88.13], [45.0, 80.99]]]
 

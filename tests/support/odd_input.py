@@ -19,7 +19,7 @@ from PIL import Image
 from pydicom import uid
 from pydicom.data import get_testdata_file
 
-from tests.picture_files import (
+from tests.support.picture_files import (
     blank_png,
     bmp_5_6_5,
     chunk,

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.viewer_bench import Bench, gray_png, scene
+from tests.support.viewer_bench import Bench, gray_png, scene
 
 SQUARE = [[100, 100], [200, 100], [200, 200], [100, 200]]
 

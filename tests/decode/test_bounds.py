@@ -7,7 +7,7 @@ from busi_model.decode import helpers
 from busi_model.decode.helpers import Helpers
 from busi_model.frame import ImageError
 from busi_model.words import REFUSALS
-from tests import bombs
+from tests.support import bombs
 
 # Name and content of a file; words of the sentence that refuses it, or None: it is read.
 KINDS = {

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 from PIL import Image
 
-from tests.picture_files import dataset, region, written
+from tests.support.picture_files import dataset, region, written
 
 GRAY = (np.arange(128 * 128) % 200).astype(np.uint8).reshape(128, 128)
 

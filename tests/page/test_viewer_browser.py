@@ -9,10 +9,10 @@ from playwright.sync_api import expect
 from busi_model.clinic import words
 from busi_model.page import strings
 from busi_model.phantom import draw_phantom
-from tests.browser import expect_result, phantom_file, shown_outlines, upload
 from tests.page.test_access import grave_findings
 from tests.page.test_viewer import PICTURE, SCALE, press, pressed, staged, zoom_percent
-from tests.panel import Canvas
+from tests.support.browser import expect_result, phantom_file, shown_outlines, upload
+from tests.support.panel import Canvas
 
 NOTE = "#viewer .note"
 FILM = "#viewer .film"

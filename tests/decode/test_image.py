@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from busi_model.image import Frame, ImageError, count_frames, read_image
-from tests.picture_files import blank_png, bmp_5_6_5, encoded, encoded_tiff, noise, png
+from tests.support.picture_files import blank_png, bmp_5_6_5, encoded, encoded_tiff, noise, png
 
 SECRET = "Jane Doe 1961"  # stands for what a file or folder may be called after
 

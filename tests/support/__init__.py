@@ -1,0 +1,1 @@
+"""What tests share: stand-ins for other programs, hard input, the page under a browser."""
