@@ -89,7 +89,7 @@ def operating_html(point: OperatingPoint) -> str:
 
 
 def _data_set(content: dict, checkpoint: Checkpoint, names: list[str]) -> str:
-    """content: what `training.evaluate.write_report` stores as metrics.json."""
+    """content: what `training.evaluation.evaluate.write_report` stores as metrics.json."""
     classes = ", ".join(f"{n} {strings.CLASS_NAMES[name].lower()}" for name, n in content["n_by_class"].items())
     said = strings.ABOUT_DATA_SET.format(images=content["n_images"], classes=classes, groups=content["n_groups"])
     if content.get("weights_sha256") == checkpoint.weights_sha256:

@@ -1,6 +1,6 @@
 """The host's view: make a session, watch its readers, take the records home, close, delete. Behind a password.
 
-Enters: the password, once a page load; it opens a gr.State, which lies on the server. Leaves: what `reading.sessions`
+Enters: the password, once a page load; it opens a gr.State, which lies on the server. Leaves: what `Sessions`
 does. Without BUSI_HOST_PASSWORD the page has no such view (`HostPassword.exists`). This file wires and decides; how it
 looks is in `layout` and `view`, what the host takes home is in `downloads` and `calibration`.
 """

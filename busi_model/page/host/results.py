@@ -1,6 +1,7 @@
 """A session's figures on the host's page: four numbers and one plot; folded under them tables, plots and comments.
 
-Enters: the tables of `reading.results`. Leaves: HTML; plots are PNG inside it: nothing has an address of its own.
+Enters: the tables of `reading.analysis.results`. Leaves: HTML; plots are PNG inside it: nothing has an address of its
+own.
 """
 
 import base64
