@@ -1,11 +1,11 @@
 """Who may run and who may wait: the page's queue.
 
 The network takes one image at a time (a lock in `Predictor`), so more workers would not make it faster. Eight readings
-run side by side all the same, so that decoding a large file holds up nobody (`single`, `api`). Behind them each kind of
-event has a line of its own: many scripts that read images can never keep a reader's answer from being saved. In a line
-addresses take turns, and at one address its visitors do, so whoever sends much waits for himself. When an address has
-all its places the answer is HTTP 503 with a sentence: the page shows that it is busy, `gradio_client` raises
-QueueError. There is no way past the queue: Gradio's /run and /api are no routes of it (`server`).
+run side by side all the same, so that decoding a large file holds up nobody (`images.panel`, `api`). Behind them each
+kind of event has a line of its own: many scripts that read images can never keep a reader's answer from being saved. In
+a line addresses take turns, and at one address its visitors do, so whoever sends much waits for himself. When an
+address has all its places the answer is HTTP 503 with a sentence: the page shows that it is busy, `gradio_client`
+raises QueueError. There is no way past the queue: Gradio's /run and /api are no routes of it (`guard`).
 
 What waits here, events and answers that nobody heard yet, has a bound in bytes, too.
 """
