@@ -9,6 +9,7 @@ a `_px` is the shorter side of one, so that lengths and areas are in true propor
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -87,7 +88,8 @@ def measure_lesions(
     bands_px2 = _band_areas_px2(mask, margin, found)
     row_px, column_px = square_steps(pixel_aspect)
     row_mm, column_mm = spacing_mm or (row_px, column_px)
-    scale_xy, square_xy = np.array([column_mm, row_mm]), np.array([column_px, row_px])
+    steps = [("px", row_px, column_px), *([("mm", row_mm, column_mm)] if spacing_mm is not None else [])]
+    scale_xy = np.array([column_mm, row_mm])
     lesions = []
     for number, region in enumerate(found, start=1):
         outline = region.outline_xy() + (columns.start, rows.start)
@@ -101,31 +103,22 @@ def measure_lesions(
         n_pixels = float(region.filled.sum())
         perimeter = _perimeter(outline * scale_xy)
         band_px2 = bands_px2[number - 1]
-        pixels = {
-            "area_px2": n_pixels * row_px * column_px,
-            "longest_axis_px": _length(longest * square_xy),
-            "perpendicular_axis_px": _length(perpendicular * square_xy),
-            "width_px": width * column_px,
-            "height_px": height * row_px,
-            "top_px": top * row_px,
-            "margin_px": band_px2 * row_px * column_px / (2 * _perimeter(outline * square_xy)) if band_px2 else None,
-        }
-        millimetres = {}
-        if spacing_mm is not None:
-            millimetres = {
-                "area_mm2": n_pixels * row_mm * column_mm,
-                "longest_axis_mm": _length(longest * scale_xy),
-                "perpendicular_axis_mm": _length(perpendicular * scale_xy),
-                "width_mm": width * column_mm,
-                "height_mm": height * row_mm,
-                "top_mm": top * row_mm,
-                "margin_mm": band_px2 * row_mm * column_mm / (2 * perimeter) if band_px2 else None,
+        sizes: dict[str, Any] = {}  # only margins can be None
+        for unit, row, column in steps:
+            scale = np.array([column, row])
+            band = band_px2 * row * column / (2 * _perimeter(outline * scale)) if band_px2 else None
+            sizes |= {
+                f"area_{unit}2": n_pixels * row * column,
+                f"longest_axis_{unit}": _length(longest * scale),
+                f"perpendicular_axis_{unit}": _length(perpendicular * scale),
+                f"width_{unit}": width * column,
+                f"height_{unit}": height * row,
+                f"top_{unit}": top * row,
+                f"margin_{unit}": band,
             }
         # A handful of pixels is rounder than the formula allows: its outline cuts the corners.
         circularity = min(1.0, float(4 * np.pi * n_pixels * row_mm * column_mm / perimeter**2))
-        lesions.append(
-            Lesion(number, outline, longest, perpendicular, circularity=circularity, **pixels, **millimetres)
-        )
+        lesions.append(Lesion(number, outline, longest, perpendicular, circularity=circularity, **sizes))
     return lesions
 
 

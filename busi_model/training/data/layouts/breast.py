@@ -6,8 +6,8 @@ from pathlib import Path
 
 import openpyxl
 
-from busi_model.training.data.cases import Case, CaseError, Hospital, picture_size, together
-from busi_model.training.data.layouts.listed import listed_images
+from busi_model.training.data.cases import CaseError, Hospital
+from busi_model.training.data.layouts.listed import Published, listed_hospital
 
 NAME = "BrEaST"
 IMAGES = "BrEaST-Lesions_USG-images_and_masks"
@@ -36,33 +36,10 @@ def read_spreadsheet(folder: Path) -> dict[str, dict]:
 
 
 def find(folder: Path) -> Hospital:
-    listed = listed_images(NAME)
-    cases, problems = [], []
-    left_out: dict[str, list[str]] = {}
+    images = []
     for name, row in read_spreadsheet(folder).items():
         image_path = folder / IMAGES / Path(name).name
-        if not image_path.is_file():
-            continue  # withheld; its row stays in the list
-        known = listed.get(name)
-        if known is None:
-            left_out.setdefault("hospitals.csv does not list them", []).append(name)
-            continue
-        if row["Classification"] != known.class_name:
-            problems.append(f"The spreadsheet calls {name} {row['Classification']}, hospitals.csv {known.class_name}.")
-            continue
-        mask_paths: tuple[Path, ...] = ()
-        if known.class_name != "normal":
-            mask_paths = (folder / IMAGES / Path(row["Mask_tumor_filename"] or f"{image_path.stem}_tumor.png").name,)
-            if not mask_paths[0].is_file():
-                problems.append(f"{name} has no outline; {mask_paths[0].name} is expected beside it.")
-                continue
-            if picture_size(image_path) != picture_size(mask_paths[0]):
-                left_out.setdefault("their outline has another size", []).append(name)
-                continue
-        facts = (known.class_name, f"BrEaST-{known.group}", known.split, known.fold, True, NAME)
-        cases.append(Case(name, image_path, mask_paths, *facts, f"BI-RADS {row['BIRADS']}"))
-    if problems:
-        raise together(problems)
-    if not cases:
-        raise CaseError(f"{folder} has BrEaST's spreadsheet, but {IMAGES}/ holds none of its images.")
-    return Hospital(NAME, cases, left_out)
+        mask_path = image_path.with_name(Path(row["Mask_tumor_filename"] or f"{image_path.stem}_tumor.png").name)
+        facts = (row["Classification"], image_path, mask_path, "The spreadsheet", f"BI-RADS {row['BIRADS']}")
+        images.append(Published(name, *facts))
+    return listed_hospital(NAME, NAME, images)

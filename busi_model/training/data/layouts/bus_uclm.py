@@ -7,8 +7,8 @@ out and named.
 
 from pathlib import Path
 
-from busi_model.training.data.cases import Case, CaseError, Hospital, picture_size, read_csv, together
-from busi_model.training.data.layouts.listed import listed_images
+from busi_model.training.data.cases import Hospital, read_csv
+from busi_model.training.data.layouts.listed import Published, listed_hospital
 
 NAME = "BUS-UCLM"
 
@@ -18,31 +18,10 @@ def recognises(folder: Path) -> bool:
 
 
 def find(folder: Path) -> Hospital:
-    listed = listed_images(NAME)
-    cases, problems = [], []
-    left_out: dict[str, list[str]] = {}
+    images = []
     for number, row in enumerate(read_csv(folder / "INFO.csv", ("Image", "Label", "Doppler"), ";"), start=2):
-        name = row["Image"]
-        image_path, mask_path = folder / "images" / Path(name).name, folder / "masks" / Path(name).name
-        if not image_path.is_file():
-            continue  # withheld; its row stays in the list
-        known = listed.get(name)
-        if known is None:
-            left_out.setdefault("hospitals.csv does not list them", []).append(name)
-        elif not mask_path.is_file():
-            problems.append(f"images/{name} has no outline; masks/{name} is expected.")
-        elif picture_size(image_path) != picture_size(mask_path):
-            left_out.setdefault("their outline has another size", []).append(name)
-        elif row["Label"].lower() != known.class_name:
-            problems.append(
-                f"INFO.csv, line {number}: {name} is {row['Label']}, hospitals.csv says {known.class_name}."
-            )
-        else:
-            subgroup = "Doppler" if row["Doppler"] == "Yes" else "gray"
-            facts = (known.class_name, f"UCLM-{known.group}", known.split, known.fold, True, NAME, subgroup)
-            cases.append(Case(name, image_path, (mask_path,), *facts))
-    if problems:
-        raise together(problems)
-    if not cases:
-        raise CaseError(f"{folder} has BUS-UCLM's INFO.csv, but images/ holds none of its images.")
-    return Hospital(NAME, cases, left_out)
+        file = Path(row["Image"]).name
+        subgroup = "Doppler" if row["Doppler"] == "Yes" else "gray"
+        paths = (folder / "images" / file, folder / "masks" / file)
+        images.append(Published(row["Image"], row["Label"].lower(), *paths, f"INFO.csv, line {number}", subgroup, True))
+    return listed_hospital(NAME, "UCLM", images)
