@@ -167,7 +167,7 @@ def test_a_session_that_is_closed_or_deleted_keeps_what_was_typed(place, store):
     kept.tab.reload()
     kept.open()
     expect(problem(kept)).to_contain_text(strings.SHUT_OUT)
-    assert json.loads(kept.tab.evaluate("sessionStorage.getItem('busi-tab')"))["code"] == ""
+    assert json.loads(kept.tab.evaluate("sessionStorage.getItem('busi-session')"))["code"] == ""
     expect(kept.tab.locator(UNSAVED)).to_have_value(re.compile("<b>case</b> 1"))
 
 

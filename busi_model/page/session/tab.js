@@ -1,8 +1,8 @@
-// Where a reader sits: the code and the step on the screen, and what was typed but not saved, kept for this browser tab
+// Where a reader is: the code and the step on the screen, and what was typed but not saved, kept for this browser tab
 // (sessionStorage) so that a reload or a restart of the server asks nothing again. Enters: value, JSON {code, key} from
 // the server, "" when the reader leaves; with {unsaved} where a text is offered that was not taken, with {own} where the
 // reader has locked a reading. Leaves: on loading, the event "resume" with the kept code, that text and the draft.
-const TAB = "busi-tab";
+const SESSION = "busi-session";
 const DRAFT = "busi-draft"; // JSON {key, values}: of which step, and the fields in the order of layout.py
 
 window.busiKeepDraft = (tab, values) => {
@@ -11,12 +11,12 @@ window.busiKeepDraft = (tab, values) => {
 
 watch("value", () => {
   const draft = JSON.parse(sessionStorage.getItem(DRAFT) || "{}");
-  if (props.value) sessionStorage.setItem(TAB, props.value);
-  else sessionStorage.removeItem(TAB);
+  if (props.value) sessionStorage.setItem(SESSION, props.value);
+  else sessionStorage.removeItem(SESSION);
   if (!props.value || draft.key !== JSON.parse(props.value).key) sessionStorage.removeItem(DRAFT);
 });
 
-const kept = sessionStorage.getItem(TAB);
+const kept = sessionStorage.getItem(SESSION);
 if (kept && !props.value) {
   const draft = JSON.parse(sessionStorage.getItem(DRAFT) || "null");
   const { code, unsaved = "" } = JSON.parse(kept);
@@ -31,7 +31,7 @@ const FIRST_FIELD = {
   questionnaire: "#sus-1 input",
 };
 const SAME = "#session-same"; // a final read can begin with the own one
-const LOOK_MS = 3000; // a step's fields appear a moment after its tab
+const LOOK_MS = 3000; // a step's fields appear a moment later
 const there = (selector) => [...document.querySelectorAll(selector)].find((node) => node.offsetParent && !node.disabled);
 const chosen = (selector) => there(`${selector}:checked`) || there(selector);
 
