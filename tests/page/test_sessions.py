@@ -54,7 +54,7 @@ from tests.support.picture_files import dataset, region, written
 
 ROOT = Path(__file__).parents[2]
 HEIGHT, WIDTH = 72, 96
-N_CASES = 10
+N_CASES = 6
 RATE = Rate(0.9, 0.84, 0.95, 120)
 POINT = OperatingPoint(thresholds=(Threshold("balanced", 0.4, RATE, RATE),))
 START_S = 300  # for a program that imports PyTorch on a busy machine
