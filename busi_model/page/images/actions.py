@@ -224,20 +224,18 @@ class Actions:
             visit.tokens.pop(case_id, None)
             visit.looked_at.discard(case_id)
 
-    def _turn(
-        self, case: OpenImage | None, visit: Visit, threshold_name: str | None, listed: int | None = None
-    ) -> Views:
+    def _turn(self, case: OpenImage | None, visit: Visit, threshold: str | None, listed: int | None = None) -> Views:
         """Show a case, until a newer image takes the turn."""
         visit.turn += 1
         visit.shown = None if case is None else case.case_id
         mine = visit.turn
-        for step in self._views(case, visit, threshold_name, listed):
+        for view in self._views(case, visit, threshold, listed):
             if visit.turn != mine:
                 break
-            yield step
+            yield view
         if visit.turn != mine:
             # Gradio sends a run's last output again when the run ends: an outdated one must end with "no change".
-            # Only an outdated one: that step can swallow the step before it, when both travel in one packet.
+            # Only an outdated one: that one can swallow the view before it, when both travel in one packet.
             yield None
 
     def _views(self, case: OpenImage | None, visit: Visit, threshold_name: str | None, listed: int | None) -> Views:

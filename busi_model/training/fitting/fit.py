@@ -216,9 +216,7 @@ class Trainer:
     def _resume(self) -> None:
         there = run_state.there(self.folder)
         if not distributed.all_equal(there, self.device):
-            raise RunError(
-                f"Not all processes see {run_state.FILE} in {self.folder}. Give --out a folder that all share."
-            )
+            raise RunError(f"Not all processes see {run_state.FILE} in {self.folder}. Give --out one that all share.")
         if not there:
             return
         state = run_state.load(self.folder, self._run_identity(), self.device)
