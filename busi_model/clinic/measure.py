@@ -86,27 +86,26 @@ def measure_lesions(
     mask, margin = mask[place], None if margin is None else margin[place]
     found = regions(mask)
     bands_px2 = _band_areas_px2(mask, margin, found)
-    row_px, column_px = square_steps(pixel_aspect)
-    row_mm, column_mm = spacing_mm or (row_px, column_px)
-    steps = [("px", row_px, column_px), *([("mm", row_mm, column_mm)] if spacing_mm is not None else [])]
-    scale_xy = np.array([column_mm, row_mm])
+    steps = {"px": square_steps(pixel_aspect)}
+    if spacing_mm is not None:
+        steps["mm"] = spacing_mm  # the last of them decides on axes and shape
+    scales_xy = {unit: np.array([column, row]) for unit, (row, column) in steps.items()}
     lesions = []
     for number, region in enumerate(found, start=1):
         outline = region.outline_xy() + (columns.start, rows.start)
         top = rows.start + region.top
         try:
-            longest, perpendicular = axes_xy(outline, scale_xy)
+            longest, perpendicular = axes_xy(outline, scales_xy["mm" if spacing_mm else "px"])
         except Exception:  # the result and the other lesions must not go with it
             LOG.exception("A lesion could not be measured.")
             continue
         height, width = region.filled.shape
         n_pixels = float(region.filled.sum())
-        perimeter = _perimeter(outline * scale_xy)
         band_px2 = bands_px2[number - 1]
         sizes: dict[str, Any] = {}  # only margins can be None
-        for unit, row, column in steps:
-            scale = np.array([column, row])
-            band = band_px2 * row * column / (2 * _perimeter(outline * scale)) if band_px2 else None
+        for unit, (row, column) in steps.items():
+            scale = scales_xy[unit]
+            perimeter = _perimeter(outline * scale)
             sizes |= {
                 f"area_{unit}2": n_pixels * row * column,
                 f"longest_axis_{unit}": _length(longest * scale),
@@ -114,10 +113,10 @@ def measure_lesions(
                 f"width_{unit}": width * column,
                 f"height_{unit}": height * row,
                 f"top_{unit}": top * row,
-                f"margin_{unit}": band,
+                f"margin_{unit}": band_px2 * row * column / (2 * perimeter) if band_px2 else None,
             }
         # A handful of pixels is rounder than the formula allows: its outline cuts the corners.
-        circularity = min(1.0, float(4 * np.pi * n_pixels * row_mm * column_mm / perimeter**2))
+        circularity = min(1.0, float(4 * np.pi * n_pixels * row * column / perimeter**2))
         lesions.append(Lesion(number, outline, longest, perpendicular, circularity=circularity, **sizes))
     return lesions
 

@@ -36,7 +36,7 @@ from busi_model.reading.session.access import HostPassword
 from busi_model.reading.session.sessions import Sessions
 from busi_model.reading.storage.store import Store
 
-__all__ = ["LoginError", "bound_output", "build", "helpers", "log_discreetly", "looks", "serve", "access_rules"]
+__all__ = ["LoginError", "access_rules", "bound_output", "build", "helpers", "log_discreetly", "looks", "serve"]
 
 MAX_FILE_SIZE = "100mb"  # an uncompressed 16-bit image of 40 megapixels has 80
 

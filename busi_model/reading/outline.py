@@ -2,7 +2,7 @@
 
 Enters: polygons, lists of (x, y) in pixels of the image with pixel centres at whole numbers, as `clinic.view` draws
 them; first and last point are joined. Leaves: polygons that cross nothing, a bool mask (H, W), a PNG. Saving only
-checks: an outline that needs mending is shown repaired first, so what is saved is what was shown.
+checks: an outline that needs a repair is shown repaired first, so what is saved is what was shown.
 """
 
 import io
@@ -135,7 +135,7 @@ def check(polygons: Polygons, width: int, height: int) -> None:
 
 
 def repair(polygons: Polygons, width: int, height: int) -> Repaired:
-    """Mend what can be repaired; valid outlines come back as they are.
+    """Repair what can be repaired; valid outlines come back as they are.
 
     Where a line crosses itself, the outline falls apart into the areas it encloses (Shapely's make_valid by linework:
     even-odd). Holes are filled: a lesion is outlined from outside. Raises OutlineError for NaN, for too many points,

@@ -103,6 +103,8 @@ def test_hospitals_and_kinds_count_alike_however_many_pictures_they_sent(left_ou
 
 def test_inputs_of_a_hospital_left_out_survive_a_file(left_out, tmp_path):
     left_out[1].write(tmp_path / "b.npz")
+    with np.load(tmp_path / "b.npz") as file:  # a run of an earlier version goes on
+        assert {"hospital", "own", "others/A", "strangers/inputs", "other_organs/inputs"} <= set(file.files)
     again = LeftOut.read(tmp_path / "b.npz")
     assert again.hospital == "B" and again.others.keys() == {"A", "C"}
     np.testing.assert_array_equal(again.own, left_out[1].own)

@@ -235,7 +235,7 @@ class Actions:
             yield view
         if visit.turn != mine:
             # Gradio sends a run's last output again when the run ends: an outdated one must end with "no change".
-            # Only an outdated one: that one can swallow the view before it, when both travel in one packet.
+            # Only an outdated one: "no change" can swallow the view before it, when both travel in one packet.
             yield None
 
     def _views(self, case: OpenImage | None, visit: Visit, threshold_name: str | None, listed: int | None) -> Views:

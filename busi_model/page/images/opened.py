@@ -1,4 +1,4 @@
-"""The images that users have open, kept on the server: a path becomes a `OpenImage`, a case gets its Prediction.
+"""The images that users have open, kept on the server: a path becomes an `OpenImage`, a case gets its Prediction.
 
 Pages hold only case ids, which cannot be guessed. Cases live in memory; what the browser has to fetch lies in a private
 folder that Gradio serves and empties. What was not used for an hour is forgotten. All that cases hold, pixels, results,

@@ -175,24 +175,24 @@ class ImagesPanel:
         for view in views:
             yield self._answer(values, view)
 
-    def _answer(self, values: dict, step: View | None) -> dict:
-        """Updates of all components; of none when the step was overtaken."""
+    def _answer(self, values: dict, view: View | None) -> dict:
+        """Updates of all components; of none when the view was overtaken."""
         on = self.layout
-        if step is None:
+        if view is None:
             return {on.words: gr.skip()}
-        if step.words is None or step.viewer is None:
-            return {on.worklist: packed_list(step.worklist)}
+        if view.words is None or view.viewer is None:
+            return {on.worklist: packed_list(view.worklist)}
         said = {
-            on.worklist: packed_list(step.worklist),
-            on.viewer: packed(step.viewer),
-            on.words: step.words,
-            on.seen: step.case_id or "",
-            on.measures: step.measures + parts_html(step),  # not in `words`: see `images.result`
-            on.text: step.text or "",
+            on.worklist: packed_list(view.worklist),
+            on.viewer: packed(view.viewer),
+            on.words: view.words,
+            on.seen: view.case_id or "",
+            on.measures: view.measures + parts_html(view),  # not in `words`: see `images.result`
+            on.text: view.text or "",
         }
-        if step.n_closed:
-            said[on.undo] = strings.REOPEN.format(count=step.n_closed)
-        return said | (on.feedback.turn(values, step.case_id) if on.feedback else {})
+        if view.n_closed:
+            said[on.undo] = strings.REOPEN.format(count=view.n_closed)
+        return said | (on.feedback.turn(values, view.case_id) if on.feedback else {})
 
 
 def _sent(event: gr.EventData) -> dict:

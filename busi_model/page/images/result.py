@@ -96,15 +96,15 @@ class Screen:
             case.carry_scale(spacing_mm)
 
 
-def parts_html(step: View) -> str:
+def parts_html(view: View) -> str:
     """Which parts of the panel there are, for layout.css."""
     there = {
-        "take": step.text is not None,
-        "dicom": bool(step.dicom),
-        "seg": "seg" in step.dicom,
-        "anyway": step.insistable,
-        "clear": step.n_open > 0,
-        "undo": step.n_closed > 0,
+        "take": view.text is not None,
+        "dicom": bool(view.dicom),
+        "seg": "seg" in view.dicom,
+        "anyway": view.insistable,
+        "clear": view.n_open > 0,
+        "undo": view.n_closed > 0,
     }
     return f'<span hidden data-parts="{" ".join(name for name, is_there in there.items() if is_there)}"></span>'
 

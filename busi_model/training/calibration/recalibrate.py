@@ -173,13 +173,10 @@ def figures_before_and_after(result: Recalibrated, resamples: int = N_RESAMPLES)
     rows = []
     for table in (result.before, result.after):
         figures = with_intervals(table, resamples, figures=class_figures)
-        reliability = reliability_figures(table)
+        rates = reliability_figures(table)
         row = {"accuracy": figures["accuracy"], "calibration error (ECE)": figures["ece"]}
-        for words in (
-            "Class set holds the truth",
-            *(k for k in reliability if k.startswith(("Sensitivity", "Specificity"))),
-        ):
-            row[words.lower()] = dataclasses.asdict(reliability[words])
+        for words in ("Class set holds the truth", *(k for k in rates if k.startswith(("Sensitivity", "Specificity")))):
+            row[words.lower()] = dataclasses.asdict(rates[words])
         rows.append(row)
     return {words: {"before": before, "after": rows[1][words]} for words, before in rows[0].items()}
 

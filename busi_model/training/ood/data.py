@@ -24,6 +24,7 @@ from busi_model.training.ood.not_ultrasound import Picture, other_ultrasound, pi
 IMAGES = 200  # of each hospital that is fitted on: three of them are enough for 64 components
 OWN_IMAGES = 400  # of the hospital left out: four are beyond the quantile
 BATCH = 8  # pictures in one pass of the network
+GROUPS_IN_FILES = ("strangers", "other_organs")  # of a run, also of an earlier version's
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class LeftOut:
 
     def write(self, path: Path | str | IO[bytes]) -> None:
         """As one NumPy file (.npz), to be read again by `read`."""
-        groups = {"no_ultrasound": self.no_ultrasound, "other_organs": self.other_organs}
+        groups = dict(zip(GROUPS_IN_FILES, (self.no_ultrasound, self.other_organs), strict=True))
         arrays = {f"{group}/{f}": a for group, inputs in groups.items() for f, a in vars(inputs).items()}
         arrays |= {f"others/{name}": a for name, a in self.others.items()}
         np.savez(path, hospital=self.hospital, own=self.own, **arrays)
@@ -63,8 +64,7 @@ class LeftOut:
             parts = {name: file[name] for name in file.files}
         others = {name.removeprefix("others/"): a for name, a in parts.items() if name.startswith("others/")}
         groups = (
-            Inputs(*(parts[f"{group}/{f.name}"] for f in dataclasses.fields(Inputs)))
-            for group in ("no_ultrasound", "other_organs")
+            Inputs(*(parts[f"{group}/{f.name}"] for f in dataclasses.fields(Inputs))) for group in GROUPS_IN_FILES
         )
         return cls(str(parts["hospital"]), parts["own"], others, *groups)
 

@@ -40,6 +40,7 @@ def find(folder: Path) -> Hospital:
     for name, row in read_spreadsheet(folder).items():
         image_path = folder / IMAGES / Path(name).name
         mask_path = image_path.with_name(Path(row["Mask_tumor_filename"] or f"{image_path.stem}_tumor.png").name)
-        facts = (row["Classification"], image_path, mask_path, "The spreadsheet", f"BI-RADS {row['BIRADS']}")
-        images.append(Published(name, *facts))
+        class_name = row["Classification"]
+        paths = (image_path, None if class_name == "normal" else mask_path)
+        images.append(Published(name, class_name, *paths, "The spreadsheet", f"BI-RADS {row['BIRADS']}"))
     return listed_hospital(NAME, NAME, images)

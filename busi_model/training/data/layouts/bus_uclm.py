@@ -23,5 +23,5 @@ def find(folder: Path) -> Hospital:
         file = Path(row["Image"]).name
         subgroup = "Doppler" if row["Doppler"] == "Yes" else "gray"
         paths = (folder / "images" / file, folder / "masks" / file)
-        images.append(Published(row["Image"], row["Label"].lower(), *paths, f"INFO.csv, line {number}", subgroup, True))
+        images.append(Published(row["Image"], row["Label"].lower(), *paths, f"INFO.csv, line {number}", subgroup))
     return listed_hospital(NAME, "UCLM", images)

@@ -27,10 +27,9 @@ class Published:
     name: str
     class_name: str
     image_path: Path
-    mask_path: Path
+    mask_path: Path | None  # None: it needs none
     row: str  # where it stands in the table, for errors
     subgroup: str
-    normals_outlined: bool = False  # whether a normal image has a mask, too
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,16 @@ class Listed:
     group: str  # the patient
     split: str  # "development" or "test"
     fold: int | None  # in development
-    doppler: bool
 
 
 def listed_images(hospital: str) -> dict[str, Listed]:
     """Image name -> what the list says of it. Patients of development are spread over the folds 0-4."""
-    rows = read_csv(HOSPITALS, ("dataset", "image", "class", "group", "split", "doppler"))
+    rows = read_csv(HOSPITALS, ("dataset", "image", "class", "group", "split"))
     rows = [row for row in rows if row["dataset"] == hospital]
     development = [row for row in rows if row["split"] == "development"]
     folds = spread_over_folds([r["class"] for r in development], [r["group"] for r in development])
     fold_of = dict(zip([r["image"] for r in development], folds.tolist(), strict=True))
-    return {
-        r["image"]: Listed(r["class"], r["group"], r["split"], fold_of.get(r["image"]), r["doppler"] == "Yes")
-        for r in rows
-    }
+    return {r["image"]: Listed(r["class"], r["group"], r["split"], fold_of.get(r["image"])) for r in rows}
 
 
 def listed_hospital(name: str, prefix: str, images: Sequence[Published]) -> Hospital:
@@ -65,7 +60,7 @@ def listed_hospital(name: str, prefix: str, images: Sequence[Published]) -> Hosp
         if not image.image_path.is_file():
             continue  # withheld; its row stays in the table
         known = listed.get(image.name)
-        mask_paths = () if image.class_name == "normal" and not image.normals_outlined else (image.mask_path,)
+        mask_paths = (image.mask_path,) if image.mask_path else ()
         if known is None:
             left_out.setdefault("hospitals.csv does not list them", []).append(image.name)
         elif image.class_name != known.class_name:
